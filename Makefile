@@ -1,0 +1,39 @@
+# Two commands do all of their own set-up: `make demo` and `make test`.
+# Everything they install goes to .venv/; delete it to start afresh.
+
+PYTHON ?= python3
+# The interpreters that `make test` runs on: 3.11 and 3.12, those that are found.
+find_python = $(shell for p in python$(1) $$(ls -d $$(pyenv root 2>/dev/null)/versions/$(1).*/bin/python 2>/dev/null); do \
+  $$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(1)")' 2>/dev/null && { echo $$p; break; }; done)
+VERSIONS := $(foreach v,3.11 3.12,$(if $(call find_python,$(v)),$(v)))
+
+.PHONY: demo test test-slow format
+.NOTPARALLEL:
+
+demo: .venv/demo/ready
+	.venv/demo/bin/pdr demo
+
+.venv/demo/ready: pyproject.toml
+	$(PYTHON) -m venv --clear .venv/demo
+	.venv/demo/bin/pip install --quiet --editable '.[report]'
+	touch $@
+
+# What CI runs. A fresh environment for each Python, so that a missing dependency shows.
+test: $(addprefix test-python,$(VERSIONS))
+	@test -n "$(VERSIONS)" || { echo "make test needs python3.11 or python3.12 on PATH; found neither"; exit 1; }
+
+test-python%:
+	$(call find_python,$*) -m venv --clear .venv/$*
+	.venv/$*/bin/pip install --quiet --editable '.[dev]'
+	.venv/$*/bin/ruff check .
+	.venv/$*/bin/ruff format --check .
+	.venv/$*/bin/mypy
+	.venv/$*/bin/pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+# Minutes to hours: trainings that must learn, and checks against data outside the repository.
+test-slow: test-python$(lastword $(VERSIONS))
+	.venv/$(lastword $(VERSIONS))/bin/pytest -m slow
+
+format:
+	.venv/$(lastword $(VERSIONS))/bin/ruff check --fix .
+	.venv/$(lastword $(VERSIONS))/bin/ruff format .

@@ -1,0 +1,5 @@
+"""Differentiable kernels for video prediction. Needs jax and numpy only."""
+
+from pallas_kernels.splat2d import splat2d
+
+__all__ = ["splat2d"]

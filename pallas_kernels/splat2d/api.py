@@ -1,0 +1,153 @@
+"""`splat2d`: checks its arguments, chooses an implementation and calls it."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from pallas_kernels.splat2d import reference, xla
+
+IMPLEMENTATIONS: dict[str, Callable] = {"reference": reference.splat, "xla": xla.splat}
+"""Name -> function of (F, N, ...) arrays in one compute dtype, frames F first. A function raises
+NotImplementedError for platforms, shapes and dtypes that it does not serve."""
+
+DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
+SAMPLINGS = ("exact", "bilinear")
+
+
+def splat2d(
+    mean: jax.Array,
+    scale: jax.Array,
+    rotation: jax.Array,
+    amplitude: jax.Array,
+    *,
+    height: int,
+    width: int,
+    window: int | None = None,
+    sampling: str = "exact",
+    implementation: str | Sequence[str] | None = None,
+) -> jax.Array:
+    """Draws 2D Gaussians into frames, additively and differentiably.
+
+    Pixel p of a frame is sum_i amplitude_i exp(-1/2 (p - mean_i)^T Sigma_i^-1 (p - mean_i)) with
+    Sigma = R diag(scale^2) R^T and R = [[cos, -sin], [sin, cos]] in (x right, y down).
+
+    Args:
+        mean: (..., N, 2), x and y in pixels; the centre of the top-left pixel is (0, 0).
+        scale: (..., N, 2), standard deviations in pixels along the Gaussian's own axes. Below
+            `reference.MIN_SCALE` (1e-3 pixels; zero and negative too) a scale is drawn as
+            MIN_SCALE and its gradient is zero.
+        rotation: (..., N), radians.
+        amplitude: (..., N, C), the value at the mean, for any number of channels C.
+        height: rows of the frame.
+        width: columns of the frame.
+        window: odd K to draw each Gaussian only where |p - mean| <= K / 2 on both axes; None to
+            draw it everywhere.
+        sampling: "exact" for the formula above. "bilinear" for the published baseline's
+            semantics, a lattice of window x window values placed by bilinear interpolation;
+            it needs a window.
+        implementation: a name in `IMPLEMENTATIONS`, or several to be tried in order until one
+            does not raise NotImplementedError, or None for the best one here.
+
+    Returns:
+        (..., height, width, C) in amplitude's dtype. Sums are accumulated in the widest dtype of
+        the arguments, at least float32.
+
+    Reverse-mode differentiable in all four arrays; jax.jvp and jax.jacfwd are available with
+    implementation="reference" only, because the others carry their own VJP. jax.vmap and sharded
+    leading axes under jax.jit cost no communication.
+
+    Raises:
+        ValueError: shapes that do not fit each other, an even window, unknown names.
+        TypeError: arrays that are not bfloat16, float32 or float64, sizes that are not integers.
+        NotImplementedError: no implementation asked for serves these arguments.
+    """
+    arrays = _check_arrays(mean, scale, rotation, amplitude)
+    height = _check_size("height", height)
+    width = _check_size("width", width)
+    window = _check_window(window, sampling)
+    names = _check_implementation(implementation)
+
+    batch, out_dtype = arrays[0].shape[:-2], arrays[3].dtype
+    dtype = jnp.result_type(jnp.float32, *arrays)
+    flat = [x.astype(dtype).reshape(-1, *x.shape[len(batch) :]) for x in arrays]
+    refusals = []
+    for name in names:
+        try:
+            out = IMPLEMENTATIONS[name](
+                *flat, height=height, width=width, window=window, sampling=sampling
+            )
+        except NotImplementedError as error:
+            refusals.append(f"{name}: {error}")
+            continue
+        return out.astype(out_dtype).reshape(*batch, *out.shape[1:])
+    raise NotImplementedError("no implementation serves this call: " + "; ".join(refusals))
+
+
+def _check_arrays(mean, scale, rotation, amplitude):
+    arrays = {"mean": mean, "scale": scale, "rotation": rotation, "amplitude": amplitude}
+    arrays = {name: jnp.asarray(x) for name, x in arrays.items()}
+    for name, x in arrays.items():
+        if x.dtype not in DTYPES:
+            raise TypeError(
+                f"{name} has dtype {x.dtype}; expected bfloat16, float32 or float64: cast it first"
+            )
+    tails = {
+        "mean": "(..., N, 2)",
+        "scale": "(..., N, 2)",
+        "rotation": "(..., N)",
+        "amplitude": "(..., N, C)",
+    }
+    for name, x in arrays.items():
+        rank = 1 if name == "rotation" else 2
+        wrong_pair = name in ("mean", "scale") and x.ndim >= 2 and x.shape[-1] != 2
+        if x.ndim < rank or wrong_pair or (name == "amplitude" and x.shape[-1] < 1):
+            raise ValueError(f"{name} has shape {x.shape}; expected {tails[name]}")
+    leading = arrays["mean"].shape[:-1]
+    for name, x in arrays.items():
+        found = x.shape if name == "rotation" else x.shape[:-1]
+        if found != leading:
+            raise ValueError(
+                f"{name} has shape {x.shape}, whose (..., N) is {found}; expected {leading} as in "
+                f"mean {arrays['mean'].shape}: leading axes and N must be equal, broadcast first"
+            )
+    return tuple(arrays.values())
+
+
+def _check_size(name, size):
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(f"{name} is {size!r}; expected a positive int")
+    if int(size) < 1:
+        raise ValueError(f"{name} is {size}; expected a positive int")
+    return int(size)
+
+
+def _check_window(window, sampling):
+    if sampling not in SAMPLINGS:
+        raise ValueError(f"sampling is {sampling!r}; expected one of {', '.join(SAMPLINGS)}")
+    if window is None:
+        if sampling == "bilinear":
+            raise ValueError(
+                "window is None; sampling='bilinear' places a window x window lattice and needs an "
+                "odd window: give one, or use sampling='exact'"
+            )
+        return None
+    window = _check_size("window", window)
+    if window % 2 == 0:
+        raise ValueError(f"window is {window}; expected an odd number: use {window + 1}")
+    return window
+
+
+def _check_implementation(implementation):
+    if implementation is None:
+        return ("xla",)
+    names = (implementation,) if isinstance(implementation, str) else tuple(implementation)
+    for name in names:
+        if name not in IMPLEMENTATIONS:
+            raise ValueError(
+                f"implementation is {name!r}; expected one of {', '.join(IMPLEMENTATIONS)}, "
+                "a list of them, or None"
+            )
+    if not names:
+        raise ValueError("implementation is an empty list; expected at least one name, or None")
+    return names

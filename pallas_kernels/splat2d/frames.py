@@ -1,0 +1,79 @@
+"""Makes a function of independent frames batch under `jax.vmap` and shard under `jax.jit`.
+
+An implementation loops over frames and Gaussians, which neither the batching rules of JAX nor
+XLA's partitioner sees through: vmapped updates at data-dependent places become slow scatters, and
+a loop over a sharded axis starts with an all-gather. Both are avoidable because frames do not
+depend on each other, and this file is where that fact is stated.
+"""
+
+from collections.abc import Callable
+
+import jax
+from jax.custom_batching import custom_vmap
+from jax.experimental.custom_partitioning import custom_partitioning
+from jax.sharding import NamedSharding, PartitionSpec
+
+
+def independent_frames(function: Callable) -> Callable:
+    """Wraps `function`, whose every argument and result has the frames as its leading axis.
+
+    A vmapped axis is merged into the frames. When the frames are sharded, each device runs
+    `function` on its own; all other axes are gathered first if they are sharded.
+
+    Args:
+        function: (F, ...) arrays -> an (F, ...) array or a tuple of them; positional arguments
+            only, and not differentiated through: give it a VJP outside.
+    """
+
+    @custom_partitioning
+    def sharded(*args):
+        return function(*args)
+
+    def partition(mesh, arg_shapes, result_shape):
+        frames = _frames_axis(arg_shapes)
+
+        def keep(shape):
+            return NamedSharding(mesh, PartitionSpec(frames, *(None,) * (len(shape.shape) - 1)))
+
+        return mesh, function, jax.tree.map(keep, result_shape), jax.tree.map(keep, arg_shapes)
+
+    sharded.def_partition(partition=partition, sharding_rule=_sharding_rule)
+
+    @custom_vmap
+    def batched(*args):
+        return sharded(*args)
+
+    @batched.def_vmap
+    def merge(size, in_batched, *args):
+        args = tuple(
+            x if mapped else jax.numpy.broadcast_to(x[None], (size, *x.shape))
+            for x, mapped in zip(args, in_batched, strict=True)
+        )
+        out = batched(*(x.reshape(-1, *x.shape[2:]) for x in args))
+        split = jax.tree.map(lambda y: y.reshape(size, -1, *y.shape[1:]), out)
+        return split, jax.tree.map(lambda _: True, out)
+
+    return batched
+
+
+def _frames_axis(arg_shapes):
+    """The mesh axes over which the frames of the first sharded argument lie, or None."""
+    for shape in jax.tree.leaves(arg_shapes):
+        spec = shape.sharding.spec
+        if len(spec) and spec[0] is not None:
+            return spec[0]
+    return None
+
+
+def _sharding_rule(mesh, value_types, result_types):
+    """Shardy's rule: factor "f" (frames) leads everywhere, every other axis is replicated."""
+    del mesh
+    replicated: list[str] = []
+
+    def term(value):
+        names = [f"r{len(replicated) + i}" for i in range(len(value.shape) - 1)]
+        replicated.extend(names)
+        return " ".join(["f", *names])
+
+    rule = ", ".join(map(term, value_types)) + " -> " + ", ".join(map(term, result_types))
+    return rule, {"need_replication_factors": tuple(replicated)}

@@ -1,0 +1,226 @@
+"""Metrics: OpenSTL's recorded figures, scikit-image, closed forms, streaming, refusals."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from pdr_jax import metrics
+from pdr_jax.metrics import Evaluator
+
+GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
+
+
+def golden_clips(name):
+    return (np.moveaxis(GOLDEN[f"{name}/{key}"], 2, -1) for key in ("pred", "true"))
+
+
+def clips(shape, seed=0):
+    rng = np.random.default_rng(seed)
+    target = rng.random(shape, np.float32)
+    return target + 0.1 * rng.standard_normal(shape, np.float32), target
+
+
+def evaluate(prediction, target, names, **options):
+    evaluator = Evaluator(names, **options)
+    evaluator.update(prediction, target)
+    return evaluator.compute()
+
+
+@pytest.mark.parametrize("name", ["taxibj", "human"])
+def test_equals_openstl(name):
+    names = ("mse", "mae", "rmse", "psnr", "ssim", "snr", "ssim_range1")
+    figures = evaluate(*golden_clips(name), names)
+    expected = {key: float(GOLDEN[f"{name}/{key}"]) for key in names[:-1]}
+    if name == "taxibj":
+        expected["ssim_range1"] = float(GOLDEN["taxibj/ssim_data_range1"])
+    for key, value in expected.items():
+        np.testing.assert_allclose(figures[key], value, rtol=2e-6, err_msg=key)
+
+
+def test_equals_openstl_averaged_over_space():
+    figures = evaluate(*golden_clips("taxibj"), ("mse", "mae", "rmse"), spatial_norm=True)
+    for key, value in figures.items():
+        np.testing.assert_allclose(value, GOLDEN[f"taxibj_spatialnorm/{key}"], rtol=2e-6)
+
+
+def test_equals_openstl_for_groups_of_channels():
+    figures = evaluate(
+        *golden_clips("mv"), ("mse", "mae", "rmse"), spatial_norm=True, channel_names=("r", "t")
+    )
+    assert len(figures) == 9
+    for key, value in figures.items():
+        np.testing.assert_allclose(value, GOLDEN[f"mv/{key}"], rtol=2e-6, err_msg=key)
+
+
+def test_ssim_of_each_frame_equals_openstl():
+    prediction, target = golden_clips("taxibj")
+    np.testing.assert_allclose(
+        metrics.ssim(np.clip(prediction, 0, 1), target), GOLDEN["taxibj/ssim_per_frame"], atol=1e-6
+    )
+
+
+def test_gaussian_ssim_equals_scikit_image():
+    prediction, target = clips((1, 2, 16, 20, 2))
+    expected = [
+        structural_similarity(
+            np.clip(p, 0, 1),
+            y,
+            data_range=1.0,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for p, y in zip(prediction[0], target[0], strict=True)
+    ]
+    figures = evaluate(prediction, target, ("ssim_gaussian",))
+    np.testing.assert_allclose(figures["ssim_gaussian"], np.mean(expected), atol=1e-5)
+
+
+def test_denormalisation_and_data_range():
+    """Against the protocol in float64: errors in kelvin, psnr relative to the range."""
+    prediction, target = clips((2, 3, 8, 9, 2))
+    mean, std, low, high = np.array([278.5, 280.0]), np.array([21.25, 3.0]), 270.0, 310.0
+    figures = evaluate(
+        prediction,
+        target,
+        ("mse", "mae", "psnr"),
+        spatial_norm=True,
+        mean=mean,
+        std=std,
+        data_range=(low, high),
+    )
+    p, y = (np.float64(a) * std + mean for a in (prediction, target))
+    np.testing.assert_allclose(figures["mse"], ((p - y) ** 2).mean(), rtol=1e-5)
+    np.testing.assert_allclose(figures["mae"], np.abs(p - y).mean(), rtol=1e-5)
+    error = (np.clip(p, low, high) - y) ** 2 / (high - low) ** 2
+    psnr = -10 * np.log10(error.mean((-3, -2, -1)))
+    np.testing.assert_allclose(figures["psnr"], psnr.mean(), rtol=1e-5)
+
+
+def test_sums_over_large_frames_keep_their_digits():
+    prediction, target = clips((1, 1, 256, 256, 3))
+    figures = evaluate(prediction, target, ("mse", "mae"))
+    error = np.float64(prediction) - np.float64(target)
+    np.testing.assert_allclose(figures["mse"], (error**2).sum(), rtol=2e-6)
+    np.testing.assert_allclose(figures["mae"], np.abs(error).sum(), rtol=2e-6)
+
+
+def test_sharpness_is_a_ratio_of_gradients():
+    _, target = clips((2, 3, 8, 8, 1))
+    figures = [
+        evaluate(prediction, target, ("sharpness",))["sharpness"]
+        for prediction in (target, 0.5 * target + 7.0, np.zeros_like(target))
+    ]
+    np.testing.assert_allclose(figures, [1.0, 0.5, 0.0], atol=1e-6)
+    # One vertical step edge of height 2 over 4 rows: 3 rows have both differences.
+    step = jnp.zeros((4, 5, 1)).at[:, 2:].set(2.0)
+    assert metrics.gradient_magnitude(step) == 6.0
+
+
+def test_batches_and_padding_do_not_change_the_figures():
+    prediction, target = clips((5, 3, 12, 12, 1))
+    names = tuple(metrics.METRICS)
+    whole = Evaluator(names, keep_samples=True)
+    whole.update(prediction, target)
+    batched = Evaluator(names, keep_samples=True)
+    for start in (0, 2, 4):
+        part = slice(start, start + 2)
+        padded = [np.full((2, *prediction.shape[1:]), np.nan, np.float32) for _ in range(2)]
+        valid = np.arange(2) < len(prediction[part])
+        padded[0][valid], padded[1][valid] = prediction[part], target[part]
+        batched.update(*padded, valid=valid)
+    assert batched.count == whole.count == 5
+    for name in names:
+        np.testing.assert_allclose(batched.compute()[name], whole.compute()[name], rtol=1e-6)
+        np.testing.assert_allclose(batched.per_frame()[name], whole.per_frame()[name], rtol=1e-6)
+        np.testing.assert_allclose(batched.per_sample()[name], whole.per_sample()[name], rtol=1e-6)
+    assert whole.per_frame()["mse"].shape == (3,)
+    assert whole.per_sample()["mse"].shape == (5,)
+    np.testing.assert_allclose(whole.per_frame()["psnr"].mean(), whole.compute()["psnr"])
+    # One square root at the end: not the mean of the roots.
+    np.testing.assert_allclose(whole.compute()["rmse"] ** 2, whole.compute()["mse"])
+    whole.reset()
+    with pytest.raises(ValueError, match="call update"):
+        whole.compute()
+
+
+def test_perfect_and_nan_predictions_show():
+    prediction, target = clips((2, 2, 12, 12, 1))
+    perfect = evaluate(target, target, ("mse", "psnr", "ssim", "snr"))
+    assert perfect["mse"] == 0.0
+    assert perfect["psnr"] == perfect["snr"] == np.inf
+    np.testing.assert_allclose(perfect["ssim"], 1.0, atol=1e-6)
+    prediction[1, 1, 0, 0, 0] = np.nan
+    evaluator = Evaluator(tuple(metrics.METRICS))
+    evaluator.update(prediction, target)
+    assert all(np.isnan(value) for value in evaluator.compute().values())
+    for curve in evaluator.per_frame().values():
+        assert np.isfinite(curve[0])
+        assert np.isnan(curve[1])
+
+
+def test_extra_metric_sees_clipped_unit_frames():
+    prediction, target = clips((1, 2, 4, 4, 1))
+
+    def largest(p, y):
+        return jnp.maximum(p.max((2, 3, 4)), 0 * y.max((2, 3, 4)))
+
+    figures = evaluate(prediction + 5.0, target, ("mse",), extra={"largest": largest})
+    assert list(figures) == ["mse", "largest"]
+    assert figures["largest"] == 1.0
+
+
+def test_every_metric_has_a_direction():
+    assert set(metrics.METRICS) <= set(metrics.BETTER)
+    assert metrics.BETTER["mse"] == "lower"
+    assert metrics.BETTER["psnr"] == "higher"
+    assert metrics.BETTER["sharpness"] == "one"
+
+
+FRAMES = np.zeros((2, 3, 8, 8, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: Evaluator(("lpips",)), ValueError, "unknown metric 'lpips'.*mse, mae"),
+        (lambda: Evaluator(extra={"mse": metrics.mse}), ValueError, "rename it"),
+        (lambda: Evaluator(data_range=(1.0, 0.0)), ValueError, "low < high"),
+        (lambda: Evaluator().compute(), ValueError, "call update"),
+        (lambda: Evaluator().per_sample(), ValueError, "keep_samples"),
+        (lambda: Evaluator().update(FRAMES, FRAMES[:1]), ValueError, r"expected \(B, T, H, W, C\)"),
+        (lambda: Evaluator().update(FRAMES[0], FRAMES[0]), ValueError, r"\(B, T, H, W, C\)"),
+        (lambda: Evaluator().update(FRAMES, np.uint8(FRAMES)), TypeError, "target is uint8"),
+        (
+            lambda: Evaluator().update(FRAMES, FRAMES, valid=np.ones(3, bool)),
+            ValueError,
+            r"expected bool \(2,\)",
+        ),
+        (lambda: Evaluator(std=np.ones(3)).update(FRAMES, FRAMES), ValueError, "2 channels"),
+        (
+            lambda: Evaluator(channel_names=("a", "b", "c")).update(FRAMES, FRAMES),
+            ValueError,
+            "3 equal groups",
+        ),
+        (
+            lambda: Evaluator(("ssim_gaussian",)).update(FRAMES, FRAMES),
+            ValueError,
+            "8x8; this SSIM needs at least 11x11",
+        ),
+    ],
+)
+def test_bad_input_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_clips_of_another_length_are_refused():
+    evaluator = Evaluator(("mse",))
+    evaluator.update(FRAMES, FRAMES)
+    with pytest.raises(ValueError, match="2 frames after clips of 3"):
+        evaluator.update(FRAMES[:, :2], FRAMES[:, :2])
+    assert evaluator.count == 2

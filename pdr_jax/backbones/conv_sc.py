@@ -1,0 +1,52 @@
+"""ConvSC: the convolution, normalisation and activation of SimVP's encoder and decoder."""
+
+import jax
+from flax import linen as nn
+from jax import Array
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.conv import Conv
+from pdr_jax.backbones.initializers import normal_002
+
+
+def depth_to_space(x: Array) -> Array:
+    """(N, H, W, 4 C) -> (N, 2 H, 2 W, C); the channels hold (row, column, C) of each 2x2 cell.
+
+    PyTorch's PixelShuffle orders them (C, row, column); this order moves whole channel vectors.
+    """
+    n, height, width, channels = x.shape
+    cells = x.reshape(n, height, width, 2, 2, channels // 4)
+    return cells.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, channels // 4)
+
+
+class ConvSC(nn.Module):
+    """Convolution, GroupNorm with 2 groups, SiLU; optionally halves or doubles the resolution.
+
+    Attributes:
+      features: output channels, even.
+      kernel_size: odd side of the kernel.
+      down: convolve with stride 2.
+      up: convolve to 4 times the channels and move them to 2x2 cells.
+      dtype: compute dtype.
+    """
+
+    features: int
+    kernel_size: int = 3
+    down: bool = False
+    up: bool = False
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Maps (N, H, W, C) to (N, H', W', features)."""
+        x = Conv(
+            self.features * (4 if self.up else 1),
+            self.kernel_size,
+            stride=2 if self.down else 1,
+            initializer=normal_002,
+            dtype=self.dtype,
+            name="conv",
+        )(x)
+        if self.up:
+            x = depth_to_space(x)
+        return jax.nn.silu(nn.GroupNorm(2, epsilon=1e-5, dtype=self.dtype, name="norm")(x))

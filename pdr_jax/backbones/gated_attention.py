@@ -1,0 +1,100 @@
+"""The residual block that gSTA, TAU and VAN share; they differ in the attention's gate."""
+
+from collections.abc import Callable
+
+import jax
+from flax import linen as nn
+from jax import Array
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.conv import Conv
+from pdr_jax.backbones.drop_path import DropPath
+from pdr_jax.backbones.initializers import ConvInit, he_fan_out
+from pdr_jax.backbones.norm import BatchNorm
+
+# gate(initializer=, dtype=, name=) -> a module from (N, H, W, C) to the same shape.
+Gate = Callable[..., nn.Module]
+
+LAYER_SCALE = 0.01
+
+
+def gelu(x: Array) -> Array:
+    """The exact GELU, x Phi(x)."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+class SpatialAttention(nn.Module):
+    """x + project(gate(gelu(project(x)))), projections being 1x1 convolutions."""
+
+    gate: Gate
+    initializer: ConvInit
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Attends over `x` (N, H, W, C)."""
+        width = x.shape[-1]
+        y = gelu(Conv(width, initializer=self.initializer, dtype=self.dtype, name="proj_in")(x))
+        y = self.gate(initializer=self.initializer, dtype=self.dtype, name="gate")(y)
+        return x + Conv(width, initializer=self.initializer, dtype=self.dtype, name="proj_out")(y)
+
+
+class MixMlp(nn.Module):
+    """1x1 convolution to `ratio` times the width, depthwise 3x3, GELU, 1x1 back; with dropout."""
+
+    ratio: float
+    drop: float
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """Mixes channels and near pixels of `x` (N, H, W, C)."""
+        width = x.shape[-1]
+        hidden = int(width * self.ratio)
+        dropout = nn.Dropout(self.drop, deterministic=not train)
+        y = Conv(hidden, initializer=he_fan_out, dtype=self.dtype, name="expand")(x)
+        y = Conv(
+            hidden, 3, groups=hidden, initializer=he_fan_out, dtype=self.dtype, name="depthwise"
+        )(y)
+        y = dropout(gelu(y))
+        return dropout(Conv(width, initializer=he_fan_out, dtype=self.dtype, name="contract")(y))
+
+
+class GatedAttentionBlock(nn.Module):
+    """x + s1 SpatialAttention(BN x), then x + s2 MixMlp(BN x), with drop path on both branches.
+
+    s1 and s2 are learned per channel and start at 0.01.
+
+    Attributes:
+      gate: makes the attention's gate.
+      attention_initializer: initial values of the attention's convolutions.
+      mlp_ratio: width of the MLP over the block's width.
+      drop: dropout within the MLP.
+      drop_path: stochastic depth of both branches.
+      dtype: compute dtype.
+    """
+
+    gate: Gate
+    attention_initializer: ConvInit = he_fan_out
+    mlp_ratio: float = 8.0
+    drop: float = 0.0
+    drop_path: float = 0.0
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """Transforms `x` (N, H, W, C) to the same shape."""
+        drop_path = DropPath(self.drop_path)
+        attention = SpatialAttention(
+            self.gate, self.attention_initializer, self.dtype, name="attention"
+        )
+        mlp = MixMlp(self.mlp_ratio, self.drop, self.dtype, name="mlp")
+
+        y = attention(BatchNorm(dtype=self.dtype, name="norm_1")(x, train))
+        x = x + drop_path(self._scale("scale_1", y), train)
+        y = mlp(BatchNorm(dtype=self.dtype, name="norm_2")(x, train), train)
+        return x + drop_path(self._scale("scale_2", y), train)
+
+    def _scale(self, name: str, branch: Array) -> Array:
+        scale = self.param(name, nn.initializers.constant(LAYER_SCALE), branch.shape[-1:])
+        return branch * scale.reshape(1, 1, 1, -1).astype(branch.dtype)

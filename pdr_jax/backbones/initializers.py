@@ -1,0 +1,45 @@
+"""Initial values of convolutions, as the published PyTorch models draw them.
+
+A `ConvInit` takes a convolution's fan-in and fan-out (kernel area times channels per group, in
+and out) and returns the initialisers of its kernel and its bias.
+"""
+
+import math
+from collections.abc import Callable
+
+import jax
+from jax.nn.initializers import Initializer, normal, zeros
+
+ConvInit = Callable[[int, int], tuple[Initializer, Initializer]]
+
+
+def uniform(bound: float) -> Initializer:
+    """Uniform on [-bound, bound)."""
+
+    def init(key, shape, dtype=float, out_sharding=None):
+        del out_sharding
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+def pytorch_default(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """PyTorch's own: kernel and bias uniform within 1/sqrt(fan_in) (Kaiming, a = sqrt 5)."""
+    del fan_out
+    bound = 1 / math.sqrt(fan_in)
+    return uniform(bound), uniform(bound)
+
+
+def he_fan_out(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """The MetaFormer blocks': kernel N(0, 2 / fan_out), bias 0."""
+    del fan_in
+    return normal(math.sqrt(2 / fan_out)), zeros
+
+
+def normal_002(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """SimVP's encoder and decoder: kernel N(0, 0.02^2), bias 0.
+
+    The original truncates at +-2 in absolute value, a hundred standard deviations: no truncation.
+    """
+    del fan_in, fan_out
+    return normal(0.02), zeros

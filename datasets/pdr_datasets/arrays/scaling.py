@@ -1,0 +1,90 @@
+"""Model units of floating-point arrays, fitted on the training part only."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Statistics:
+    """Per channel, over the training part: count, mean, sum of squared deviations, extremes."""
+
+    count: int
+    mean: np.ndarray
+    squares: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def empty(cls, channels: int) -> "Statistics":
+        """Of no values."""
+        zero, inf = np.zeros(channels), np.full(channels, np.inf)
+        return cls(0, zero, zero, inf, -inf)
+
+    def update(self, block: np.ndarray) -> None:
+        """Adds a block (..., C) (Chan's formula, exact for values far from zero)."""
+        values = block.reshape(-1, block.shape[-1]).astype(np.float64)
+        count, mean = len(values), values.mean(0)
+        total, step = self.count + count, mean - self.mean
+        self.squares = (
+            self.squares + ((values - mean) ** 2).sum(0) + step**2 * (self.count * count / total)
+        )
+        self.mean = self.mean + step * (count / total)
+        self.low = np.minimum(self.low, values.min(0))
+        self.high = np.maximum(self.high, values.max(0))
+        self.count = total
+
+    def over_channels(self) -> "Statistics":
+        """The same of all channels together, as one."""
+        mean = self.mean.mean()
+        squares = (self.squares + self.count * (self.mean - mean) ** 2).sum()
+        low, high = self.low.min(), self.high.max()
+        total = self.count * len(self.mean)
+        return Statistics(total, *(np.array([v]) for v in (mean, squares, low, high)))
+
+
+def fit(
+    scaling: Any, statistics: Statistics | None, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(offset, scale), each (1,) or (C,): model units = (stored - offset) / scale.
+
+    Args:
+      scaling: "minmax" (to [0, 1]), "zscore" (mean 0, standard deviation 1), or the pair
+        (offset, scale) itself, each a number or one per channel.
+      statistics: of the training part; None if there is none.
+      channels: C.
+
+    Raises:
+      ValueError: for an unknown scaling, no training part, constant values, a scale of zero.
+    """
+    if isinstance(scaling, tuple | list) and len(scaling) == 2:
+        offset, scale = (np.atleast_1d(np.asarray(v, np.float64)) for v in scaling)
+        for value in (offset, scale):
+            if value.shape not in ((1,), (channels,)) or not np.isfinite(value).all():
+                raise ValueError(
+                    f"scaling={scaling!r}: expected (offset, scale), finite numbers, or "
+                    f"{channels} of each (one per channel)."
+                )
+        if (scale <= 0).any():
+            raise ValueError(f"scaling={scaling!r}: expected a scale greater than 0.")
+        return offset, scale
+    if scaling not in ("minmax", "zscore"):
+        raise ValueError(
+            f"scaling={scaling!r}: expected 'minmax', 'zscore' or a pair (offset, scale)."
+        )
+    if statistics is None:
+        raise ValueError(
+            f"scaling={scaling!r} is fitted on the training part, but test_fraction=1 leaves "
+            "none. Pass the pair (offset, scale) that the model was trained with."
+        )
+    if scaling == "minmax":
+        offset, scale = statistics.low, statistics.high - statistics.low
+    else:
+        offset, scale = statistics.mean, np.sqrt(statistics.squares / statistics.count)
+    if (scale <= 0).any():
+        raise ValueError(
+            f"scaling={scaling!r}: the training part is constant ({offset.tolist()}), so it has "
+            "no scale. Pass a pair (offset, scale)."
+        )
+    return offset, scale

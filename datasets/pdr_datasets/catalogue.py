@@ -1,0 +1,158 @@
+"""Data sets by name: what there is, preparing it, opening it."""
+
+import importlib
+import inspect
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pdr_datasets.dataset import VideoDataset
+
+# Prepared with TFDS, in the module <name>.<name>_dataset_builder; "arrays" is opened as it is.
+_BUILDERS = ("kth", "moving_sprites")
+_NEEDS_FILES = ("kth",)
+
+
+def names() -> tuple[str, ...]:
+    """The data sets, sorted."""
+    return tuple(sorted((*_BUILDERS, "arrays")))
+
+
+def info(name: str) -> str:
+    """The data card: source, licence, layout, splits (Markdown).
+
+    Raises:
+      ValueError: for an unknown name.
+    """
+    _check_name(name)
+    return resources.files("pdr_datasets").joinpath(name, "README.md").read_text("utf-8")
+
+
+def prepare(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    manual_dir: str | os.PathLike[str] | None = None,
+    config: str | None = None,
+    progress: bool = False,
+    **options: Any,
+) -> Path:
+    """Builds a data set on disk, unless it is there already.
+
+    Interrupted, it leaves nothing that a later call would take for complete.
+
+    Args:
+      name: see `names`.
+      data_dir: where builds are kept; default $PDR_DATA_DIR or ~/.cache/pdr_jax/datasets.
+      manual_dir: the folder with the files that you fetched yourself; kth needs it.
+      config: a configuration by name, such as "64x64_10to20"; or its options one by one:
+      progress: whether to show a progress bar on standard error.
+      **options: in_length, out_length and the rest of the data set's configuration; see `info`.
+
+    Returns:
+      The folder of the build.
+
+    Raises:
+      ValueError: for an unknown name or option, or one out of range.
+      FileNotFoundError: if files are missing; the message names the expected ones.
+    """
+    _check_name(name)
+    if name == "arrays":
+        raise ValueError("arrays needs no preparation: load('arrays', path=...) opens your file.")
+    from pdr_datasets import store
+
+    builder = _builder(name, data_dir, config, options)
+    if name in _NEEDS_FILES and manual_dir is None and not store.is_prepared(builder):
+        raise FileNotFoundError(
+            f"manual_dir is not given: {name} is built from files that you fetch yourself.\n"
+            f"{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
+        )
+    if manual_dir is not None and not Path(manual_dir).expanduser().is_dir():
+        raise FileNotFoundError(f"manual_dir={os.fspath(manual_dir)!r} is not a folder.")
+    manual = None if manual_dir is None else Path(manual_dir).expanduser()
+    return store.prepare_build(builder, manual_dir=manual, progress=progress)
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    config: str | None = None,
+    in_length: int | None = None,
+    out_length: int | None = None,
+    **options: Any,
+) -> VideoDataset:
+    """Opens a data set.
+
+    Args:
+      name: see `names`. moving_sprites is generated on first use; kth has to be prepared;
+        arrays takes `path` or `array`, see `pdr_datasets.arrays.open_arrays`.
+      data_dir: as for `prepare`.
+      config: a prepared configuration by name. With it, in_length and out_length may be shorter
+        than stored: the first in_length + out_length frames of each clip are served.
+      in_length: frames given. Without `config`, part of the choice of configuration.
+      out_length: frames to predict, likewise.
+      **options: as for `prepare`.
+
+    Raises:
+      ValueError: for an unknown name or option, or one out of range.
+      FileNotFoundError: if the configuration is not prepared.
+    """
+    _check_name(name)
+    if name == "arrays":
+        from pdr_datasets.arrays import open_arrays
+
+        _check_options(name, options, inspect.signature(open_arrays).parameters)
+        for field, value in (("data_dir", data_dir), ("config", config)):
+            if value is not None:
+                raise ValueError(f"{field}={value!r}: has no meaning for arrays; leave it out.")
+        return open_arrays(in_length=in_length, out_length=out_length, **options)
+    from pdr_datasets import store
+
+    lengths = {"in_length": in_length, "out_length": out_length}
+    given = {field: value for field, value in lengths.items() if value is not None}
+    if config is None:
+        options = {**options, **given}
+    builder = _builder(name, data_dir, config, options)
+    if not store.is_prepared(builder):
+        if name in _NEEDS_FILES:
+            raise FileNotFoundError(_not_prepared(builder, store.prepared_configs(builder)))
+        store.prepare_build(builder)
+    return store.open_build(builder, **lengths)
+
+
+def _not_prepared(builder: Any, prepared: list[str]) -> str:
+    name, wanted = builder.name, builder.builder_config.name
+    there = ", ".join(prepared) or "none"
+    return (
+        f"{name} {wanted!r} is not prepared in {builder.data_dir_root}. Prepared there: {there}. "
+        f"Run `pdr data prepare {name} --config {wanted} --manual-dir FOLDER`, or load one of the "
+        "prepared with config=... (lengths shorter than stored are served from it)."
+    )
+
+
+def _builder(
+    name: str, data_dir: str | os.PathLike[str] | None, config: str | None, options: dict[str, Any]
+) -> Any:
+    from pdr_datasets import store
+
+    module = importlib.import_module(f"pdr_datasets.{name}.{name}_dataset_builder")
+    cls = module.Builder
+    if config is not None:
+        if options:
+            raise ValueError(f"config={config!r} is given, so leave out {', '.join(options)}.")
+        return store.make_builder(cls, module.Config.parse(config), data_dir)
+    _check_options(name, options, module.Config.OPTIONS)
+    return store.make_builder(cls, module.Config(**options), data_dir)
+
+
+def _check_name(name: str) -> None:
+    if name not in names():
+        raise ValueError(f"name={name!r}: no such data set. There are: {', '.join(names())}.")
+
+
+def _check_options(name: str, options: Any, valid: Any) -> None:
+    for field in options:
+        if field not in valid:
+            raise ValueError(f"{name} has no option {field!r}. It has: {', '.join(valid)}.")

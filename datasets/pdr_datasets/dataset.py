@@ -1,0 +1,90 @@
+"""What every data set looks like to a model: splits of clips, and their units."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Protocol, SupportsIndex
+
+import numpy as np
+
+
+class Source(Protocol):
+    """Random access to the samples of one split (Grain's protocol; a list of samples is one).
+
+    A sample is a dict of "frames", (in_length + out_length, H, W, C) uint8 or float32, and "id",
+    an np.int64 that is unique within the split.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: SupportsIndex, /) -> Mapping[str, Any]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoDataset:
+    """Clips of a data set, split into parts.
+
+    Attributes:
+      name: the data set's name, as in `pdr_datasets.names()`.
+      config: the variant: sizes, lengths and split rule in words, e.g. "64x64_10to20".
+      splits: sources by name: "train" and "test" (a source that has no samples is left out).
+      in_length: frames given to the model, T.
+      out_length: frames to predict, T'; the frames in_length ... in_length + out_length - 1.
+      frame_shape: (H, W, C).
+      offset: model units = (stored - offset) / scale; one float, or one per channel.
+      scale: see `offset`.
+      data_range: (low, high) of the model units: (0, 1) for uint8 frames, else what the training
+        part spans.
+      note: what a reader of a result must know (a partial copy, a split that is not the
+        benchmark's), or "".
+    """
+
+    name: str
+    config: str
+    splits: Mapping[str, Source]
+    in_length: int
+    out_length: int
+    frame_shape: tuple[int, int, int]
+    offset: float | tuple[float, ...] = 0.0
+    scale: float | tuple[float, ...] = 255.0
+    data_range: tuple[float, float] = (0.0, 1.0)
+    note: str = ""
+
+    def normalise(self, frames: Any) -> Any:
+        """Stored frames (..., C), NumPy or JAX, of any dtype -> model units, float32."""
+        offset, scale = self._units(frames.ndim)
+        return (frames.astype(np.float32) - offset) / scale
+
+    def denormalise(self, frames: Any) -> Any:
+        """The inverse of `normalise`: model units (..., C) -> stored units, float32."""
+        offset, scale = self._units(frames.ndim)
+        return frames.astype(np.float32) * scale + offset
+
+    def _units(self, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+        # Same rank as the frames: JAX may be set to refuse implicit rank promotion.
+        shape = (1,) * (ndim - 1) + (-1,)
+        return (
+            np.asarray(self.offset, np.float32).reshape(shape),
+            np.asarray(self.scale, np.float32).reshape(shape),
+        )
+
+
+class FirstFrames:
+    """A source of which only the first frames of every clip, and its id, are served."""
+
+    def __init__(self, source: Source, length: int):
+        self._source = source
+        self._length = length
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
+        sample = self._source[index]
+        return {"frames": sample["frames"][: self._length], "id": np.int64(sample["id"])}
+
+
+def check_lengths(in_length: int, out_length: int) -> None:
+    """Raises ValueError unless both lengths are whole numbers of at least one frame."""
+    for field, value in (("in_length", in_length), ("out_length", out_length)):
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{field}={value!r}: expected a whole number of frames, at least 1.")

@@ -1,0 +1,117 @@
+"""The Grain pipeline: from a source of samples to batches in a repeatable order."""
+
+from typing import Any
+
+import numpy as np
+
+from pdr_datasets.dataset import Source
+
+
+class _ReadBatch:
+    """Reads this process's rows of one global batch of sample indices."""
+
+    def __init__(self, source: Source, batch_size: int, process_index: int, process_count: int):
+        self._source = source
+        share = batch_size // process_count
+        self._rows = slice(process_index * share, (process_index + 1) * share)
+
+    def __call__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
+        samples = [self._source[int(i)] for i in indices[self._rows]]
+        # A last, partial batch may leave this process nothing; its shapes still have to be known.
+        rows = samples or [self._source[0]]
+        frames = np.stack([np.asarray(row["frames"]) for row in rows])
+        ids = np.array([row["id"] for row in rows], np.int64)
+        return {"frames": frames[: len(samples)], "id": ids[: len(samples)]}
+
+
+def batches(
+    source: Source,
+    batch_size: int,
+    *,
+    seed: int = 0,
+    shuffle: bool = False,
+    num_epochs: int | None = 1,
+    drop_remainder: bool = False,
+    process_index: int = 0,
+    process_count: int = 1,
+    num_threads: int = 4,
+    prefetch: int = 8,
+) -> Any:
+    """Iterates over batches of a source.
+
+    The order is a function of (seed, epoch) alone: neither the number of processes nor of
+    threads changes which samples make up global batch k, or their order in it. Every epoch has
+    an order of its own, and a batch never mixes two epochs.
+
+    Args:
+      source: the samples, see `Source`.
+      batch_size: samples in a batch over all processes; each process gets its contiguous
+        batch_size / process_count rows, in the order of a batch axis sharded over processes.
+      seed: of the order; non-negative, without effect unless `shuffle`.
+      shuffle: whether each epoch's order is a random permutation.
+      num_epochs: how often the source is gone through; None repeats for ever.
+      drop_remainder: leave out an epoch's last, incomplete batch. Otherwise it is served with
+        fewer rows (on some processes perhaps none).
+      process_index: this process, as jax.process_index().
+      process_count: number of processes, as jax.process_count().
+      num_threads: threads that read ahead; 0 reads in the caller's thread.
+      prefetch: batches read ahead, at most.
+
+    Returns:
+      A Grain iterator of {"frames": (B, T, H, W, C) in the stored dtype, "id": (B,) int64} with
+      get_state() and set_state(): a small JSON-able dict that holds the position of the next
+      batch. Call close() (or drop the last reference) to end its threads early.
+
+    Raises:
+      ValueError: for an empty source, a batch that the processes cannot share evenly, a batch
+        larger than the source with drop_remainder, and numbers out of range.
+    """
+    size = len(source)
+    _check(size, batch_size, seed, num_epochs, process_index, process_count)
+    if drop_remainder and batch_size > size:
+        raise ValueError(
+            f"batch_size={batch_size} is larger than the source ({size} samples), and "
+            "drop_remainder=True leaves out incomplete batches, so no batch would remain. Use "
+            f"batch_size <= {size}, or drop_remainder=False."
+        )
+    for field, value in (("num_threads", num_threads), ("prefetch", prefetch)):
+        if value < 0:
+            raise ValueError(f"{field}={value!r}: expected 0 or more.")
+    import grain  # slow to import, and not needed to name or prepare data sets
+
+    order = grain.MapDataset.range(size)
+    if shuffle:
+        order = order.shuffle(seed=seed)
+    order = order.batch(batch_size, drop_remainder=drop_remainder).repeat(num_epochs)
+    read = _ReadBatch(source, batch_size, process_index, process_count)
+    return iter(
+        order.map(read).to_iter_dataset(
+            grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+        )
+    )
+
+
+def _check(
+    size: int,
+    batch_size: int,
+    seed: int,
+    num_epochs: int | None,
+    process_index: int,
+    process_count: int,
+) -> None:
+    if size == 0:
+        raise ValueError("source is empty: expected at least one sample.")
+    if process_count < 1 or not 0 <= process_index < process_count:
+        raise ValueError(
+            f"process_index={process_index}, process_count={process_count}: expected "
+            "0 <= process_index < process_count."
+        )
+    if batch_size < 1 or batch_size % process_count:
+        raise ValueError(
+            f"batch_size={batch_size}: expected a positive multiple of "
+            f"process_count={process_count}; it counts the samples of all processes together."
+        )
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed}: expected 0 <= seed < 2**32.")
+    if num_epochs is not None and num_epochs < 1:
+        raise ValueError(f"num_epochs={num_epochs}: expected at least 1, or None to repeat.")

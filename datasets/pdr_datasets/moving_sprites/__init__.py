@@ -1,0 +1,1 @@
+"""Textured sprites that move, turn, bounce and hide one another; made here, no download."""

@@ -1,0 +1,170 @@
+"""Prepared TFDS data sets on disk: built whole or not at all, without TensorFlow or network."""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pdr_datasets.dataset import FirstFrames, Source, VideoDataset, check_lengths
+
+
+def default_data_dir() -> Path:
+    """$PDR_DATA_DIR, or ~/.cache/pdr_jax/datasets."""
+    return Path(os.environ.get("PDR_DATA_DIR") or "~/.cache/pdr_jax/datasets").expanduser()
+
+
+def make_builder(builder_cls: Any, config: Any, data_dir: str | os.PathLike[str] | None) -> Any:
+    """The TFDS builder of a configuration, with its data under `data_dir`."""
+    root = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
+    # TFDS wants a predefined configuration by identity, any other as an object of a new name.
+    named = builder_cls.builder_configs.get(config.name, config)
+    with _quiet():
+        return builder_cls(config=named, data_dir=root, file_format="array_record")
+
+
+def is_prepared(builder: Any) -> bool:
+    """Whether the build is on disk: TFDS renames it into place once it is complete."""
+    return (Path(builder.data_dir) / "dataset_info.json").is_file()
+
+
+def prepared_configs(builder: Any) -> list[str]:
+    """Names of the data set's configurations that are on disk, in the current version."""
+    folder = Path(builder.data_dir_root) / builder.name
+    version = str(builder.version)
+    return sorted(p.parent.parent.name for p in folder.glob(f"*/{version}/dataset_info.json"))
+
+
+def prepare_build(
+    builder: Any,
+    *,
+    manual_dir: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Path:
+    """Builds the data set unless it is on disk already.
+
+    One process builds at a time; what a killed one left behind is removed first.
+
+    Returns:
+      The folder of the build.
+    """
+    final = Path(builder.data_dir)
+    if is_prepared(builder):
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(final.parent / ".lock"):
+        if is_prepared(builder):  # by the process that held the lock
+            builder.info.read_from_directory(final)
+            return final
+        for stale in final.parent.glob(f"incomplete.*_{final.name}"):
+            shutil.rmtree(stale)
+        if final.exists():  # no dataset_info.json in it, so not a build of TFDS
+            raise FileExistsError(
+                f"{final} exists and holds no complete build of {builder.name}. Remove it, or "
+                "choose another data_dir."
+            )
+        _run(builder, manual_dir, progress)
+    return final
+
+
+def open_build(builder: Any, in_length: int | None, out_length: int | None) -> VideoDataset:
+    """The prepared build as a `VideoDataset`; shorter lengths serve each clip's first frames.
+
+    Raises:
+      ValueError: if in_length + out_length is longer than the stored clips.
+    """
+    config = builder.builder_config
+    in_length = config.in_length if in_length is None else in_length
+    out_length = config.out_length if out_length is None else out_length
+    check_lengths(in_length, out_length)
+    stored = config.in_length + config.out_length
+    length = in_length + out_length
+    if length > stored:
+        raise ValueError(
+            f"in_length={in_length}, out_length={out_length}: the clips of {builder.name} "
+            f"{config.name!r} hold {stored} frames. Ask for {stored} or fewer in all, or prepare "
+            "a configuration with these lengths."
+        )
+    splits: dict[str, Source] = {}
+    for name in builder.info.splits:
+        source = builder.as_data_source(name)
+        splits[name] = source if length == stored else FirstFrames(source, length)
+    return VideoDataset(
+        name=builder.name,
+        config=config.name,
+        splits=splits,
+        in_length=in_length,
+        out_length=out_length,
+        frame_shape=builder.info.features["frames"].shape[1:],
+        note=(builder.info.metadata or {}).get("note", ""),
+    )
+
+
+def _run(builder: Any, manual_dir: str | os.PathLike[str] | None, progress: bool) -> None:
+    import tensorflow_datasets as tfds
+
+    with (
+        _progress(f"{builder.name} {builder.builder_config.name}", progress) as report,
+        tempfile.TemporaryDirectory() as downloads,  # TFDS makes the folder, downloads or not
+        _quiet(),
+    ):
+        builder.report = report
+        builder.download_and_prepare(
+            download_dir=downloads,
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=manual_dir, try_download_gcs=False, verify_ssl=True
+            ),
+        )
+
+
+@contextlib.contextmanager
+def _progress(title: str, enabled: bool) -> Iterator[Callable[[int, int], None]]:
+    """Yields report(done, total); a bar on a terminal's standard error, or nothing."""
+    if not enabled:
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without TFDS's lines on standard output, its progress bars and its log messages."""
+    import tensorflow_datasets as tfds
+    from absl import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
+        logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Waits for, then holds, a lock that the operating system drops if the process dies."""
+    import fcntl
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

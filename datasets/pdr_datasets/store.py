@@ -54,8 +54,9 @@ def prepare_build(
     final = Path(builder.data_dir)
     if is_prepared(builder):
         return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(final.parent / ".lock"):
+    shared = final.parents[1]  # of all configurations
+    shared.mkdir(parents=True, exist_ok=True)
+    with _lock(shared / ".lock"):
         if is_prepared(builder):  # by the process that held the lock
             builder.info.read_from_directory(final)
             return final
@@ -66,7 +67,12 @@ def prepare_build(
                 f"{final} exists and holds no complete build of {builder.name}. Remove it, or "
                 "choose another data_dir."
             )
-        _run(builder, manual_dir, progress)
+        try:
+            _run(builder, manual_dir, progress)
+        except BaseException:  # an interrupt too; TFDS has removed its temporary folder
+            with contextlib.suppress(OSError):  # other versions may be in it
+                final.parent.rmdir()
+            raise
     return final
 
 

@@ -1,0 +1,1 @@
+"""KTH human actions: windows of walking, jogging, running, boxing, hand waving and clapping."""

@@ -1,0 +1,166 @@
+"""TFDS builder of KTH: windows of uint8 frames, one record each."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from pdr_datasets.dataset import check_lengths
+from pdr_datasets.kth.clips import EXPECTED_FILES, Clip, find_clips, frame_numbers, read_frames
+from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
+from pdr_datasets.kth.windows import window_starts
+from pdr_datasets.resize import resize_bilinear
+
+_NAME = re.compile(
+    r"(?P<size>\d+)x(?P=size)_(?P<in_length>\d+)to(?P<out_length>\d+)"
+    r"(?P<subsequence>_subsequence_split)?"
+)
+# A clip, its frame numbers, and the positions among them at which windows start.
+_Task = tuple[Clip, list[int], list[int]]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+    """One variant; its name is a function of its options.
+
+    Attributes:
+      size: height and width in pixels; the recordings are 160 x 120.
+      in_length: frames given.
+      out_length: frames to predict. The windows depend on in_length + out_length.
+      split: "person" (the benchmark's) or "subsequence"; see `split_clips`.
+    """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ("size", "in_length", "out_length", "split")
+    name: str = ""
+    size: int = 128
+    in_length: int = 10
+    out_length: int = 20
+    split: str = "person"
+
+    def __post_init__(self) -> None:
+        check_lengths(self.in_length, self.out_length)
+        if not isinstance(self.size, int) or not 8 <= self.size <= 1024:
+            raise ValueError(f"kth: size={self.size!r}: expected a whole number from 8 to 1024.")
+        if self.split not in RULES:
+            raise ValueError(f"kth: split={self.split!r}: expected one of {', '.join(RULES)}.")
+        self.name = f"{self.size}x{self.size}_{self.in_length}to{self.out_length}"
+        if self.split == "subsequence":
+            self.name += "_subsequence_split"
+
+    @classmethod
+    def parse(cls, name: str) -> "Config":
+        """The configuration of that name.
+
+        Raises:
+          ValueError: if the name does not have the form of `Config().name`.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(
+                f"kth: config={name!r}: expected a name such as {cls().name!r} or "
+                f"{cls(split='subsequence').name!r}."
+            )
+        return cls(
+            size=int(match["size"]),
+            in_length=int(match["in_length"]),
+            out_length=int(match["out_length"]),
+            split="subsequence" if match["subsequence"] else "person",
+        )
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Cuts windows from the clips in a manual directory; see README.md."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
+    BUILDER_CONFIGS = [  # noqa: RUF012
+        Config(),
+        Config(out_length=40),
+        Config(out_length=10),
+        Config(size=64),
+        Config(size=64, out_length=10),
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+    # Called with (samples done, samples in all).
+    report: Callable[[int, int], None] = staticmethod(lambda done, total: None)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        shape = (config.in_length + config.out_length, config.size, config.size, 1)
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "frames": tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes"),
+                    "id": tfds.features.Scalar(dtype=np.int64),
+                    "clip": tfds.features.Text(),
+                    "start": tfds.features.Scalar(dtype=np.int64),
+                }
+            ),
+            disable_shuffling=True,  # on disk in the order of their ids
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
+        config = self.builder_config
+        found = find_clips(Path(dl_manager.manual_dir))
+        clips = [(clip, frame_numbers(clip)) for clip in found]
+        length = config.in_length + config.out_length
+        parts = split_clips(config.split, clips)
+        tasks: dict[str, list[_Task]] = {
+            name: [(c, numbers, window_starts(numbers, length, c.action)) for c, numbers in part]
+            for name, part in parts.items()
+        }
+        sizes = {name: sum(len(starts) for *_, starts in part) for name, part in tasks.items()}
+        for name, size in sizes.items():
+            if size == 0:
+                raise ValueError(_no_samples(name, config, found))
+        self.info.metadata["note"] = describe_copy(config.split, clips)
+        total = sum(sizes.values())
+        return {
+            "train": self._generate_examples(tasks["train"], 0, total),
+            "test": self._generate_examples(tasks["test"], sizes["train"], total),
+        }
+
+    def _generate_examples(
+        self, tasks: list[_Task], done: int, total: int
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        config = self.builder_config
+        length = config.in_length + config.out_length
+        index = 0
+        for clip, numbers, starts in tasks:
+            if not starts:
+                continue
+            resized = resize_bilinear(read_frames(clip, numbers), config.size, config.size)
+            frames = np.rint(resized).astype(np.uint8)[..., np.newaxis]
+            for start in starts:
+                yield (
+                    index,
+                    {
+                        "frames": frames[start : start + length],
+                        "id": index,
+                        "clip": clip.name,
+                        "start": numbers[start],
+                    },
+                )
+                index += 1
+                self.report(done + index, total)
+
+
+def _no_samples(part: str, config: Config, clips: list[Clip]) -> str:
+    persons = ", ".join(f"{p:02d}" for p in sorted({clip.person for clip in clips}))
+    length = config.in_length + config.out_length
+    message = (
+        f"kth {config.name!r}: no {part} sample of {length} frames. The copy holds "
+        f"{len(clips)} clips, of persons {persons}."
+    )
+    if config.split == "person":
+        instead = dataclasses.replace(config, split="subsequence").name
+        message += (
+            " The benchmark trains on persons 01 to 16 and tests on 17 to 25. Add clips, or use "
+            f"config {instead!r} (split='subsequence'), which is not the benchmark."
+        )
+    return message

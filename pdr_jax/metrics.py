@@ -12,6 +12,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 from pdr_jax import ssim as _ssim
 
@@ -152,7 +153,7 @@ class Evaluator:
       channel_names: report mse, mae and rmse of each of these equal groups of channels too
         ("mse_t", ...), and "mse" as the mean over the groups (OpenSTL's multi-variable weather).
       extra: further metrics by name, jax functions of (B, T, H, W, C) pairs scaled as for psnr to
-        (B, T), for example `perceptual.STLPIPS`.
+        (B, T), for example `perceptual.load_st_lpips_alex(path)`.
       keep_samples: keep the values of every clip for `per_sample`.
 
     Raises:
@@ -208,9 +209,10 @@ class Evaluator:
                 low=low,
                 high=high,
                 channel_names=channel_names,
-                extra=extra,
             )
         )
+        # As arguments of the jitted function: a metric's weights must not become its constants.
+        self._extra = {name: Partial(function) for name, function in extra.items()}
         self._keep_samples = keep_samples
         self.reset()
 
@@ -250,7 +252,7 @@ class Evaluator:
             )
         values = {
             name: np.asarray(value, np.float64)[chosen]
-            for name, value in self._frame_values(prediction, target).items()
+            for name, value in self._frame_values(prediction, target, self._extra).items()
         }
         if self._sums and length != len(next(iter(self._sums.values()))):
             before = len(next(iter(self._sums.values())))
@@ -299,6 +301,7 @@ class Evaluator:
 def _frame_values(
     prediction: jax.Array,
     target: jax.Array,
+    extra: Mapping[str, FrameMetric],
     *,
     wanted: frozenset[str],
     spatial_norm: bool,
@@ -307,7 +310,6 @@ def _frame_values(
     low: float,
     high: float,
     channel_names: tuple[str, ...],
-    extra: Mapping[str, FrameMetric],
 ) -> dict[str, jax.Array]:
     """The wanted quantities, (B, T) each."""
     channels = prediction.shape[-1]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 from jax.custom_batching import custom_vmap
 from jax.experimental.custom_partitioning import custom_partitioning
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
 def independent_frames(function: Callable) -> Callable:
@@ -41,7 +41,13 @@ def independent_frames(function: Callable) -> Callable:
 
     @custom_vmap
     def batched(*args):
-        return sharded(*args)
+        mesh, frames = _explicit_sharding(args)
+        if mesh is None:
+            return sharded(*args)
+        spec = PartitionSpec(frames)
+        return jax.shard_map(function, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)(
+            *args
+        )
 
     @batched.def_vmap
     def merge(size, in_batched, *args):
@@ -54,6 +60,15 @@ def independent_frames(function: Callable) -> Callable:
         return split, jax.tree.map(lambda _: True, out)
 
     return batched
+
+
+def _explicit_sharding(args):
+    """The mesh, if it has Explicit axes, where shardings are types; and the axes of the frames."""
+    for x in args:
+        sharding = jax.typeof(x).sharding
+        if AxisType.Explicit in sharding.mesh.axis_types and sharding.spec[0] is not None:
+            return sharding.mesh, sharding.spec[0]
+    return None, None
 
 
 def _frames_axis(arg_shapes):

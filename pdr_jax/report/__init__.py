@@ -1,0 +1,18 @@
+"""What a run leaves to look at: frame strips, animations, Gaussians, curves, tables.
+
+Pictures need the extra `report` (matplotlib, imageio); tables do not.
+"""
+
+from pdr_jax.report.curves import save_curves
+from pdr_jax.report.frames import save_gif, save_strip
+from pdr_jax.report.gaussians import save_gaussians
+from pdr_jax.report.table import markdown_table, rich_table
+
+__all__ = [
+    "markdown_table",
+    "rich_table",
+    "save_curves",
+    "save_gaussians",
+    "save_gif",
+    "save_strip",
+]

@@ -1,0 +1,125 @@
+"""Tables of metrics, the best of each column in bold."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pdr_jax import metrics
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Rows = Mapping[str, Mapping[str, float]]
+
+_ARROWS = {"lower": " ↓", "higher": " ↑", "one": " →1"}
+
+
+def markdown_table(
+    rows: Rows,
+    columns: Sequence[str] | None = None,
+    *,
+    better: Mapping[str, str] = metrics.BETTER,
+    reference: Collection[str] = (),
+    corner: str = "",
+) -> str:
+    """A GitHub-flavoured Markdown table, four significant digits, the best of a column in bold.
+
+    Args:
+      rows: label to its figures; a missing figure becomes a dash.
+      columns: which figures in which order; default all, in the order they appear.
+      better: direction of each figure, "lower", "higher" or "one" (nearest to 1); figures without
+        one are not ranked.
+      reference: labels that take no part in the ranking (persistence always wins on sharpness).
+      corner: head of the first column.
+    """
+    columns = _columns(rows, columns)
+    cells = _cells(rows, columns, better, reference)
+    lines = [
+        [corner, *(_head(column, better) for column in columns)],
+        ["---", *["---:"] * len(columns)],
+        *(
+            [label, *(f"**{text}**" if bold else text for text, bold in row)]
+            for label, row in zip(rows, cells, strict=True)
+        ),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def rich_table(
+    rows: Rows,
+    columns: Sequence[str] | None = None,
+    *,
+    better: Mapping[str, str] = metrics.BETTER,
+    reference: Collection[str] = (),
+    corner: str = "",
+    title: str | None = None,
+) -> "Table":
+    """The same table for a terminal: `rich.print(rich_table(rows))`. Arguments as above."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = _columns(rows, columns)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(corner)
+    for column in columns:
+        table.add_column(_head(column, better), justify="right", overflow="fold")
+    for label, row in zip(rows, _cells(rows, columns, better, reference), strict=True):
+        texts = (Text(text, style="bold" if bold else "") for text, bold in row)
+        table.add_row(Text(label, style="dim" if label in reference else ""), *texts)
+    return table
+
+
+def _columns(rows: Rows, columns: Sequence[str] | None) -> list[str]:
+    if not rows:
+        raise ValueError("rows is empty; expected at least one {label: {metric: value}}")
+    present = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if columns is None:
+        return present
+    for column in columns:
+        if column not in present:
+            raise ValueError(f"no row has {column!r}; they have {', '.join(present)}")
+    return list(columns)
+
+
+def _head(column: str, better: Mapping[str, str]) -> str:
+    return column + _ARROWS.get(better.get(column, ""), "")
+
+
+def _cells(
+    rows: Rows, columns: Sequence[str], better: Mapping[str, str], reference: Collection[str]
+) -> list[list[tuple[str, bool]]]:
+    """Text and boldness of every cell, row by row. Figures that read the same rank the same."""
+    by_column = []
+    for column in columns:
+        values = [row.get(column) for row in rows.values()]
+        decimals = _decimals([value for value in values if value is not None])
+        texts = ["-" if value is None else f"{value:.{decimals}f}" for value in values]
+        ranked = {
+            text: _badness(float(text), better[column])
+            for label, value, text in zip(rows, values, texts, strict=True)
+            if column in better
+            and label not in reference
+            and value is not None
+            and not math.isnan(value)
+        }
+        best = min(ranked.values(), default=None)
+        by_column.append(
+            [
+                (text, label not in reference and text in ranked and ranked[text] == best)
+                for label, text in zip(rows, texts, strict=True)
+            ]
+        )
+    return [list(row) for row in zip(*by_column, strict=True)]
+
+
+def _badness(value: float, better: str) -> float:
+    return {"lower": value, "higher": -value, "one": abs(value - 1)}[better]
+
+
+def _decimals(values: Sequence[float]) -> int:
+    """Four significant digits of the column's largest value, 6 decimals at most; 0 for integers."""
+    if all(isinstance(value, int) for value in values):
+        return 0
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return 4 if largest == 0 else min(6, max(0, 3 - math.floor(math.log10(largest))))

@@ -1,0 +1,233 @@
+"""Pictures and tables: what is in them, not only that a file appears."""
+
+import json
+import sys
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pdr_jax import report
+from pdr_jax.report.curves import read_curve
+from pdr_jax.report.gaussians import ellipses
+from pdr_jax.report.style import to_rgb
+
+
+def constant(level, frames=3, channels=1):
+    return np.full((frames, 8, 6, channels), level, np.float32)
+
+
+def pixels_of(picture, colour):
+    """How many pixels have the colour, to within the rounding of a GIF's palette."""
+    difference = np.abs(picture[..., :3].astype(int) - np.reshape(colour, (1, 1, 3)))
+    return int((difference <= 1).all(-1).sum())
+
+
+def test_strip_shows_each_row_in_the_same_range(tmp_path):
+    path = tmp_path / "new" / "strip.png"
+    report.save_strip(
+        path,
+        inputs=constant(0.5, frames=2),
+        truth=constant(0.5),
+        coarse=constant(0.75),
+        rendered=constant(0.75),
+        prediction=constant(0.75),
+        data_range=(0.0, 1.0),
+        title="constant",
+    )
+    picture = iio.imread(path)
+    frame = pixels_of(picture, [191] * 3) / 9  # three rows of three frames; labels have few pixels
+    assert frame > 48
+    np.testing.assert_allclose(pixels_of(picture, [128] * 3) / frame, 5, rtol=0.01)  # input, truth
+    brightest = to_rgb(np.ones((1, 1, 1)), 0, 1, "inferno")[
+        0, 0
+    ]  # the error is the top of its range
+    np.testing.assert_allclose(pixels_of(picture, brightest) / frame, 3, rtol=0.01)
+
+
+def test_strip_thins_out_time_and_keeps_both_ends(tmp_path):
+    truth = np.linspace(0, 1, 9, dtype=np.float32).reshape(9, 1, 1, 1) * np.ones((1, 8, 6, 1))
+    report.save_strip(tmp_path / "s.png", prediction=truth, data_range=(0, 1), steps=3)
+    picture = iio.imread(tmp_path / "s.png")
+    first, second, middle = (pixels_of(picture, [level] * 3) for level in (0, 32, 128))
+    assert first > 48
+    np.testing.assert_allclose(middle / first, 1, rtol=0.01)
+    assert second < 0.01 * first
+
+
+def test_rendered_out_of_range_gets_its_own(tmp_path):
+    rendered = np.linspace(-2, -1, 48, dtype=np.float32).reshape(1, 8, 6, 1).repeat(3, 0)
+    options = dict(prediction=constant(0.5), data_range=(0, 1))
+    report.save_strip(tmp_path / "own.png", rendered=rendered, **options)
+    report.save_strip(tmp_path / "black.png", rendered=constant(0.0), **options)
+    own, black = (iio.imread(tmp_path / name) for name in ("own.png", "black.png"))
+    assert own.shape == black.shape
+    assert pixels_of(own, [0] * 3) < 0.2 * pixels_of(black, [0] * 3)
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_channels(channels, tmp_path):
+    truth = constant(0.5, channels=channels)
+    truth[..., 0] = 1.0
+    report.save_strip(tmp_path / "s.png", truth=truth, prediction=truth, data_range=(0, 1))
+    colour = [255, 128, 128] if channels == 3 else to_rgb(truth[:1, :1, :1], 0, 1)[0, 0, 0]
+    assert pixels_of(iio.imread(tmp_path / "s.png"), colour) >= 6 * 48
+
+
+def test_nan_is_magenta():
+    frame = np.array([[[0.0], [np.nan]]])
+    np.testing.assert_array_equal(to_rgb(frame, 0, 1), [[[0, 0, 0], [255, 0, 255]]])
+
+
+def test_gif_has_a_frame_for_each_step(tmp_path):
+    path = tmp_path / "clip.gif"
+    clips = dict(inputs=constant(0.0, frames=2), truth=constant(0.5), prediction=constant(0.75))
+    report.save_gif(path, **clips, data_range=(0.0, 1.0))
+    frames = iio.imread(path, index=None)
+    assert len(frames) == 5
+    frame = pixels_of(frames[0], [0] * 3)  # observed
+    assert frame > 48
+    for level in (128, 191):
+        np.testing.assert_allclose(pixels_of(frames[4], [level] * 3) / frame, 1, rtol=0.01)
+        assert pixels_of(frames[0], [level] * 3) < 0.01 * frame
+    report.save_gif(tmp_path / "alone.gif", prediction=constant(0.75), data_range=(0.0, 1.0))
+    assert iio.imread(tmp_path / "alone.gif", index=None).shape[:1] in ((1,), (3,))
+
+
+def test_ellipse_convention():
+    """Rotation turns the long axis from x (right) towards y (down)."""
+    mean, scale = np.array([[10.0, 20.0]]), np.array([[4.0, 1.0]])
+    flat, down = (ellipses(mean, scale, np.array([a]), sigmas=2.0)[0] for a in (0.0, np.pi / 2))
+    np.testing.assert_allclose([flat.min(0), flat.max(0)], [[2, 18], [18, 22]], atol=1e-9)
+    np.testing.assert_allclose([down.min(0), down.max(0)], [[8, 12], [12, 28]], atol=1e-9)
+    tilted = ellipses(mean, scale, np.array([0.5]))[0] - mean
+    tip = tilted[np.argmax((tilted**2).sum(-1))]
+    np.testing.assert_allclose(np.abs(tip), [4 * np.cos(0.5), 4 * np.sin(0.5)])
+    assert tip[0] * tip[1] > 0
+    np.testing.assert_allclose(tilted[0], tilted[-1], atol=1e-9)
+
+
+def test_gaussians_are_drawn_where_they_are(tmp_path):
+    path = tmp_path / "gaussians.png"
+    frame = np.zeros((16, 32, 1), np.float32)
+    report.save_gaussians(
+        path,
+        frame,
+        mean=np.array([[7.5, 7.5], [23.5, 7.5], [90.0, 7.5]]),
+        scale=np.full((3, 2), 3.0),
+        rotation=np.zeros(3),
+        amplitude=np.array([[1.0], [-1.0], [0.1]]),
+        data_range=(0, 1),
+        title="two inside",
+    )
+    picture = iio.imread(path)[..., :3].astype(int)
+    orange = np.argwhere((picture[..., 0] > 200) & (picture[..., 2] < 80))
+    blue = np.argwhere((picture[..., 2] > 200) & (picture[..., 0] < 100))
+    width = picture.shape[1]
+    assert len(orange) > 50
+    assert len(blue) > 50
+    # Columns of the frame are 32 over the width less the margin; the centres at 1/4 and 3/4.
+    np.testing.assert_allclose(orange[:, 1].mean() / width, 0.25, atol=0.02)
+    np.testing.assert_allclose(blue[:, 1].mean() / width, 0.75, atol=0.02)
+    report.save_gaussians(
+        path,
+        frame,
+        mean=np.zeros((0, 2)),
+        scale=np.zeros((0, 2)),
+        rotation=np.zeros(0),
+        amplitude=np.zeros((0, 1)),
+        data_range=(0, 1),
+        rendered=frame,
+    )
+    assert iio.imread(path).shape[1] > 1.8 * width
+
+
+def test_curves(tmp_path):
+    lines = [{"step": i, "loss": 1.0 / (1 + i)} for i in range(0, 300, 2)]
+    lines += [{"step": 300, "test/mse": 3.0}, {"step": 302, "loss": None}]
+    run = tmp_path / "metrics.jsonl"
+    run.write_text("\n".join(map(json.dumps, lines)) + '\n{"step": 304, "lo')  # cut off
+    steps, values = read_curve(run, "loss")
+    assert len(steps) == 151
+    np.testing.assert_allclose(values[:2], [1.0, 1 / 3])
+    assert np.isnan(values[-1])
+    report.save_curves(tmp_path / "c.png", {"plain": run, "PDR": run})
+    picture = iio.imread(tmp_path / "c.png")
+    assert pixels_of(picture, [0xD1, 0x60, 0x3D]) > 100  # the last line covers the first
+    report.save_curves(tmp_path / "one.png", {"plain": run}, key="test/mse", title="test")
+    with pytest.raises(ValueError, match="has no 'val'; it has loss, step, test/mse"):
+        read_curve(run, "val")
+    run.write_text('{"step": 1\n{"step": 2, "loss": 1.0}\n')
+    with pytest.raises(ValueError, match="line 1 is not JSON"):
+        read_curve(run, "loss")
+
+
+ROWS = {
+    "persistence": {"mse": 19.456, "psnr": 26.09, "sharpness": 1.003, "steps": 0},
+    "plain": {"mse": 8.631, "psnr": 28.22, "sharpness": 0.946, "steps": 500},
+    "PDR": {"mse": 8.632, "psnr": float("nan"), "sharpness": 1.2, "steps": 400, "ssim": 0.83},
+}
+
+
+def test_markdown_table():
+    table = report.markdown_table(ROWS, reference=("persistence",), corner="model")
+    assert table == (
+        "| model | mse ↓ | psnr ↑ | sharpness →1 | steps | ssim ↑ |\n"
+        "| --- | ---: | ---: | ---: | ---: | ---: |\n"
+        "| persistence | 19.46 | 26.09 | 1.003 | 0 | - |\n"
+        "| plain | **8.63** | **28.22** | **0.946** | 500 | - |\n"
+        "| PDR | **8.63** | nan | 1.200 | 400 | **0.8300** |\n"
+    )
+    chosen = report.markdown_table(ROWS, ["sharpness"])
+    assert "| persistence | **1.003** |" in chosen
+    with pytest.raises(ValueError, match="no row has 'lpips'; they have mse, psnr"):
+        report.markdown_table(ROWS, ["lpips"])
+
+
+def test_rich_table():
+    console = Console(width=90, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    with console.file:
+        console.print(report.rich_table(ROWS, ["mse", "psnr"], title="kth"))
+    lines = console.export_text().splitlines()
+    assert lines[0].strip() == "kth"
+    assert [line.split() for line in lines if "plain" in line] == [["plain", "8.63", "28.22"]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: report.save_strip(p / "a.jpg", **PAIR, data_range=(0, 1)), r"ends in \.png"),
+        (lambda p: report.save_gif(p / "a.png", **PAIR, data_range=(0, 1)), r"ends in \.gif"),
+        (lambda p: report.save_strip(p / "a.png", **PAIR, data_range=(1, 0)), "low < high"),
+        (
+            lambda p: report.save_strip(
+                p / "a.png", truth=constant(0)[:2], prediction=constant(0), data_range=(0, 1)
+            ),
+            r"truth has shape \(2, 8, 6, 1\); expected \(3, 8, 6, 1\)",
+        ),
+        (
+            lambda p: report.save_gif(p / "a.gif", prediction=constant(0)[None], data_range=(0, 1)),
+            r"expected one clip \(T, H, W, C\)",
+        ),
+        (lambda p: report.save_curves(p / "a.png", {}), "runs is empty"),
+        (lambda p: report.markdown_table({}), "rows is empty"),
+        (
+            lambda p: ellipses(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((1, 2))),
+            "the Gaussians of one frame",
+        ),
+    ],
+)
+def test_bad_input_is_refused(call, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        call(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+PAIR = {"truth": constant(0.5), "prediction": constant(0.5)}
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[report\]'"):
+        report.save_strip(tmp_path / "a.png", **PAIR, data_range=(0, 1))

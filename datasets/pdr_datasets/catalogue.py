@@ -63,14 +63,17 @@ def prepare(
     from pdr_datasets import store
 
     builder = _builder(name, data_dir, config, options)
-    if name in _NEEDS_FILES and manual_dir is None and not store.is_prepared(builder):
+    if store.is_prepared(builder):
+        return Path(builder.data_dir)
+    manual = None if manual_dir is None else Path(manual_dir).expanduser()
+    if manual is not None and not manual.is_dir():
+        raise FileNotFoundError(f"manual_dir={str(manual)!r} is not a folder.")
+    if name in _NEEDS_FILES and (manual is None or not any(manual.iterdir())):
+        state = "not given" if manual is None else f"{str(manual)!r}, an empty folder"
         raise FileNotFoundError(
-            f"manual_dir is not given: {name} is built from files that you fetch yourself.\n"
+            f"manual_dir is {state}: {name} is built from files that you fetch yourself.\n"
             f"{builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
         )
-    if manual_dir is not None and not Path(manual_dir).expanduser().is_dir():
-        raise FileNotFoundError(f"manual_dir={os.fspath(manual_dir)!r} is not a folder.")
-    manual = None if manual_dir is None else Path(manual_dir).expanduser()
     return store.prepare_build(builder, manual_dir=manual, progress=progress)
 
 

@@ -1,0 +1,282 @@
+"""KTH: OpenSTL's windows, both layouts of the files, partial copies, broken files."""
+
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pdr_datasets
+from pdr_datasets.kth.clips import expected_names, find_clips, read_frames, read_sequences
+from pdr_datasets.kth.windows import window_starts
+from pdr_datasets.resize import resize_bilinear
+
+GOLDEN = json.loads((Path(__file__).parent / "golden/kth_windows.json").read_text())
+HEIGHT, WIDTH = 24, 32  # of the clips written here; the real ones are 120 x 160
+
+
+def frame(number):
+    """A horizontal ramp that gets brighter with every frame."""
+    ramp = np.arange(WIDTH) + 2 * number
+    return np.broadcast_to(ramp.astype(np.uint8), (HEIGHT, WIDTH))
+
+
+def write_video(path, length):
+    """Writes mpeg4 in .avi, as the official files are, except for its size."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.bit_rate = 4_000_000
+        for number in range(1, length + 1):
+            picture = av.VideoFrame.from_ndarray(
+                np.repeat(frame(number)[..., np.newaxis], 3, axis=2), format="rgb24"
+            )
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+
+def write_images(folder, numbers):
+    """Writes a dump of frames as .png."""
+    import av
+
+    folder.mkdir(parents=True)
+    for number in numbers:
+        with av.open(str(folder / f"image_{number:04d}.png"), "w", format="image2") as container:
+            stream = container.add_stream("png", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgb24"
+            picture = av.VideoFrame.from_ndarray(
+                np.repeat(frame(number)[..., np.newaxis], 3, axis=2), format="rgb24"
+            )
+            container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+
+
+def write_list(folder, **clips):
+    lines = [f"{name}\t\tframes\t{intervals}\r\n" for name, intervals in clips.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "00sequences.txt").write_text(
+        "person13_handclapping_d3\t*missing*\r\n" + "".join(lines)
+    )
+
+
+@pytest.fixture(scope="module")
+def two_persons(tmp_path_factory):
+    """Person 01 boxing (flat) and person 17 running (nested), official naming and format."""
+    folder = tmp_path_factory.mktemp("kth")
+    write_video(folder / "person01_boxing_d1_uncomp.avi", 30)
+    write_video(folder / "running/person17_running_d2_uncomp.avi", 20)
+    write_list(folder, person01_boxing_d1="1-9, 12-30", person17_running_d2="1-8, 9-20")
+    return folder
+
+
+def load(name, data_dir, manual_dir, **options):
+    pdr_datasets.prepare(name, data_dir=data_dir, manual_dir=manual_dir, **options)
+    return pdr_datasets.load(name, data_dir=data_dir, **options)
+
+
+def starts(source):
+    samples = (source[i] for i in range(len(source)))
+    return [(s["clip"].decode(), int(s["start"])) for s in samples]
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_windows_are_those_of_openstl(part):
+    persons = range(1, 17) if part == "train" else range(17, 26)
+    found = []
+    for action, clips in GOLDEN["tree"].items():
+        for name, intervals in clips.items():
+            if int(name[6:8]) in persons:
+                numbers = [n for first, last in intervals for n in range(first, last + 1)]
+                positions = window_starts(numbers, GOLDEN["length"], action)
+                assert positions == sorted(positions)
+                found += [[action, name, numbers[p]] for p in positions]
+    assert sorted(found) == sorted(GOLDEN[part])
+
+
+def test_windows_of_slow_actions_do_not_overlap_and_fast_ones_step_by_three():
+    assert window_starts(range(1, 41), 20, "walking") == [0, 20]
+    assert window_starts(range(1, 28), 20, "running") == [1, 4, 7]
+    assert window_starts(range(1, 20), 20, "running") == []
+
+
+def test_resizing_is_opencvs():
+    """Results of cv2.resize (OpenCV 5.0, INTER_LINEAR, float32), then two identities."""
+    row = np.array([[0, 10, 40, 90, 160]], np.float32)
+    np.testing.assert_array_equal(resize_bilinear(row, 1, 2), [[7.5, 107.5]])
+    image = np.array([[0, 10, 40], [90, 160, 250]], np.float32)
+    np.testing.assert_array_equal(
+        resize_bilinear(image, 3, 4),
+        [[0, 6.25, 21.25, 40], [45, 70, 107.5, 145], [90, 133.75, 193.75, 250]],
+    )
+    frames = np.random.default_rng(0).uniform(0, 255, (2, 12, 16))
+    np.testing.assert_allclose(resize_bilinear(frames, 12, 16), frames, atol=1e-4)
+    transposed = resize_bilinear(frames.swapaxes(1, 2), 7, 9).swapaxes(1, 2)
+    np.testing.assert_allclose(resize_bilinear(frames, 9, 7), transposed, atol=1e-3)
+
+
+def test_videos_build_by_person(two_persons, tmp_path):
+    dataset = load("kth", tmp_path, two_persons, size=16, in_length=2, out_length=4)
+    # Backwards from the end without overlap; frames 10 and 11 are not listed.
+    assert starts(dataset.splits["train"]) == [("person01_boxing_d1", n) for n in (4, 13, 19, 25)]
+    # Sub-sequences 1-8 and 9-20 join, so windows run across them, as in a dump of frames.
+    assert starts(dataset.splits["test"]) == [("person17_running_d2", n) for n in range(3, 16, 3)]
+    assert dataset.frame_shape == (16, 16, 1)
+    assert dataset.config == "16x16_2to4"
+    assert "Partial copy: 2 of 599 clips" in dataset.note
+    assert "OpenSTL's published figures" in dataset.note
+    sample = dataset.splits["train"][1]
+    assert sample["id"] == 1
+    assert sample["frames"].dtype == np.uint8
+    wanted = resize_bilinear(np.stack([frame(n) for n in range(13, 19)]), 16, 16)
+    np.testing.assert_allclose(sample["frames"][..., 0], wanted, atol=4)  # mpeg4 is lossy
+
+
+def test_shorter_horizon_serves_the_first_frames(two_persons, tmp_path):
+    stored = load("kth", tmp_path, two_persons, size=16, in_length=2, out_length=4)
+    shorter = pdr_datasets.load("kth", data_dir=tmp_path, config="16x16_2to4", out_length=1)
+    assert (shorter.in_length, shorter.out_length) == (2, 1)
+    np.testing.assert_array_equal(
+        shorter.splits["test"][2]["frames"], stored.splits["test"][2]["frames"][:3]
+    )
+
+
+def test_subsequence_split_for_one_person(tmp_path):
+    write_video(tmp_path / "in/person01_walking_d1_uncomp.avi", 24)
+    write_list(tmp_path / "in", person01_walking_d1="1-9, 10-14, 15-24")
+    options = {"size": 16, "in_length": 2, "out_length": 2}
+    with pytest.raises(ValueError, match=r"no test sample.*16x16_2to2_subsequence_split"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=tmp_path / "in", **options)
+    assert not list(tmp_path.glob("kth/16x16*"))
+    dataset = load("kth", tmp_path, tmp_path / "in", split="subsequence", **options)
+    assert [n for _, n in starts(dataset.splits["train"])] == [3, 7, 11]
+    assert [n for _, n in starts(dataset.splits["test"])] == [17, 21]
+    assert dataset.config == "16x16_2to2_subsequence_split"
+    assert "not the KTH benchmark" in dataset.note
+    same = pdr_datasets.load("kth", data_dir=tmp_path, config="16x16_2to2_subsequence_split")
+    assert same.note == dataset.note
+
+
+def test_dump_of_frames(tmp_path):
+    folder = tmp_path / "in"
+    write_images(folder / "boxing/person02_boxing_d1", [1, 2, 3, 5, 6, 7, 8, 9])
+    write_images(folder / "boxing/person20_boxing_d1_uncomp", range(257, 261))
+    dataset = load("kth", tmp_path, folder, size=24, in_length=1, out_length=2)
+    assert starts(dataset.splits["train"]) == [("person02_boxing_d1", n) for n in (1, 7)]
+    assert starts(dataset.splits["test"]) == [("person20_boxing_d1", 258)]
+    wanted = np.rint(resize_bilinear(np.stack([frame(n) for n in (7, 8, 9)]), 24, 24))
+    np.testing.assert_array_equal(dataset.splits["train"][1]["frames"][..., 0], wanted)
+    with pytest.raises(ValueError, match=r"no list of sub-sequences.*00sequences\.txt"):
+        pdr_datasets.prepare(
+            "kth", data_dir=tmp_path, manual_dir=folder, config="24x24_1to2_subsequence_split"
+        )
+
+
+def test_missing_files_are_named(two_persons, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"personNN_ACTION_dK_uncomp\.avi"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path)
+    with pytest.raises(FileNotFoundError, match="not a folder"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=tmp_path / "no")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"an empty folder"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=tmp_path / "empty")
+    (tmp_path / "empty/notes.txt").touch()
+    with pytest.raises(FileNotFoundError, match=r"holds no clips(?s:.)*00sequences\.txt"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=tmp_path / "empty")
+    video = two_persons / "person01_boxing_d1_uncomp.avi"
+    (tmp_path / "alone/boxing").mkdir(parents=True)
+    (tmp_path / "alone/boxing" / video.name).write_bytes(video.read_bytes())
+    with pytest.raises(FileNotFoundError, match=r"00sequences\.txt is missing"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=tmp_path / "alone")
+    with pytest.raises(FileNotFoundError, match=r"not prepared.*pdr data prepare kth"):
+        pdr_datasets.load("kth", data_dir=tmp_path)
+
+
+def test_truncated_video_is_refused_and_leaves_nothing(two_persons, tmp_path):
+    video = two_persons / "person01_boxing_d1_uncomp.avi"
+    content = video.read_bytes()
+    broken = tmp_path / "in" / video.name
+    write_list(broken.parent, person01_boxing_d1="1-15, 16-30")
+    options = {"size": 16, "in_length": 1, "out_length": 1, "split": "subsequence"}
+    for size, message in ((len(content) // 2, "truncated|cannot be decoded"), (10, "opened")):
+        broken.write_bytes(content[:size])
+        with pytest.raises(OSError, match=f"{video.name}.*({message})"):
+            pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=broken.parent, **options)
+        assert not list(tmp_path.glob("kth/16x16*"))
+    broken.write_bytes(content)
+    assert len(load("kth", tmp_path, broken.parent, **options).splits["train"]) == 7
+
+
+def test_missing_av_names_the_extra(two_persons, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"pip install pdr-jax\[data\]"):
+        pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=two_persons)
+
+
+def test_a_list_longer_than_the_video_is_noted(two_persons, tmp_path):
+    video = two_persons / "person01_boxing_d1_uncomp.avi"
+    write_list(tmp_path / "in", person01_boxing_d1="1-15, 16-33")
+    (tmp_path / "in" / video.name).write_bytes(video.read_bytes())
+    dataset = load("kth", tmp_path, tmp_path / "in", config="16x16_1to4_subsequence_split")
+    assert [n for _, n in starts(dataset.splits["test"])] == [16, 21, 26]
+    assert "goes on after the end of person01_boxing_d1" in dataset.note
+
+
+def test_mixed_doubled_and_unlisted_clips_are_refused(two_persons, tmp_path):
+    content = (two_persons / "person01_boxing_d1_uncomp.avi").read_bytes()
+    for folder in ("twice/a", "twice/b", "mixed", "unlisted"):
+        path = tmp_path / folder / "person01_boxing_d1_uncomp.avi"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match="there twice"):
+        find_clips(tmp_path / "twice")
+    write_images(tmp_path / "mixed/boxing/person01_boxing_d2", [1])
+    with pytest.raises(ValueError, match=r"both videos .* and frames"):
+        find_clips(tmp_path / "mixed")
+    write_list(tmp_path / "unlisted", person02_boxing_d1="1-9")
+    with pytest.raises(ValueError, match="does not list the frames of person01_boxing_d1"):
+        find_clips(tmp_path / "unlisted")
+
+
+def test_images_of_several_sizes_or_broken_are_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "boxing/person01_boxing_d1"
+    write_images(folder, [1])
+    monkeypatch.setattr(f"{__name__}.WIDTH", 48)
+    write_images(tmp_path / "other", [2])
+    (tmp_path / "other/image_0002.png").rename(folder / "image_0002.png")
+    (clip,) = find_clips(tmp_path)
+    with pytest.raises(OSError, match="different sizes"):
+        read_frames(clip, [1, 2])
+    (folder / "image_0002.png").write_bytes(b"nonsense")
+    with pytest.raises(OSError, match=r"image_0002\.png cannot be read"):
+        read_frames(clip, [2])
+
+
+def test_the_list_of_sequences_is_read_with_its_oddities(tmp_path):
+    write_list(tmp_path, person03_walking_d4="1-92, 118- 216,232-338, 338-432")
+    assert read_sequences(tmp_path / "00sequences.txt") == {
+        "person03_walking_d4": ((1, 92), (118, 216), (232, 338), (338, 432))
+    }
+    (tmp_path / "00sequences.txt").write_text("nothing")
+    with pytest.raises(ValueError, match="lists no clips"):
+        read_sequences(tmp_path / "00sequences.txt")
+    assert len(expected_names()) == 599
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 4}, "size=4"),
+        ({"split": "random"}, "split='random': expected one of person, subsequence"),
+        ({"config": "128x64_10to20"}, "config='128x64_10to20': expected a name such as"),
+        ({"channels": 3}, "kth has no option 'channels'. It has: size"),
+        ({"out_length": -1}, "out_length=-1"),
+    ],
+)
+def test_bad_options_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        pdr_datasets.load("kth", data_dir=tmp_path, **options)

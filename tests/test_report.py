@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from pdr_jax import report
-from pdr_jax.report.curves import read_curve
+from pdr_jax.report.curves import _running_mean, read_curve
 from pdr_jax.report.gaussians import ellipses
 from pdr_jax.report.style import to_rgb
 
@@ -152,6 +152,9 @@ def test_curves(tmp_path):
     assert len(steps) == 151
     np.testing.assert_allclose(values[:2], [1.0, 1 / 3])
     assert np.isnan(values[-1])
+    smooth = _running_mean(values)
+    assert np.isfinite(smooth).all()
+    np.testing.assert_allclose(smooth[1], values[:3].mean())
     report.save_curves(tmp_path / "c.png", {"plain": run, "PDR": run})
     picture = iio.imread(tmp_path / "c.png")
     assert pixels_of(picture, [0xD1, 0x60, 0x3D]) > 100  # the last line covers the first

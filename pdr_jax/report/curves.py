@@ -90,11 +90,15 @@ def read_curve(path: str | os.PathLike[str], key: str) -> tuple[np.ndarray, np.n
 
 
 def _running_mean(values: np.ndarray) -> np.ndarray:
-    """Centred mean over a fortieth of the curve; the curve itself if that is less than 3 points."""
+    """Centred mean over a fortieth of the curve (the curve itself if short), without the NaNs."""
     half = len(values) // 80
     if half < 1:
         return values
-    total = np.cumsum(np.concatenate([[0.0], values]))
+    known = np.isfinite(values)
+    total, count = (
+        np.cumsum(np.concatenate([[0.0], a])) for a in (np.where(known, values, 0.0), known)
+    )
     index = np.arange(len(values))
     start, stop = np.maximum(index - half, 0), np.minimum(index + half + 1, len(values))
-    return (total[stop] - total[start]) / (stop - start)
+    with np.errstate(invalid="ignore"):
+        return (total[stop] - total[start]) / (count[stop] - count[start])

@@ -55,7 +55,13 @@ def save_strip(
     prediction = style.check_clip("prediction", prediction)
     rows: list[tuple[str, np.ndarray, list[str]]] = []
 
-    def add(label: str, clip: np.ndarray, times: np.ndarray, bounds: tuple[float, float]) -> None:
+    def add(
+        label: str,
+        clip: np.ndarray,
+        times: np.ndarray,
+        bounds: tuple[float, float],
+        colormap: str | None = colormap,
+    ) -> None:
         chosen = np.unique(np.linspace(0, len(clip) - 1, min(steps, len(clip))).round().astype(int))
         picture = style.to_rgb(clip[chosen], *bounds, colormap=colormap)
         rows.append((label, picture, [f"{times[i]:+d}" if times[i] else "0" for i in chosen]))
@@ -76,8 +82,7 @@ def save_strip(
         add(label, clip, times, bounds)
     if truth is not None:
         error = _error(prediction, _like(prediction, "truth", truth))
-        colormap = _ERROR_COLORMAP
-        add(f"|error|\n0 … {error_max:.2g}", error, times, (0.0, error_max))
+        add(f"|error|\n0 … {error_max:.2g}", error, times, (0.0, error_max), _ERROR_COLORMAP)
     if prediction.shape[-1] not in (1, 3):
         title = ", ".join([*([title] if title else []), f"channel 0 of {prediction.shape[-1]}"])
     _draw_rows(style.prepare(path, ".png"), rows, title)

@@ -47,6 +47,11 @@ class Conv(nn.Module):
         pad = self.dilation * (size // 2)
         if self.groups == channels == self.features and self.stride == 1:
             out = depthwise_conv(x, kernel, dilation=self.dilation)
+        elif size == 1 and self.stride == 1 and self.groups == 1:
+            # The same as a matrix product: XLA's CPU back end computes the gradient of a 1x1
+            # convolution's kernel as a convolution with a kernel as large as the frame.
+            out = x.reshape(-1, channels) @ kernel.reshape(channels, self.features)
+            out = out.reshape(*x.shape[:-1], self.features)
         else:
             out = lax.conv_general_dilated(
                 x,

@@ -1,0 +1,97 @@
+"""Checkpoints of a run (Orbax): train state, position in the data, configuration, versions.
+
+The last few and the best are kept. Saving is asynchronous; a checkpoint that was not finished is
+never taken for one.
+"""
+
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
+
+from pdr_jax.train import TrainState
+
+_PACKAGES = ("pdr-jax", "jax", "flax", "optax", "orbax-checkpoint")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that a result depends on."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+class Checkpoints:
+    """The checkpoints of one run folder."""
+
+    def __init__(self, directory: Path, *, keep_last: int = 2) -> None:
+        """Opens, or creates, `directory`. The best is the one with the lowest `score`."""
+        policy = keep.AnyPreservationPolicy(
+            [
+                keep.LatestN(keep_last),
+                keep.BestN(get_metric_fn=lambda metrics: -metrics["score"], n=1),
+            ]
+        )
+        self._manager = ocp.CheckpointManager(
+            Path(directory).absolute(),
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policy,
+                best_fn=lambda metrics: metrics["score"],
+                best_mode="min",
+            ),
+        )
+
+    def save(self, state: TrainState, *, data: Any, config: dict, score: float) -> None:
+        """Saves after `state.step` steps; `data` is the iterator's position (JSON-able)."""
+        self._manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state),
+                run=ocp.args.JsonSave({"data": data, "config": config, "versions": versions()}),
+            ),
+            metrics={"score": score},
+        )
+
+    def restore(self, like: TrainState, which: str = "last") -> tuple[TrainState, dict]:
+        """The "last" or the "best" state and what was saved beside it.
+
+        Args:
+          like: a state, or its shapes and shardings, of the same structure.
+          which: "last" or "best".
+
+        Raises:
+          FileNotFoundError: there is no checkpoint.
+          ValueError: the checkpoint is of another model.
+        """
+        step = self.last if which == "last" else self.best
+        if step is None:
+            raise FileNotFoundError(f"no checkpoint in {self._manager.directory}")
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(target), run=ocp.args.JsonRestore()
+            ),
+        )
+        return restored["state"], restored["run"]
+
+    @property
+    def last(self) -> int | None:
+        """The last step that has a checkpoint."""
+        return self._manager.latest_step()
+
+    @property
+    def best(self) -> int | None:
+        """The step of the checkpoint with the lowest score."""
+        return self._manager.best_step()
+
+    def wait(self) -> None:
+        """Returns when everything is on disk."""
+        self._manager.wait_until_finished()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()

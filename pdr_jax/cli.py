@@ -1,0 +1,208 @@
+"""The command line: `pdr train | eval | predict | demo | data`.
+
+A run's settings come from its recipe, then from the command line; what results is printed in full
+at the start and stored beside the run.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+
+import pdr_datasets
+from pdr_jax import predict as prediction
+from pdr_jax import recipes, report, results, run
+from pdr_jax.demo import demo
+from pdr_jax.log import ProgressLine
+from pdr_jax.recipes import Recipe
+
+EXAMPLES = """
+examples:
+  pdr demo                                          a plain predictor and PDR, side by side
+  pdr data prepare kth --manual-dir ~/kth           from the official .avi files
+  pdr train kth --backbone tau --adapter predgs --loss l1_ssim
+  pdr train --resume runs/kth-tau-predgs-l1_ssim-seed0
+  pdr eval runs/kth-tau-predgs-l1_ssim-seed0
+  pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs a command; bad input ends it with a message and exit status 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {
+                "train": _train_command(argv),
+                "eval": evaluate,
+                "predict": predict,
+                "demo": demo,
+                "data": data,
+            },
+            prog="pdr",
+            description="Predictive Differentiable Rendering for video prediction." + EXAMPLES,
+            args=argv,
+        )
+    except (ValueError, TypeError, OSError, ImportError, run.DivergedError) as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+def _train_command(argv: list[str]) -> Any:
+    """`train`, with the recipe that the command line names as the default of every option."""
+    recipe = _named_recipe(argv[1:]) if argv[:1] == ["train"] else recipes.create("moving_sprites")
+    options = tyro.conf.arg(name="", prefix_name=False)
+
+    def train(
+        recipe: Annotated[Recipe, options] = recipe,
+        out: Path | None = None,
+        resume: Path | None = None,
+    ) -> None:
+        """Train a predictor, with or without PDR, and leave a run folder.
+
+        Args:
+            recipe: Everything that defines the run.
+            out: The run's folder; by default runs/ and what the run is made of.
+            resume: A run folder to continue; its own recipe is used, and no other option.
+        """
+        if resume is not None:
+            recipe = run.read_recipe(resume)
+        out = resume or out or default_folder(recipe)
+        print(json.dumps(recipe.to_json(), indent=2))
+        print(f"run folder: {out}")
+        with ProgressLine(f"{recipe.backbone}+{recipe.adapter}") as progress:
+            run.fit(recipe, out, resume=resume is not None, report=progress)
+        finish(out)
+
+    return train
+
+
+def _named_recipe(argv: list[str]) -> Recipe:
+    """The published recipe for the data set, backbone, adapter and loss that are asked for."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--backbone", "--adapter", "--loss"):
+        parser.add_argument(option)
+    known, rest = parser.parse_known_args(argv)
+    dataset = rest[0] if rest and not rest[0].startswith("-") else "moving_sprites"
+    chosen = {name: value for name, value in vars(known).items() if value is not None}
+    return recipes.create(dataset, **chosen)
+
+
+def default_folder(recipe: Recipe) -> Path:
+    """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN."""
+    parts = (recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss, f"seed{recipe.seed}")
+    return Path("runs") / "-".join(parts)
+
+
+def finish(folder: Path) -> None:
+    """Evaluates the best checkpoint, writes metrics.json and pictures, and says where they are."""
+    recipe, task, state = run.load(folder)
+    split = "test" if task.test is not None else "holdout"
+    rows = results.score(
+        task, state.variables(), split=split, batch_size=recipe.batch_size, label=recipe.label
+    )
+    run.write_json(folder / "metrics.json", {"split": split, "rows": rows})
+    results.print_table(rows, title=f"{folder.name}, {split} split")
+    try:
+        pictures = results.draw(task, state.variables(), folder)
+        report.save_curves(folder / "loss.png", {recipe.label: folder / "metrics.jsonl"})
+    except ImportError as error:
+        print(f"no pictures: {error}")
+    else:
+        print("pictures: " + ", ".join(str(path) for path in (*pictures, folder / "loss.png")))
+
+
+def evaluate(
+    run_folder: tyro.conf.Positional[Path],
+    split: Literal["test", "holdout"] = "test",
+    checkpoint: Literal["best", "last"] = "best",
+    horizon: int | None = None,
+    batch_size: int = 16,
+    controls: bool = True,
+) -> None:
+    """Score a run by the field's metrics, beside persistence and what the renderer adds.
+
+    Args:
+        run_folder: What `pdr train` left.
+        split: Which clips.
+        checkpoint: The best on held-out training clips, or the last.
+        horizon: Frames to predict, if not as many as in training.
+        batch_size: Clips at a time; does not change the figures.
+        controls: Whether to add the rows of controls.
+    """
+    changes: dict[str, Any] = {"out_length": horizon} if horizon else {}
+    recipe, task, state = run.load(run_folder, which=checkpoint, **changes)
+    rows = results.score(
+        task,
+        state.variables(),
+        split=split,
+        batch_size=batch_size,
+        label=recipe.label,
+        controls=controls,
+    )
+    name = f"eval-{split}-{task.clip.horizon}.json"
+    run.write_json(run_folder / name, {"split": split, "horizon": task.clip.horizon, "rows": rows})
+    results.print_table(rows, title=f"{run_folder}, {split} split, {task.clip.horizon} frames")
+    print(f"written: {run_folder / name}")
+
+
+def predict(
+    run_folder: tyro.conf.Positional[Path],
+    source: tyro.conf.Positional[Path],
+    target: tyro.conf.Positional[Path],
+    horizon: int | None = None,
+    batch_size: int = 16,
+    gif: Path | None = None,
+) -> None:
+    """Predict the frames that follow; no ground truth needed.
+
+    Args:
+        run_folder: What `pdr train` left.
+        source: .npy of (N, T, H, W, C) or (T, H, W, C) frames in the data set's units.
+        target: .npy for the predicted frames.
+        horizon: Frames to predict, if not as many as in training.
+        batch_size: Clips at a time.
+        gif: Also writes the first clip, observed and predicted, as a GIF.
+    """
+    _, task, state = run.load(run_folder)
+    future = prediction.predict_file(
+        task, state.variables(), source, target, horizon=horizon, batch_size=batch_size
+    )
+    print(f"{target}: {future.dtype} {future.shape}")
+    if gif is not None:
+        results.draw_prediction(task, source, future, gif)
+        print(gif)
+
+
+def data(
+    command: tyro.conf.Positional[Literal["list", "info", "prepare"]],
+    name: tyro.conf.Positional[str] = "",
+    manual_dir: Path | None = None,
+    data_dir: Path | None = None,
+    config: str | None = None,
+) -> None:
+    """List the data sets, show one's card, or prepare one.
+
+    Args:
+        command: What to do.
+        name: A data set, for info and prepare.
+        manual_dir: Where the official files lie, for data sets that must be fetched by hand.
+        data_dir: Where prepared data sets go.
+        config: The variant to prepare; the benchmark's by default.
+    """
+    if command == "list":
+        for known in pdr_datasets.names():
+            print(known)
+    elif command == "info":
+        print(pdr_datasets.info(name))
+    else:
+        path = pdr_datasets.prepare(name, data_dir=data_dir, manual_dir=manual_dir, config=config)
+        print(f"prepared: {path}")
+
+
+if __name__ == "__main__":
+    main()

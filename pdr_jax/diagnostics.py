@@ -1,0 +1,83 @@
+"""Is the rendered branch alive and used? Figures that a run logs and an evaluation reports.
+
+PredGS can train without an error and yet draw one static picture that the fusion ignores. These
+functions make that visible; what to expect of each is said beside it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pdr_jax.gaussians import Gaussians2D
+from pdr_jax.pdr import PDROutput
+
+HEADS = ("position", "scale", "rotation", "amplitude")
+
+
+def gradient_norms(grads: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """Norm of the gradient of the backbone, each head and the fusion (none should vanish)."""
+    parts = {name: grads[name] for name in ("backbone", "fuse_conv") if name in grads}
+    adapter = grads.get("adapter", {})
+    parts |= {head: adapter[head] for head in HEADS if head in adapter}
+    return {name: optax.global_norm(part) for name, part in parts.items()}
+
+
+def gaussian_statistics(gaussians: Gaussians2D) -> dict[str, jax.Array]:
+    """What the Gaussians (B, T, N) of a batch look like.
+
+    Returns:
+      position_at_border, scale_saturated: shares of Gaussians (near 0 is healthy).
+      sigma_p05, sigma_p50, sigma_p95: percentiles of the standard deviations, pixels.
+      position_std, amplitude_std: how much a Gaussian varies from frame to frame, the mean over
+        Gaussians of a standard deviation over (B, T), in pixels and in frame units (0: the same
+        picture for every input).
+    """
+    mean, sigma, _, amplitude = gaussians.pixels()
+    frames = (0, 1)
+    low, middle, high = jnp.percentile(sigma, jnp.asarray([5.0, 50.0, 95.0]))
+    return {
+        "position_at_border": jnp.mean(jnp.any(jnp.abs(gaussians.mean) > 0.98, axis=-1)),
+        "scale_saturated": jnp.mean(jnp.abs(gaussians.scale - 0.5) > 0.48),
+        "sigma_p05": low,
+        "sigma_p50": middle,
+        "sigma_p95": high,
+        "position_std": jnp.mean(jnp.std(mean, axis=frames)),
+        "amplitude_std": jnp.mean(jnp.std(amplitude, axis=frames)),
+    }
+
+
+def fusion_statistics(
+    kernel: jax.Array, coarse: jax.Array, rendered: jax.Array
+) -> dict[str, jax.Array]:
+    """How much of the prediction comes from the rendered frames.
+
+    Args:
+      kernel: (2 C, C) of the fusing 1x1 convolution.
+      coarse: (..., C) X~, the backbone's frames.
+      rendered: (..., C) Y, the Gaussians' frames.
+
+    Returns:
+      coarse_weight, rendered_weight: means of the kernel's diagonals.
+      rendered_share: std(w2 Y) / std(w1 X~); near 0 the branch is ignored.
+    """
+    from_coarse, from_rendered = jnp.split(kernel, 2)
+    coarse, rendered = coarse @ from_coarse, rendered @ from_rendered
+    return {
+        "coarse_weight": jnp.mean(jnp.diagonal(from_coarse)),
+        "rendered_weight": jnp.mean(jnp.diagonal(from_rendered)),
+        "rendered_share": jnp.std(rendered) / jnp.std(coarse),
+    }
+
+
+def describe(params: Mapping[str, Any], output: PDROutput) -> dict[str, jax.Array]:
+    """All figures that need a batch's output; {} for a model without adapter."""
+    if output.gaussians is None or output.rendered is None:
+        return {}
+    figures = gaussian_statistics(output.gaussians)
+    if "fuse_conv" in params:
+        kernel = params["fuse_conv"]["conv"]["kernel"]
+        figures |= fusion_statistics(kernel, output.coarse, output.rendered)
+    return figures

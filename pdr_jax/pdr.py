@@ -1,0 +1,116 @@
+"""PDR: predictor + PredGS + renderer + fusion, end to end (arXiv 2606.31050).
+
+The path of a clip:
+
+    observed frames --backbone--> coarse frames --PredGS--> Gaussians --splat2d--> rendered frames
+    prediction = fuse(coarse frames, rendered frames)
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from pdr_jax.gaussians import Gaussians2D
+
+
+class PDROutput(struct.PyTreeNode):
+    """Everything between the observed frames and the prediction.
+
+    Attributes:
+      prediction: (B, T', H, W, C) fused frames.
+      coarse: (B, T', H, W, C) the backbone's frames.
+      rendered: (B, T', H, W, C) the Gaussians drawn; None without adapter.
+      gaussians: Gaussians2D with leading dimensions (B, T'); None without adapter.
+    """
+
+    prediction: jax.Array
+    coarse: jax.Array
+    rendered: jax.Array | None = None
+    gaussians: Gaussians2D | None = None
+
+
+class PDR(nn.Module):
+    """A pixel-space predictor with, or without, a differentiable renderer behind it.
+
+    Attributes:
+      backbone: a module called as backbone(frames, horizon, train=train), see `pdr_jax.backbones`.
+      adapter: a module called as adapter(coarse, observed=frames, train=train) -> Gaussians2D, such
+        as `pdr_jax.predgs.PredGS`. None leaves the plain predictor, exactly.
+      fusion: "conv", a 1x1 convolution of coarse and rendered frames concatenated (the paper);
+        "add", their sum; "none", the rendered frames alone.
+      fusion_init: "random", a convolution's usual start (our reading of the paper), or
+        "pass_through", which starts at coarse + rendered / 10, so that training begins at the
+        plain predictor and still sends gradients to the heads.
+      implementation: the renderer's, see `pallas_kernels.splat2d`.
+    """
+
+    backbone: nn.Module
+    adapter: nn.Module | None = None
+    fusion: Literal["conv", "add", "none"] = "conv"
+    fusion_init: Literal["random", "pass_through"] = "random"
+    implementation: str | None = None
+
+    def setup(self) -> None:
+        """Declares the 1x1 convolution."""
+        if self.fusion not in ("conv", "add", "none"):
+            raise ValueError(f"fusion={self.fusion!r}: expected 'conv', 'add' or 'none'")
+        if self.fusion_init not in _FUSION_INITS:
+            raise ValueError(
+                f"fusion_init={self.fusion_init!r}: expected one of {', '.join(_FUSION_INITS)}"
+            )
+        if self.adapter is not None and self.fusion == "conv":
+            self.fuse_conv = _FuseConv(_FUSION_INITS[self.fusion_init])
+
+    def __call__(
+        self, frames: jax.Array, horizon: int | None = None, *, train: bool = False
+    ) -> jax.Array:
+        """Predicts (B, horizon, H, W, C) from (B, T, H, W, C); the horizon defaults to T."""
+        return self.decompose(frames, horizon, train=train).prediction
+
+    def decompose(
+        self, frames: jax.Array, horizon: int | None = None, *, train: bool = False
+    ) -> PDROutput:
+        """Like calling the module, but returns the intermediate frames and the Gaussians as well.
+
+        Use as `module.apply(variables, frames, method="decompose")`.
+        """
+        coarse = self.backbone(frames, horizon, train=train).astype(jnp.float32)
+        if self.adapter is None:
+            return PDROutput(prediction=coarse, coarse=coarse)
+        gaussians = self.adapter(coarse, observed=frames, train=train)
+        rendered = gaussians.render(implementation=self.implementation)
+        return PDROutput(self.fuse(coarse, rendered), coarse, rendered, gaussians)
+
+    def fuse(self, coarse: jax.Array, rendered: jax.Array) -> jax.Array:
+        """The prediction from (..., H, W, C) coarse and rendered frames."""
+        if self.fusion == "add":
+            return coarse + rendered
+        if self.fusion == "none":
+            return rendered
+        return self.fuse_conv(coarse, rendered)
+
+
+class _FuseConv(nn.Module):
+    """Conv1x1(concat(coarse, rendered)) over channels."""
+
+    kernel_init: Callable[..., jax.Array]
+
+    @nn.compact
+    def __call__(self, coarse: jax.Array, rendered: jax.Array) -> jax.Array:
+        both = jnp.concatenate([coarse, rendered], axis=-1)
+        return nn.Dense(coarse.shape[-1], kernel_init=self.kernel_init, name="conv")(both)
+
+
+def _pass_through(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
+    eye = jnp.eye(shape[1], dtype=dtype)
+    return jnp.concatenate([eye, 0.1 * eye])
+
+
+_FUSION_INITS: dict[str, Callable[..., jax.Array]] = {
+    "random": nn.initializers.lecun_normal(),
+    "pass_through": _pass_through,
+}

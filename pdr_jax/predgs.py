@@ -1,0 +1,285 @@
+"""PredGS: the adapter that turns each coarse frame into N 2D Gaussians (paper, section PredGS).
+
+Average-pool the frame by D, then four small heads for position, scale, rotation and amplitude,
+which end in the activations of `pdr_jax.gaussians`. The paper's recipe taken literally tends to
+draw the same picture for every input; `PRESETS` holds it beside the repairs that make it learn.
+What each repair does is measured in experiments/README.md.
+"""
+
+import dataclasses
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+
+from pdr_jax import position_init
+from pdr_jax.gaussians import AMPLITUDES, Gaussians2D, activate_rotation, activate_scale
+
+
+@dataclasses.dataclass(frozen=True)
+class PredGSConfig:
+    """Every choice of the adapter. The defaults are the paper's, or our reading of it.
+
+    Attributes:
+      num_gaussians: N, Gaussians a frame. With heads="conv" a multiple of the pooled cells.
+      window: K, odd; a Gaussian is drawn within K x K pixels, and its largest standard deviation
+        is (K - 1) / 10 pixels.
+      pool: D, the factor of the average pooling; it divides the frame's height and width.
+      heads: "mlp" sees the whole flattened frame (the paper); "conv" a 5 x 5 neighbourhood of
+        pooled cells, and each cell emits its own Gaussians.
+      hidden: width of each head's hidden layer (channels for "conv").
+      head_std: standard deviation of the heads' output kernels; 0 takes Flax's default.
+      standardize: whether pooled inputs are standardised by running statistics, cell by cell.
+      position_init: the pattern from which positions start, see `pdr_jax.position_init`.
+      position_reach: how far a position moves from its (learned) start, in units of the mean
+        spacing of N Gaussians; 0 lets it move over the whole frame (the paper).
+      scale_start: the two scales' raw values at the start, before the sigmoid. Unequal, since
+        rotation has no gradient while both scales are equal.
+      min_sigma: smallest standard deviation in pixels.
+      amplitude: "sigmoid" (the paper) or "linear" (signed).
+      amplitude_start: the raw amplitude at the start, before the activation.
+    """
+
+    num_gaussians: int = 400
+    window: int = 51
+    pool: int = 8
+    heads: Literal["mlp", "conv"] = "mlp"
+    hidden: int = 128
+    head_std: float = 0.0
+    standardize: bool = False
+    position_init: Literal["grid", "grid_edges", "harris", "brightest", "random", "none"] = (
+        "grid_edges"
+    )
+    position_reach: float = 0.0
+    scale_start: tuple[float, float] = (0.0, 0.0)
+    min_sigma: float = 0.0
+    amplitude: Literal["sigmoid", "linear"] = "sigmoid"
+    amplitude_start: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, low in (("num_gaussians", 1), ("pool", 1), ("hidden", 1), ("window", 3)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name}={getattr(self, name)}: expected {low} or more")
+        if self.window % 2 == 0:
+            raise ValueError(f"window={self.window}: expected an odd number of pixels")
+        for name in ("head_std", "position_reach", "min_sigma"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
+        largest = (self.window - 1) / 10
+        if self.min_sigma >= largest:
+            raise ValueError(
+                f"min_sigma={self.min_sigma}: expected less than the largest standard deviation, "
+                f"{largest} pixels for window={self.window}"
+            )
+        for name, valid in (("position_init", position_init.PATTERNS), ("amplitude", AMPLITUDES)):
+            if getattr(self, name) not in valid:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}: expected one of {', '.join(valid)}"
+                )
+        if self.heads not in ("mlp", "conv"):
+            raise ValueError(f"heads={self.heads!r}: expected 'mlp' or 'conv'")
+        if self.heads == "conv" and self.position_init not in ("grid", "grid_edges"):
+            raise ValueError(
+                f"position_init={self.position_init!r}: heads='conv' ties each Gaussian to a cell, "
+                "so it needs 'grid' or 'grid_edges'"
+            )
+
+
+_ROBUST = {
+    "head_std": 0.01,
+    "standardize": True,
+    "position_init": "grid",
+    "scale_start": (0.3, -0.3),
+    "min_sigma": 0.3,
+    "amplitude": "linear",
+    "amplitude_start": 0.05,
+}
+# What each preset changes in PredGSConfig's defaults.
+PRESETS: dict[str, dict] = {
+    "paper": {},
+    "robust": _ROBUST,
+    "robust_offset": {**_ROBUST, "position_reach": 1.0},
+    "conv": {**_ROBUST, "heads": "conv", "hidden": 32, "position_reach": 1.0},
+}
+
+
+def create(preset: str, **overrides: object) -> PredGSConfig:
+    """The configuration of a preset with some fields overridden.
+
+    Raises:
+      ValueError: an unknown preset or field, or a value out of range.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}")
+    fields = [field.name for field in dataclasses.fields(PredGSConfig)]
+    for name in overrides:
+        if name not in fields:
+            raise ValueError(f"{name!r} is no field of PredGS; expected one of {', '.join(fields)}")
+    return PredGSConfig(**{**PRESETS[preset], **overrides})
+
+
+class PredGS(nn.Module):
+    """Coarse frames -> Gaussians2D.
+
+    Apply with train=True and mutable=["batch_stats"] to update the running statistics.
+    """
+
+    config: PredGSConfig = PredGSConfig()
+
+    @nn.compact
+    def __call__(
+        self, coarse: jax.Array, *, observed: jax.Array | None = None, train: bool = False
+    ) -> Gaussians2D:
+        """Describes each frame by N Gaussians.
+
+        Args:
+          coarse: (B, T, H, W, C) frames of any backbone.
+          observed: (..., H, W, C) frames whose corners or bright pixels place the Gaussians at
+            initialisation; the coarse frames by default. Not used afterwards.
+          train: whether running statistics are updated.
+
+        Returns:
+          Gaussians2D with leading dimensions (B, T), float32 whatever the dtype of `coarse`:
+          at 8 bits of mantissa a position would be a pixel off.
+        """
+        config = self.config
+        batch, time, height, width, channels = coarse.shape
+        if height % config.pool or width % config.pool:
+            raise ValueError(
+                f"pool={config.pool}: expected a divisor of the frame's height {height} "
+                f"and width {width}"
+            )
+        observed = coarse if observed is None else observed
+        frames = rearrange(coarse.astype(jnp.float32), "b t h w c -> (b t) h w c")
+        pooled = nn.avg_pool(frames, (config.pool, config.pool), (config.pool, config.pool))
+        if config.standardize:
+            pooled = RunningStandardize(name="standardize")(pooled, train=train)
+
+        def head(name: str, size: int) -> jax.Array:
+            make = ConvHead if config.heads == "conv" else MLPHead
+            raw = make(config, size, name=name)(pooled)
+            return raw.reshape(batch, time, config.num_gaussians, size)
+
+        start = self.param("position_start", self._start, observed)
+        scale_start = self.param("scale_start", lambda _: jnp.asarray(config.scale_start))
+        amplitude_start = self.param(
+            "amplitude_start", lambda _: jnp.full((channels,), config.amplitude_start)
+        )
+
+        raw_position = head("position", 2)
+        if config.position_reach:
+            spacing = 2 / jnp.sqrt(config.num_gaussians)
+            mean = jnp.tanh(_lead(start)) + config.position_reach * spacing * jnp.tanh(raw_position)
+        else:
+            mean = jnp.tanh(raw_position + _lead(start))
+        floor = config.min_sigma / ((config.window - 1) / 10)
+        return Gaussians2D(
+            mean=mean,
+            scale=activate_scale(head("scale", 2) + _lead(scale_start), floor),
+            rotation=activate_rotation(head("rotation", 1))[..., 0],
+            amplitude=AMPLITUDES[config.amplitude](
+                head("amplitude", channels) + _lead(amplitude_start)
+            ),
+            height=height,
+            width=width,
+            window=config.window,
+        )
+
+    def _start(self, key: jax.Array, observed: jax.Array) -> jax.Array:
+        """(N, 2) starting positions before the tanh, so not quite the edge."""
+        config = self.config
+        pattern = position_init.PATTERNS[config.position_init](key, config.num_gaussians, observed)
+        if config.heads == "conv":
+            cells = (observed.shape[-3] // config.pool, observed.shape[-2] // config.pool)
+            pattern = _in_cells(config, *cells)
+        return jnp.arctanh(jnp.clip(jnp.asarray(pattern), -0.99, 0.99))
+
+
+def _lead(parameter: jax.Array) -> jax.Array:
+    """Adds the leading dimensions of (B, T, N, size)."""
+    return parameter.reshape((1,) * (4 - parameter.ndim) + parameter.shape)
+
+
+class MLPHead(nn.Module):
+    """Flatten, one hidden layer, N x size outputs (paper: hidden 64..256)."""
+
+    config: PredGSConfig
+    size: int
+
+    @nn.compact
+    def __call__(self, pooled: jax.Array) -> jax.Array:
+        """(M, h, w, C) -> (M, N * size)."""
+        x = nn.Dense(self.config.hidden, name="hidden")(pooled.reshape(pooled.shape[0], -1))
+        size = self.config.num_gaussians * self.size
+        return nn.Dense(size, kernel_init=_out_init(self.config), name="out")(nn.gelu(x))
+
+
+class ConvHead(nn.Module):
+    """Two 3 x 3 convolutions over pooled cells; every cell emits its own Gaussians."""
+
+    config: PredGSConfig
+    size: int
+
+    @nn.compact
+    def __call__(self, pooled: jax.Array) -> jax.Array:
+        """(M, h, w, C) -> (M, h * w * per_cell * size)."""
+        per_cell = _per_cell(self.config, *pooled.shape[1:3])
+        x = pooled
+        for layer in range(2):
+            x = nn.gelu(nn.Conv(self.config.hidden, (3, 3), name=f"hidden{layer}")(x))
+        return nn.Dense(per_cell * self.size, kernel_init=_out_init(self.config), name="out")(x)
+
+
+def _out_init(config: PredGSConfig) -> nn.initializers.Initializer:
+    return (
+        nn.initializers.normal(config.head_std)
+        if config.head_std
+        else nn.linear.default_kernel_init
+    )
+
+
+def _per_cell(config: PredGSConfig, rows: int, columns: int) -> int:
+    per_cell, rest = divmod(config.num_gaussians, rows * columns)
+    if rest:
+        raise ValueError(
+            f"num_gaussians={config.num_gaussians}: heads='conv' emits the same number from each "
+            f"of the {rows} x {columns} pooled cells; expected a multiple of {rows * columns}"
+        )
+    return per_cell
+
+
+def _in_cells(config: PredGSConfig, rows: int, columns: int) -> jax.Array:
+    """(N, 2): the grid pattern of one cell, repeated in each cell in the heads' order."""
+    inner = position_init.grid(_per_cell(config, rows, columns), 1, 1)
+    y, x = jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij")
+    corner = jnp.stack([x, y], axis=-1).reshape(-1, 1, 2)
+    size = jnp.asarray([columns, rows], jnp.float32).reshape(1, 1, 2)
+    return ((corner + (inner[None] + 1) / 2) / size * 2 - 1).reshape(-1, 2)
+
+
+class RunningStandardize(nn.Module):
+    """(x - mean) / std with running statistics in training as well as in evaluation.
+
+    Batch statistics will not do here: frames of a few clips are so alike that they would differ
+    from batch to batch by more than the signal. The first batches average, later ones decay.
+    """
+
+    momentum: float = 0.99
+    epsilon: float = 1e-4  # (1/100 of a frame in [0, 1])^2: constant background is not amplified
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(M, ...) -> (M, ...), each position of (...) standardised by itself."""
+        mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[1:])
+        square = self.variable("batch_stats", "square", jnp.ones, x.shape[1:])
+        count = self.variable("batch_stats", "count", jnp.zeros, ())
+        if train and not self.is_initializing():
+            seen = jax.lax.stop_gradient(x)
+            keep = jnp.minimum(self.momentum, count.value / (count.value + 1))
+            mean.value = keep * mean.value + (1 - keep) * jnp.mean(seen, axis=0)
+            square.value = keep * square.value + (1 - keep) * jnp.mean(jnp.square(seen), axis=0)
+            count.value = count.value + 1
+        variance = jnp.maximum(square.value - jnp.square(mean.value), 0)
+        return (x - mean.value[None]) * jax.lax.rsqrt(variance[None] + self.epsilon)

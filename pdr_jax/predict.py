@@ -1,0 +1,84 @@
+"""Prediction without ground truth: arrays in, arrays out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdr_jax import evaluate as evaluation
+from pdr_jax.run import Task
+
+
+def predict_array(
+    task: Task,
+    variables: Mapping[str, Any],
+    frames: np.ndarray,
+    *,
+    horizon: int | None = None,
+    batch_size: int = 16,
+) -> np.ndarray:
+    """Predicts the frames that follow.
+
+    Args:
+      task: of a run.
+      variables: of its model.
+      frames: (N, T, H, W, C), or (T, H, W, C) for one clip, in the data set's stored units (uint8
+        images, kelvin); the last `in_length` frames are used. Any N.
+      horizon: frames to predict; the recipe's by default.
+      batch_size: clips at a time.
+
+    Returns:
+      (N, horizon, H, W, C), or without N if `frames` had none, of the dtype of `frames` and in its
+      units; integers are rounded and clipped to their range.
+
+    Raises:
+      ValueError: the wrong rank, size, or too few frames; values that are not finite.
+    """
+    clip = task.clip
+    single = frames.ndim == 4
+    clips = frames[None] if single else frames
+    if clips.ndim != 5 or clips.shape[2:] != task.frame_shape or clips.shape[1] < clip.in_length:
+        height, width, channels = task.frame_shape
+        raise ValueError(
+            f"frames has shape {frames.shape}; expected (N, {clip.in_length} or more, {height}, "
+            f"{width}, {channels}), or one clip without N"
+        )
+    if not np.all(np.isfinite(clips)):
+        raise ValueError("frames has values that are not finite; expected numbers everywhere")
+    horizon = horizon or clip.horizon
+    if horizon < 1:
+        raise ValueError(f"horizon={horizon}: expected 1 or more")
+    predict = evaluation.predictor(task.model, variables)
+    observed = clips[:, -clip.in_length :]
+    batches = (
+        {"frames": observed[start : start + batch_size]}
+        for start in range(0, len(observed), batch_size)
+    )
+    results = [np.zeros((0, horizon, *task.frame_shape), np.float32)]
+    for stored, valid in evaluation.padded(batches, batch_size):
+        future = clip.denormalise(predict(clip.normalise(stored), horizon))
+        results.append(np.asarray(future)[valid])
+    result = np.concatenate(results)
+    if np.issubdtype(frames.dtype, np.integer):
+        limits = np.iinfo(frames.dtype)
+        result = np.clip(np.rint(result), limits.min, limits.max)
+    result = result.astype(frames.dtype)
+    return result[0] if single else result
+
+
+def predict_file(
+    task: Task, variables: Mapping[str, Any], source: Path, target: Path, **options: Any
+) -> np.ndarray:
+    """`predict_array` from one .npy file to another; the target appears whole or not at all."""
+    if target.suffix != ".npy":
+        raise ValueError(f"output={str(target)!r}: expected a name that ends in .npy")
+    try:
+        frames = np.load(source, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{source} is no .npy file of numbers: {error}") from error
+    result = predict_array(task, variables, frames, **options)
+    partial = target.with_name(f".{target.stem}.partial.npy")
+    np.save(partial, result)
+    partial.replace(target)
+    return result

@@ -1,0 +1,318 @@
+"""Recipes: everything that defines a run, with each benchmark's published settings as defaults.
+
+    recipe = recipes.create("kth", backbone="tau", adapter="predgs", loss="l1_ssim")
+
+A recipe is dataset x backbone x adapter x loss; `create` fills in what was published for them
+(OpenSTL's configuration files; the PDR paper's settings table), and every field can be replaced.
+"""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+import jax.numpy as jnp
+import tyro
+
+from pdr_jax import backbones, losses, predgs
+from pdr_jax.pdr import PDR
+from pdr_jax.predgs import PredGS, PredGSConfig
+
+# The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
+DEFAULT_ADAPTER = "robust"
+ADAPTERS = ("none", "predgs", *predgs.PRESETS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A run, in full. Lengths are in frames, sizes in pixels.
+
+    Attributes:
+      dataset: a name in `pdr data list`.
+      data_dir: where prepared data sets lie; None is the default place.
+      data_options: options of the data set's loader (frame size, path of an array, ...); "" leaves
+        one at the loader's default.
+      in_length: observed frames, T.
+      out_length: predicted frames, T'.
+      backbone: a name in `pdr_jax.backbones.names()`.
+      backbone_options: its hyperparameters.
+      adapter: "none" is the plain predictor, "predgs" the default preset, or a preset by name.
+      predgs: the adapter's configuration.
+      fusion: "conv", "add" or "none".
+      fusion_init: "random" or "pass_through".
+      dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
+      loss: "mse", "mse_ddr" (TAU's), "l1" or "l1_ssim" (PDR's).
+      loss_options: the loss's: "weight" (lambda) of l1_ssim, "alpha" of mse_ddr.
+      coarse_weight: weight of the same loss on the coarse frames.
+      optimizer: "adam" or "adamw".
+      learning_rate: the schedule's peak.
+      schedule: "onecycle", "cosine" or "constant".
+      warmup_epochs: of the cosine schedule.
+      weight_decay: for "adamw".
+      decay: what decays, "all" or "kernels".
+      clip_norm: the largest gradient norm; 0 does not clip.
+      ema_decay: of averaged parameters used in evaluation; 0 keeps none.
+      batch_size: clips a step, over all devices.
+      epochs: passes over the training clips.
+      steps: optimiser steps; 0 takes them from the epochs.
+      holdout: share of the training clips (its last ones) kept for choosing the best checkpoint.
+      seed: of parameters, data order and stochastic depth.
+      save_every: steps between checkpoints; 0 is once an epoch.
+      log_every: steps between lines of metrics.jsonl.
+      devices: how many to train on; 0 takes all.
+      model_parallel: of these, how many share a copy of the parameters.
+    """
+
+    dataset: tyro.conf.Positional[str]
+    in_length: int
+    out_length: int
+    backbone: str
+    backbone_options: dict[str, float]
+    adapter: str
+    learning_rate: float
+    epochs: int
+    loss: str
+    loss_options: dict[str, float] = dataclasses.field(default_factory=dict)
+    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    data_dir: Path | None = None
+    predgs: PredGSConfig = dataclasses.field(default_factory=PredGSConfig)
+    fusion: Literal["conv", "add", "none"] = "conv"
+    fusion_init: Literal["random", "pass_through"] = "pass_through"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    coarse_weight: float = 0.0
+    optimizer: Literal["adam", "adamw"] = "adam"
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    warmup_epochs: int = 0
+    weight_decay: float = 0.0
+    decay: Literal["all", "kernels"] = "kernels"
+    clip_norm: float = 0.0
+    ema_decay: float = 0.0
+    batch_size: int = 16
+    steps: int = 0
+    holdout: float = 0.05
+    seed: int = 0
+    save_every: int = 0
+    log_every: int = 10
+    devices: int = 0
+    model_parallel: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("in_length", "out_length", "batch_size", "epochs", "log_every"):
+            _require(self, name, getattr(self, name) >= 1, "1 or more")
+        for name in (
+            "steps",
+            "save_every",
+            "devices",
+            "weight_decay",
+            "clip_norm",
+            "coarse_weight",
+        ):
+            _require(self, name, getattr(self, name) >= 0, "0 or more")
+        _require(self, "learning_rate", self.learning_rate > 0, "more than 0")
+        _require(self, "holdout", 0 <= self.holdout < 1, "at least 0 and less than 1")
+        _require(self, "ema_decay", 0 <= self.ema_decay < 1, "at least 0 and less than 1")
+        _require_one_of("adapter", self.adapter, ADAPTERS)
+        _require_one_of("loss", self.loss, losses.LOSSES)
+
+    @property
+    def label(self) -> str:
+        """The model's name in tables, such as "tau + predgs"."""
+        return self.backbone if self.adapter == "none" else f"{self.backbone} + {self.adapter}"
+
+    def build(self, frame_shape: tuple[int, int, int]) -> PDR:
+        """The model, for frames of (H, W, C)."""
+        backbone = backbones.create(
+            self.backbone,
+            in_shape=(self.in_length, *frame_shape),
+            dtype=jnp.dtype(self.dtype),
+            **self.backbone_options,
+        )
+        adapter = None
+        if self.adapter != "none":
+            config = self.predgs
+            if config.heads == "conv":
+                # Every pooled cell emits as many Gaussians as its neighbours: round N up.
+                cells = (frame_shape[0] // config.pool) * (frame_shape[1] // config.pool)
+                count = math.ceil(config.num_gaussians / cells) * cells
+                config = dataclasses.replace(config, num_gaussians=count)
+            adapter = PredGS(config)
+        return PDR(backbone, adapter, fusion=self.fusion, fusion_init=self.fusion_init)
+
+    def build_loss(self, data_range: tuple[float, float]) -> losses.Loss:
+        """The loss, for frames whose values lie in `data_range`."""
+        return losses.create(self.loss, data_range=data_range, **self.loss_options)
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON types; `from_json` is its inverse."""
+        fields = dataclasses.asdict(self)
+        return {**fields, "data_dir": str(self.data_dir) if self.data_dir else None}
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Recipe":
+        """The recipe that `to_json` wrote; raises ValueError naming fields that do not exist."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise ValueError(f"no such fields in a recipe: {', '.join(unknown)}")
+        fields = dict(fields)
+        adapter = dict(fields["predgs"])
+        adapter["scale_start"] = tuple(adapter["scale_start"])
+        fields["predgs"] = PredGSConfig(**adapter)
+        fields["data_dir"] = Path(fields["data_dir"]) if fields["data_dir"] else None
+        return cls(**fields)
+
+
+def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:
+    if not valid:
+        raise ValueError(f"{name}={getattr(recipe, name)!r}: expected {expected}")
+
+
+def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
+    if value not in valid:
+        close = difflib.get_close_matches(value, valid, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"{name}={value!r}{hint}: expected one of {', '.join(sorted(valid))}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """What was published for a data set: sizes, and the PDR paper's D, N and K."""
+
+    in_length: int
+    out_length: int
+    frame_shape: tuple[int, int, int]
+    pool: int
+    num_gaussians: int
+    window: int
+    epochs: int
+    schedule: Literal["onecycle", "cosine"]
+    warmup_epochs: int
+    # backbone -> (learning rate, hyperparameters)
+    backbones: dict[str, tuple[float, dict[str, float]]]
+    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _simvp(hid_s: int, hid_t: int, n_s: int, n_t: int, **more: float) -> dict[str, float]:
+    return {"hid_S": hid_s, "hid_T": hid_t, "N_S": n_s, "N_T": n_t, **more}
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    # Ours: small enough for a laptop. Sizes chosen so that `pdr demo` takes minutes.
+    "moving_sprites": Benchmark(
+        10, 10, (32, 32, 3), 4, 256, 15, 20, "onecycle", 0,
+        {
+            "tau": (2e-3, _simvp(16, 64, 2, 3, drop_path=0.0)),
+            "simvp_gsta": (2e-3, _simvp(16, 64, 2, 3, drop_path=0.0)),
+            "simvp_incepu": (2e-3, _simvp(16, 64, 2, 2)),
+        },
+        {"size": 32, "channels": 3, "num_train": 512, "num_test": 64, "seed": 0},
+    ),
+    "taxibj": Benchmark(
+        4, 4, (32, 32, 2), 2, 300, 15, 50, "cosine", 5,
+        {
+            "tau": (5e-4, _simvp(32, 256, 2, 8, drop_path=0.1)),
+            "simvp_gsta": (5e-4, _simvp(32, 256, 2, 8, drop_path=0.1)),
+            "simvp_incepu": (1e-3, _simvp(32, 256, 2, 8)),
+        },
+    ),
+    "weatherbench": Benchmark(
+        12, 12, (32, 64, 1), 2, 300, 15, 50, "cosine", 0,
+        {
+            "tau": (1e-3, _simvp(32, 256, 2, 8, drop_path=0.1)),
+            "simvp_gsta": (5e-3, _simvp(32, 256, 2, 8, drop_path=0.1)),
+            "simvp_incepu": (1e-2, _simvp(32, 256, 2, 8)),
+        },
+    ),
+    "kth": Benchmark(
+        10, 20, (128, 128, 1), 8, 400, 51, 100, "onecycle", 0,
+        {
+            "tau": (1e-3, _simvp(64, 256, 2, 6, drop_path=0.1)),
+            "simvp_gsta": (1e-3, _simvp(64, 256, 2, 6, drop_path=0.2)),
+            # N_T 6 is what was published; the configuration file shipped with it says 4.
+            "simvp_incepu": (1e-3, _simvp(64, 256, 2, 6)),
+        },
+        {"size": 128, "split": "person"},
+    ),
+    "human36m": Benchmark(
+        4, 4, (256, 256, 3), 16, 400, 51, 50, "cosine", 0,
+        {
+            "tau": (1e-3, _simvp(64, 512, 4, 8, drop_path=0.1)),
+            "simvp_gsta": (1e-3, _simvp(64, 256, 4, 8, drop_path=0.1)),
+            "simvp_incepu": (1e-3, _simvp(64, 512, 4, 6)),
+        },
+    ),
+    # A user's own arrays: give in_length and out_length on the command line.
+    "arrays": Benchmark(
+        10, 10, (64, 64, 1), 4, 256, 15, 50, "onecycle", 0,
+        {
+            "tau": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
+            "simvp_gsta": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
+            "simvp_incepu": (1e-3, _simvp(32, 128, 2, 4)),
+        },
+        {"path": "", "key": "", "layout": "", "stride": 1, "test_fraction": 0.2, "scaling": ""},
+    ),
+}  # fmt: skip
+
+
+_PLAIN_LOSS = {"tau": "mse_ddr"}  # what a backbone's own paper trains with, if not "mse"
+_LOSS_OPTIONS = {"l1_ssim": {"weight": 0.5}, "mse_ddr": {"alpha": 0.1}}
+
+
+def create(
+    dataset: str,
+    *,
+    backbone: str = "tau",
+    adapter: str = "predgs",
+    loss: str | None = None,
+    **overrides: Any,
+) -> Recipe:
+    """The published recipe of a benchmark with some fields overridden.
+
+    Args:
+      dataset: a key of BENCHMARKS.
+      backbone: a backbone that the benchmark has hyperparameters for.
+      adapter: see `Recipe`.
+      loss: by default PDR's L1 + SSIM with an adapter, and the backbone's own without.
+      **overrides: fields of `Recipe`.
+
+    Raises:
+      ValueError: an unknown name or field, or a value out of range.
+    """
+    _require_one_of("dataset", dataset, BENCHMARKS)
+    benchmark = BENCHMARKS[dataset]
+    _require_one_of("backbone", backbone, benchmark.backbones)
+    _require_one_of("adapter", adapter, ADAPTERS)
+    learning_rate, options = benchmark.backbones[backbone]
+    preset = DEFAULT_ADAPTER if adapter in ("predgs", "none") else adapter
+    with_adapter = adapter != "none"
+    loss = loss or ("l1_ssim" if with_adapter else _PLAIN_LOSS.get(backbone, "mse"))
+    fields: dict[str, Any] = {
+        "dataset": dataset,
+        "in_length": benchmark.in_length,
+        "out_length": benchmark.out_length,
+        "backbone": backbone,
+        "backbone_options": dict(options),
+        "data_options": dict(benchmark.data_options),
+        "adapter": adapter,
+        "predgs": predgs.create(
+            preset,
+            num_gaussians=benchmark.num_gaussians,
+            window=benchmark.window,
+            pool=benchmark.pool,
+        ),
+        "fusion_init": "random" if preset == "paper" else "pass_through",
+        "loss": loss,
+        "loss_options": dict(_LOSS_OPTIONS.get(loss, {})),
+        "optimizer": "adamw" if with_adapter else "adam",
+        "weight_decay": 1e-2 if with_adapter else 0.0,
+        "decay": "all" if preset == "paper" else "kernels",
+        "learning_rate": learning_rate,
+        "schedule": benchmark.schedule,
+        "warmup_epochs": benchmark.warmup_epochs,
+        "epochs": benchmark.epochs,
+    }
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    for name in overrides:
+        _require_one_of("recipe field", name, known)
+    return Recipe(**{**fields, **overrides})

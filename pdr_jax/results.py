@@ -1,0 +1,144 @@
+"""What a finished run shows: its row of metrics beside the controls, and pictures."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+import pdr_datasets
+from pdr_jax import evaluate as evaluation
+from pdr_jax import metrics, report
+from pdr_jax.metrics import FrameMetric
+from pdr_jax.run import Task
+
+Rows = dict[str, dict[str, float]]
+
+
+def score(
+    task: Task,
+    variables: Mapping[str, Any],
+    *,
+    split: str = "test",
+    batch_size: int = 16,
+    label: str = "model",
+    controls: bool = True,
+    extra: Mapping[str, FrameMetric] | None = None,
+) -> Rows:
+    """Rows of metrics on a split: the model and, with `controls`, what it must be held against.
+
+    Args:
+      task: of a run.
+      variables: of its model.
+      split: "test" or "holdout".
+      batch_size: clips at a time; does not change the figures.
+      label: the name of the model's row.
+      controls: adds persistence and, for a model with adapter, the coarse frames alone and the
+        rendered frames replaced by their mean and by another clip's.
+      extra: further metrics, see `metrics.Evaluator`.
+
+    Raises:
+      ValueError: there is no such split.
+    """
+    source = {"test": task.test, "holdout": task.holdout}.get(split)
+    if source is None:
+        raise ValueError(f"split={split!r}: this data set has none; expected 'test' or 'holdout'")
+    batches = functools.partial(pdr_datasets.batches, source, batch_size)
+    predictors = {label: evaluation.predictor(task.model, variables)}
+    if controls:
+        predictors["persistence"] = evaluation.persistence
+        ablated = evaluation.ablations(
+            task.model, variables, batches, clip=task.clip, batch_size=batch_size
+        )
+        predictors |= {f"{label}, {name}": predict for name, predict in ablated.items()}
+    evaluator = metrics.Evaluator(
+        evaluation.metric_names(task.frame_shape), data_range=task.data_range, extra=extra
+    )
+    rows: Rows = {}
+    for name, predict in predictors.items():
+        evaluator.reset()
+        evaluation.evaluate(
+            predict, batches, clip=task.clip, batch_size=batch_size, evaluator=evaluator
+        )
+        rows[name] = evaluator.compute()
+    return rows
+
+
+def parameter_count(variables: Mapping[str, Any]) -> int:
+    """Trainable parameters."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables["params"]))
+
+
+def print_table(rows: Rows, *, title: str, columns: tuple[str, ...] | None = None) -> None:
+    """Prints rows of metrics; the best model of each column is bold, controls take no part."""
+    controls = [name for name in rows if name == "persistence" or ", " in name]
+    Console().print(report.rich_table(rows, columns, title=title, reference=controls))
+
+
+def draw(
+    task: Task, variables: Mapping[str, Any], folder: Path, *, clip_index: int = 0
+) -> list[Path]:
+    """Pictures of one test clip: a strip of frames, an animation, the Gaussians as ellipses.
+
+    Args:
+      task: of a run.
+      variables: of its model.
+      folder: where they go.
+      clip_index: which clip of the test split.
+
+    Returns:
+      The paths of the pictures.
+
+    Raises:
+      ImportError: the extra `report` is not installed.
+    """
+    source = task.test if task.test is not None else task.train
+    frames = np.asarray(source[clip_index % len(source)]["frames"])[None]
+    observed, target = task.clip.split(jnp.asarray(frames))
+    output = evaluation.apply(task.model, variables, observed, task.clip.horizon, "decompose")
+    clip: dict[str, Any] = {
+        "inputs": np.asarray(observed[0]),
+        "truth": np.asarray(target[0]),
+        "prediction": np.asarray(output.prediction[0]),
+        "data_range": task.data_range,
+    }
+    paths = [folder / "strip.png", folder / "clip.gif"]
+    report.save_gif(paths[1], **clip)
+    if output.gaussians is None:
+        report.save_strip(paths[0], **clip)
+        return paths
+    rendered = np.asarray(output.rendered[0])
+    report.save_strip(paths[0], **clip, coarse=np.asarray(output.coarse[0]), rendered=rendered)
+    paths.append(folder / "gaussians.png")
+    mean, scale, rotation, amplitude = (
+        np.asarray(array[0, -1]) for array in output.gaussians.pixels()
+    )
+    report.save_gaussians(
+        paths[-1],
+        clip["prediction"][-1],
+        mean=mean,
+        scale=scale,
+        rotation=rotation,
+        amplitude=amplitude,
+        rendered=rendered[-1],
+        data_range=task.data_range,
+    )
+    return paths
+
+
+def draw_prediction(task: Task, source: Path, future: np.ndarray, path: Path) -> None:
+    """Writes the first clip of an input file and what was predicted from it as a GIF."""
+    observed = np.load(source)
+    if observed.ndim == 5:
+        observed, future = observed[0], future[0]
+    observed = observed[-task.clip.in_length :]
+    report.save_gif(
+        path,
+        inputs=np.asarray(task.clip.normalise(observed)),
+        prediction=np.asarray(task.clip.normalise(future)),
+        data_range=task.data_range,
+    )

@@ -1,0 +1,314 @@
+"""A training run, top to bottom: data, model, steps, checkpoints, and the folder they leave.
+
+    RUN/recipe.json     the recipe, in full
+    RUN/metrics.jsonl   a line every `log_every` steps, and one with the figures at each checkpoint
+    RUN/checkpoints/    train state, position in the data, versions (Orbax): the last few, the best
+
+A resumed run repeats the uninterrupted one: parameters, data order and stochastic depth are
+functions of (seed, step), and the step's position in the data is in the checkpoint.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import pdr_datasets
+from pdr_jax import diagnostics, metrics, optim
+from pdr_jax import evaluate as evaluation
+from pdr_jax.checkpoint import Checkpoints
+from pdr_jax.log import RunLog
+from pdr_jax.pdr import PDR
+from pdr_jax.recipes import Recipe
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
+
+Report = Callable[[Mapping[str, float]], None]
+
+
+class Task(NamedTuple):
+    """What a recipe and a data set make: everything about a run that does not change."""
+
+    model: PDR
+    clip: ClipSpec
+    data_range: tuple[float, float]
+    frame_shape: tuple[int, int, int]
+    train: pdr_datasets.Source
+    holdout: pdr_datasets.Source | None
+    test: pdr_datasets.Source | None
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+class _Slice:
+    """Samples [start, stop) of a source."""
+
+    def __init__(self, source: pdr_datasets.Source, start: int, stop: int) -> None:
+        self._source, self._range = source, range(start, stop)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __getitem__(self, index: Any) -> Mapping[str, Any]:
+        return self._source[self._range[index]]
+
+
+def load_task(recipe: Recipe, dataset: pdr_datasets.VideoDataset | None = None) -> Task:
+    """The model and the sources of a recipe; `dataset` replaces the one that the recipe names."""
+    if dataset is None:
+        dataset = pdr_datasets.load(
+            recipe.dataset,
+            data_dir=recipe.data_dir,
+            in_length=recipe.in_length,
+            out_length=recipe.out_length,
+            **{name: value for name, value in recipe.data_options.items() if value != ""},
+        )
+    clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.offset, dataset.scale)
+    train = dataset.splits["train"]
+    # The last clips in the data set's order: other people or later weeks, not neighbours in time.
+    kept = len(train) - int(len(train) * recipe.holdout)
+    return Task(
+        model=recipe.build(dataset.frame_shape),
+        clip=clip,
+        data_range=dataset.data_range,
+        frame_shape=dataset.frame_shape,
+        train=_Slice(train, 0, kept),
+        holdout=_Slice(train, kept, len(train)) if kept < len(train) else None,
+        test=dataset.splits.get("test"),
+    )
+
+
+def optimizer(
+    recipe: Recipe, samples: int
+) -> tuple[optax.GradientTransformation, optax.Schedule, int, int]:
+    """The optimiser of a run over `samples` clips, its schedule, and steps in all and an epoch.
+
+    Raises:
+      ValueError: there are fewer clips than a batch takes.
+    """
+    per_epoch = samples // recipe.batch_size
+    if per_epoch < 1:
+        raise ValueError(
+            f"batch_size={recipe.batch_size}: expected at most the {samples} training clips"
+        )
+    steps = recipe.steps or recipe.epochs * per_epoch
+    tx, schedule = optim.create(
+        optimizer=recipe.optimizer,
+        learning_rate=recipe.learning_rate,
+        schedule=recipe.schedule,
+        total_steps=steps,
+        epochs=math.ceil(steps / per_epoch),
+        warmup_epochs=recipe.warmup_epochs,
+        weight_decay=recipe.weight_decay,
+        decay=recipe.decay,
+        clip_norm=recipe.clip_norm,
+    )
+    return tx, schedule, steps, per_epoch
+
+
+def fit(
+    recipe: Recipe,
+    out: Path,
+    *,
+    dataset: pdr_datasets.VideoDataset | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+) -> tuple[Task, TrainState]:
+    """Trains, and returns what was trained.
+
+    Args:
+      recipe: the run.
+      out: its folder; must not hold a run already unless `resume`.
+      dataset: replaces the data set that the recipe names.
+      resume: continue from the last checkpoint in `out`.
+      report: called with the scalars of each logged step.
+
+    Raises:
+      FileExistsError: `out` holds a run and `resume` is False.
+      DivergedError: the loss became NaN or infinite.
+      ValueError: data and recipe do not fit each other.
+    """
+    out = Path(out)
+    if (out / "recipe.json").exists() and not resume:
+        raise FileExistsError(
+            f"{out} holds a run already; continue it with --resume {out}, or choose another folder"
+        )
+    task = load_task(recipe, dataset)
+    tx, schedule, steps, per_epoch = optimizer(recipe, len(task.train))
+    mesh = make_mesh(recipe.devices, recipe.model_parallel)
+    batches = functools.partial(
+        pdr_datasets.batches,
+        batch_size=recipe.batch_size,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    iterator = batches(
+        task.train, seed=recipe.seed, shuffle=True, num_epochs=None, drop_remainder=True
+    )
+    state = _start(task, tx, next(iter(batches(task.train)))["frames"], recipe, mesh)
+    step_function = _jit_step(task, tx, recipe, state)
+
+    save_every = recipe.save_every or per_epoch
+    out.mkdir(parents=True, exist_ok=True)
+    with Checkpoints(out / "checkpoints") as checkpoints:
+        if resume:
+            state, saved = checkpoints.restore(state)
+            iterator.set_state(saved["data"])
+        elif jax.process_index() == 0:
+            write_json(out / "recipe.json", recipe.to_json())
+        log = RunLog(out, up_to=int(state.step), report=report)
+        pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
+        clock = time.perf_counter()
+        for step in range(int(state.step) + 1, steps + 1):
+            batch = next(iterator)
+            state, scalars = step_function(state, shard_batch(mesh, batch["frames"]))
+            pending.append((step, batch["id"], scalars))
+            if step % recipe.log_every == 0 or step % save_every == 0 or step == steps:
+                # Fetching a loss waits for the device: once every `log_every` steps, not each.
+                _check_finite(pending, checkpoints.last)
+                seconds = (time.perf_counter() - clock) / len(pending)
+                frames = recipe.batch_size * (recipe.in_length + recipe.out_length)
+                log.write(
+                    {
+                        "step": step,
+                        "steps": steps,
+                        **{name: float(value) for name, value in scalars.items()},
+                        "learning_rate": float(schedule(step - 1)),
+                        "frames_per_second": frames / seconds,
+                        "seconds_left": (steps - step) * seconds,
+                    }
+                )
+                pending, clock = [], time.perf_counter()
+            if step % save_every == 0 or step == steps:
+                figures = _validate(task, state, recipe, batches, batch["frames"])
+                log.write({"step": step, **figures})
+                checkpoints.save(
+                    state,
+                    data=iterator.get_state(),
+                    config=recipe.to_json(),
+                    score=figures.get("holdout_mse", float(scalars["loss"])),
+                )
+                clock = time.perf_counter()
+        checkpoints.wait()
+        log.close()
+    return task, state
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The recipe of a run folder; raises FileNotFoundError if `run` is none."""
+    path = Path(run) / "recipe.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{run} is no run folder: it has no recipe.json")
+    return Recipe.from_json(json.loads(path.read_text()))
+
+
+def load(
+    run: Path,
+    *,
+    dataset: pdr_datasets.VideoDataset | None = None,
+    which: str = "best",
+    **changes: Any,
+) -> tuple[Recipe, Task, TrainState]:
+    """The recipe, task and "best" or "last" state of a run folder.
+
+    Args:
+      run: the folder.
+      dataset: replaces the data set that the recipe names.
+      which: "best" or "last".
+      **changes: fields of the recipe to change, such as out_length for a longer horizon.
+
+    Raises:
+      FileNotFoundError: `run` is no run folder, or has no checkpoint.
+    """
+    recipe = dataclasses.replace(read_recipe(run), **changes)
+    task = load_task(recipe, dataset)
+    tx, *_ = optimizer(recipe, len(task.train))
+    frames = next(iter(pdr_datasets.batches(task.train, recipe.batch_size)))["frames"]
+    state = _start(task, tx, frames, recipe, make_mesh(1))
+    with Checkpoints(Path(run) / "checkpoints") as checkpoints:
+        state, _ = checkpoints.restore(state, which)
+    return recipe, task, state
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(path)
+
+
+def _start(task: Task, tx: Any, frames: np.ndarray, recipe: Recipe, mesh: Any) -> TrainState:
+    """The initial state, laid out over the mesh."""
+    make = functools.partial(
+        init_state,
+        task.model,
+        tx,
+        clip=task.clip,
+        seed=recipe.seed,
+        ema=recipe.ema_decay > 0,
+    )
+    shardings = state_shardings(mesh, jax.eval_shape(make, frames))
+    return jax.jit(make, out_shardings=shardings)(jnp.asarray(frames))
+
+
+def _jit_step(task: Task, tx: Any, recipe: Recipe, state: TrainState) -> Callable:
+    step = functools.partial(
+        train_step,
+        model=task.model,
+        loss=recipe.build_loss(task.data_range),
+        tx=tx,
+        clip=task.clip,
+        seed=recipe.seed,
+        ema_decay=recipe.ema_decay,
+        coarse_weight=recipe.coarse_weight,
+    )
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
+    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+
+
+def _check_finite(pending: list, last_checkpoint: int | None) -> None:
+    for step, ids, scalars in pending:
+        if not np.isfinite(scalars["loss"]):
+            good = f"step {last_checkpoint}" if last_checkpoint else "none yet"
+            raise DivergedError(
+                f"loss={float(scalars['loss'])} at step {step}, clips {ids.tolist()}; last good "
+                f"checkpoint: {good}. A lower learning_rate or clip_norm=1 usually helps."
+            )
+
+
+def _validate(
+    task: Task, state: TrainState, recipe: Recipe, batches: Callable, frames: np.ndarray
+) -> dict[str, float]:
+    """Figures on the held-out clips, and what the Gaussians of the current batch look like."""
+    figures: dict[str, float] = {}
+    if task.holdout is not None:
+        evaluator = evaluation.evaluate(
+            evaluation.predictor(task.model, state.variables()),
+            functools.partial(batches, task.holdout),
+            clip=task.clip,
+            batch_size=recipe.batch_size,
+            evaluator=metrics.Evaluator(("mse",)),
+        )
+        figures["holdout_mse"] = evaluator.compute()["mse"]
+    if task.model.adapter is not None:
+        output = evaluation.apply(
+            task.model,
+            state.variables(),
+            task.clip.split(jnp.asarray(frames))[0],
+            task.clip.horizon,
+            method="decompose",
+        )
+        described = diagnostics.describe(state.variables()["params"], output)
+        figures |= {name: float(value) for name, value in described.items()}
+    return figures

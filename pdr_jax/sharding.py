@@ -1,0 +1,57 @@
+"""The mesh: the same training step on one CPU, many GPUs or TPUs, and several processes.
+
+Two axes: "data" splits the batch, "model" the last axis of the large arrays (output channels of
+kernels) in parameters, averages and optimiser state alike.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+
+def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
+    """A ("data", "model") mesh.
+
+    Args:
+      devices: how many devices; 0 takes all.
+      model: of these, how many share a copy of the parameters.
+    """
+    available = jax.devices()
+    devices = devices or len(available)
+    if not 1 <= devices <= len(available):
+        raise ValueError(f"devices={devices}: expected 1 to {len(available)}, which there are")
+    if model < 1 or devices % model:
+        raise ValueError(f"model_parallel={model}: expected a divisor of the {devices} devices")
+    return jax.make_mesh(
+        (devices // model, model),
+        ("data", "model"),
+        (AxisType.Auto,) * 2,
+        devices=available[:devices],
+    )
+
+
+def state_shardings(mesh: Mesh, state: Any) -> Any:
+    """A NamedSharding for each array of a train state (or its shapes)."""
+
+    def sharding(leaf: Any) -> NamedSharding:
+        shape = np.shape(leaf)
+        parts = mesh.shape["model"]
+        if parts > 1 and len(shape) >= 2 and shape[-1] % parts == 0:
+            return NamedSharding(mesh, PartitionSpec(*(None,) * (len(shape) - 1), "model"))
+        return NamedSharding(mesh, PartitionSpec())
+
+    return jax.tree.map(sharding, state)
+
+
+def shard_batch(mesh: Mesh, frames: np.ndarray) -> jax.Array:
+    """This process's part of a batch -> the global array, split over "data"."""
+    parts = mesh.shape["data"]
+    if frames.shape[0] * jax.process_count() % parts:
+        raise ValueError(
+            f"batch_size={frames.shape[0] * jax.process_count()}: expected a multiple of the "
+            f"{parts} devices that share the batch"
+        )
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    return jax.make_array_from_process_local_data(sharding, frames)

@@ -1,0 +1,167 @@
+"""The training step: one pure function. What surrounds it is in `pdr_jax.run`.
+
+`train_step` is jitted by the caller, with the state donated and everything after the `*` bound:
+
+    step = jax.jit(functools.partial(train_step, model=model, loss=loss, tx=tx, clip=clip),
+                   donate_argnums=0)
+    state, logs = step(state, frames)
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+
+from pdr_jax.diagnostics import gradient_norms
+
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class ClipSpec(struct.PyTreeNode):
+    """How a stored clip becomes what the model sees.
+
+    Attributes:
+      in_length: observed frames, T.
+      horizon: frames to predict, T'.
+      offset, scale: model units = (stored - offset) / scale; numbers, or one for each channel.
+    """
+
+    in_length: int = struct.field(pytree_node=False)
+    horizon: int = struct.field(pytree_node=False)
+    offset: tuple[float, ...] | float = struct.field(pytree_node=False, default=0.0)
+    scale: tuple[float, ...] | float = struct.field(pytree_node=False, default=1.0)
+
+    def split(self, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """(B, T + T', H, W, C) of any dtype -> observed and target frames, float32, model units."""
+        if frames.shape[1] < self.in_length + self.horizon:
+            raise ValueError(
+                f"frames has {frames.shape[1]} time steps; expected {self.in_length} observed and "
+                f"{self.horizon} to predict"
+            )
+        frames = self.normalise(frames[:, : self.in_length + self.horizon])
+        return frames[:, : self.in_length], frames[:, self.in_length :]
+
+    def normalise(self, frames: jax.Array | np.ndarray) -> jax.Array:
+        """Stored units (..., C), any dtype -> model units, float32."""
+        offset, scale = self._units(frames.ndim)
+        return (jnp.asarray(frames).astype(jnp.float32) - offset) / scale
+
+    def denormalise(self, frames: jax.Array) -> jax.Array:
+        """The inverse of `normalise`: model units -> stored units, float32."""
+        offset, scale = self._units(frames.ndim)
+        return frames * scale + offset
+
+    def _units(self, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+        shape = (1,) * (ndim - 1) + (-1,)
+        return (
+            np.asarray(self.offset, np.float32).reshape(shape),
+            np.asarray(self.scale, np.float32).reshape(shape),
+        )
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that changes from step to step, and nothing else.
+
+    Attributes:
+      step: optimiser steps taken, int32.
+      params: parameters, float32.
+      batch_stats: running statistics of the norms.
+      opt_state: optax's.
+      ema: exponential moving average of the parameters, or None.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: optax.OptState
+    ema: Any = None
+
+    def variables(self) -> dict[str, Any]:
+        """What `model.apply` takes for evaluation: the averaged parameters where there are any."""
+        params = self.params if self.ema is None else self.ema
+        return {"params": params, "batch_stats": self.batch_stats}
+
+
+def init_state(
+    model: nn.Module,
+    tx: optax.GradientTransformation,
+    frames: jax.Array,
+    *,
+    clip: ClipSpec,
+    seed: int,
+    ema: bool = False,
+) -> TrainState:
+    """A fresh state. `frames` is a real batch: positions may start from what is seen in it."""
+    observed, _ = clip.split(frames)
+    variables = model.init(jax.random.key(seed), observed, clip.horizon)
+    params = variables["params"]
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=tx.init(params),
+        ema=jax.tree.map(jnp.copy, params) if ema else None,
+    )
+
+
+def train_step(
+    state: TrainState,
+    frames: jax.Array,
+    *,
+    model: nn.Module,
+    loss: Loss,
+    tx: optax.GradientTransformation,
+    clip: ClipSpec,
+    seed: int = 0,
+    ema_decay: float = 0.999,
+    coarse_weight: float = 0.0,
+) -> tuple[TrainState, Mapping[str, jax.Array]]:
+    """One optimisation step.
+
+    Args:
+      state: the state before the step.
+      frames: (B, T + T', H, W, C) clips in stored units (uint8 frames, say).
+      model: a `pdr_jax.pdr.PDR`.
+      loss: loss(prediction, target) -> scalar.
+      tx: the optimiser.
+      clip: how to split and scale the clips.
+      seed: with the step, all that the step's randomness depends on.
+      ema_decay: of the averaged parameters, if the state keeps them.
+      coarse_weight: weight of the loss on the coarse frames, which keeps them frames.
+
+    Returns:
+      The state after the step, and scalars to log: loss, grad_norm, and the gradient norms of the
+      model's parts.
+    """
+    observed, target = clip.split(frames)
+    key = jax.random.fold_in(jax.random.key(seed), state.step)
+
+    def objective(params: Any) -> tuple[jax.Array, Any]:
+        output, updates = model.apply(
+            {"params": params, "batch_stats": state.batch_stats},
+            observed,
+            clip.horizon,
+            train=True,
+            method="decompose",
+            rngs={"dropout": key},
+            mutable=["batch_stats"],
+        )
+        value = loss(output.prediction, target)
+        if coarse_weight:
+            value = value + coarse_weight * loss(output.coarse, target)
+        return value, updates.get("batch_stats", {})
+
+    (value, batch_stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema = state.ema
+    if ema is not None:
+        ema = optax.incremental_update(params, ema, 1 - ema_decay)
+    logs = {"loss": value, "grad_norm": optax.global_norm(grads)}
+    logs |= {f"grad_norm/{part}": norm for part, norm in gradient_norms(grads).items()}
+    return TrainState(state.step + 1, params, batch_stats, opt_state, ema), logs

@@ -161,6 +161,19 @@ def test_subsequence_split_for_one_person(tmp_path):
     assert same.note == dataset.note
 
 
+def test_samples_are_ordered_by_person_then_action_then_start(tmp_path):
+    for name in ("walking/person02_walking_d1", "boxing/person03_boxing_d1"):
+        write_images(tmp_path / name, range(1, 5))
+    write_images(tmp_path / "walking/person17_walking_d1", range(1, 3))
+    dataset = load("kth", tmp_path / "out", tmp_path, size=16, in_length=1, out_length=1)
+    assert starts(dataset.splits["train"]) == [
+        ("person02_walking_d1", 1),
+        ("person02_walking_d1", 3),
+        ("person03_boxing_d1", 1),
+        ("person03_boxing_d1", 3),
+    ]
+
+
 def test_dump_of_frames(tmp_path):
     folder = tmp_path / "in"
     write_images(folder / "boxing/person02_boxing_d1", [1, 2, 3, 5, 6, 7, 8, 9])
@@ -196,15 +209,27 @@ def test_missing_files_are_named(two_persons, tmp_path):
         pdr_datasets.load("kth", data_dir=tmp_path)
 
 
+def packet_position(path, number):
+    import av
+
+    with av.open(str(path)) as container:
+        return [packet.pos for packet in container.demux(video=0) if packet.size][number]
+
+
 def test_truncated_video_is_refused_and_leaves_nothing(two_persons, tmp_path):
     video = two_persons / "person01_boxing_d1_uncomp.avi"
     content = video.read_bytes()
+    between, within = packet_position(video, 20), packet_position(video, 20) + 200
     broken = tmp_path / "in" / video.name
     write_list(broken.parent, person01_boxing_d1="1-15, 16-30")
     options = {"size": 16, "in_length": 1, "out_length": 1, "split": "subsequence"}
-    for size, message in ((len(content) // 2, "truncated|cannot be decoded"), (10, "opened")):
+    for size, message in (
+        (between, "is truncated: its header promises 30 frames, 20 can be read"),
+        (within, "is truncated|cannot be decoded"),
+        (10, "is not a video that can be opened"),
+    ):
         broken.write_bytes(content[:size])
-        with pytest.raises(OSError, match=f"{video.name}.*({message})"):
+        with pytest.raises(OSError, match=rf"{video.name} ({message})"):
             pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=broken.parent, **options)
         assert not list(tmp_path.glob("kth/16x16*"))
     broken.write_bytes(content)

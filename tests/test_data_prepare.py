@@ -117,8 +117,20 @@ def test_prepared_once_then_reused(tmp_path, monkeypatch):
 
 
 def test_two_processes_may_prepare_at_once(tmp_path):
-    options = {"data_dir": str(tmp_path), **SMALL}
-    code = f"import pdr_datasets; pdr_datasets.prepare('moving_sprites', **{options!r})"
+    code = f"""
+import time
+import pdr_datasets
+from pdr_datasets.moving_sprites import moving_sprites_dataset_builder as module
+
+draw = module.draw_clip
+
+def slow(rng, **options):
+    time.sleep(0.15)
+    return draw(rng, **options)
+
+module.draw_clip = slow
+pdr_datasets.prepare("moving_sprites", data_dir={str(tmp_path)!r}, **{SMALL!r})
+"""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     both = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]

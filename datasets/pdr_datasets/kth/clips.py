@@ -64,7 +64,7 @@ def expected_names() -> list[str]:
 
 
 def find_clips(folder: Path) -> list[Clip]:
-    """The clips under a folder, sorted by action, then name.
+    """The clips under a folder, sorted by name: by person, then action, then scenario.
 
     Raises:
       FileNotFoundError: if there are none, or videos without the list of sequences.
@@ -98,7 +98,7 @@ def find_clips(folder: Path) -> list[Clip]:
         if name not in (intervals or {}):
             raise ValueError(f"{SEQUENCES_FILE} does not list the frames of {name}.")
     clips = [Clip(name, path, (intervals or {}).get(name, ())) for name, path in found.items()]
-    return sorted(clips, key=lambda clip: (clip.action, clip.name))
+    return sorted(clips, key=lambda clip: clip.name)
 
 
 def read_sequences(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:

@@ -20,11 +20,14 @@ from pallas_kernels.splat2d.frames import independent_frames
 from pallas_kernels.splat2d.reference import MAX_MEAN, whitening
 
 VECTOR = 8
-"""Patches are as wide as the window rounded up to this many pixels: one AVX2 register of float32."""
+"""Patches are as wide as the window rounded up to this many pixels: one AVX2 register of floats."""
 
 CHUNK = 2**16
 """Patch values held before they are reduced in the backward pass; 256 kB of float32, which fits in
 the second-level cache of current CPUs."""
+
+UNROLL = 8
+"""Gaussians added to the frame at a time when each touches all of it."""
 
 OUTSIDE = -1e4
 """Added to the exponent outside the window; exp(-1e4) is 0 in every dtype."""
@@ -69,19 +72,16 @@ def _forward(geometry, mean, whiten, amplitude):
     def add(canvas, gaussian):
         mean, whiten, amplitude = gaussian
         origin = _origin(geometry, mean)
-        values = _values(geometry, mean, whiten, origin)
-        if geometry.sampling == "bilinear":
-            fx, fy = mean - jnp.floor(mean)
-            values = (1 - fx) * values[:, 1:] + fx * values[:, :-1]
-            values = (1 - fy) * values[1:] + fy * values[:-1]
         at = (jnp.int32(0), *origin)
         patch = jax.lax.dynamic_slice(canvas, at, (channels, *geometry.patch))
-        patch += amplitude[:, None, None] * values[None]
+        patch += amplitude[:, None, None] * _weights(geometry, mean, whiten, origin)[None]
         return jax.lax.dynamic_update_slice(canvas, patch, at), None
 
     def frame(gaussians):
         canvas = jnp.zeros((channels, height, width), amplitude.dtype)
-        return jax.lax.scan(add, canvas, gaussians)[0].transpose(1, 2, 0)
+        # Updates of the whole frame fuse, those of patches do not.
+        unroll = UNROLL if geometry.patch == (height, width) else 1
+        return jax.lax.scan(add, canvas, gaussians, unroll=unroll)[0].transpose(1, 2, 0)
 
     return jax.lax.map(frame, (mean, whiten, amplitude))
 
@@ -96,7 +96,10 @@ def _backward(geometry, mean, whiten, amplitude, cotangent):
 
     def frame(args):
         *gaussians, cotangent = args
-        reduce = partial(_moments, geometry, cotangent.transpose(2, 0, 1))
+        cotangent = cotangent.transpose(2, 0, 1)
+        if geometry.sampling == "bilinear":
+            cotangent = jnp.pad(cotangent, ((0, 0), (1, 1), (1, 1)))
+        reduce = partial(_moments, geometry, cotangent)
         padded = [_pad(x, chunks * chunk).reshape(chunks, chunk, *x.shape[1:]) for x in gaussians]
         moments = jax.lax.map(lambda chunk: reduce(*chunk), padded)
         return moments.reshape(-1, *moments.shape[2:])[:count]
@@ -120,7 +123,7 @@ def _moments(geometry, cotangent, mean, whiten):
 
     Args:
         geometry: of the frame.
-        cotangent: (C, H, W).
+        cotangent: (C, H, W), in bilinear mode with a margin of one pixel of zeros.
         mean: (G, 2).
         whiten: (G, 2, 2).
 
@@ -128,22 +131,31 @@ def _moments(geometry, cotangent, mean, whiten):
         (G, kinds, C, 3, 3): element i, j is the sum of cotangent x value x dy^i x dx^j. The first
         kind is the value itself; in bilinear mode its slopes in mean x and mean y follow.
     """
+    channels = cotangent.shape[0]
 
     def weigh(gaussian):
         mean, whiten = gaussian
         origin = _origin(geometry, mean)
-        at, shape = (jnp.int32(0), *origin), (cotangent.shape[0], *geometry.patch)
-        kinds = jax.lax.dynamic_slice(cotangent, at, shape)[None]
+        margin = 2 if geometry.sampling == "bilinear" else 0
+        shape = (channels, *(n + margin for n in geometry.patch))
+        kinds = jax.lax.dynamic_slice(cotangent, (jnp.int32(0), *origin), shape)[None]
         if geometry.sampling == "bilinear":
             kinds = _unblend(kinds[0], *(mean - jnp.floor(mean)))
-        return kinds * _values(geometry, mean, whiten, origin)[None, None]
+        value = _value(geometry, whiten, *_lattice(geometry, mean, origin))
+        return kinds * value[None, None]
 
     weighed = jax.lax.map(weigh, (mean, whiten))
-    x, y = jax.vmap(lambda mean: _offsets(geometry, mean, _origin(geometry, mean)))(mean)
+    x, y = jax.vmap(lambda mean: _lattice(geometry, mean, _origin(geometry, mean)))(mean)
     # Batched products with the powers of each Gaussian's own offsets: powers shared by all would be
     # taken about the centre of the patch, and lose digits when moved to a mean far from it.
-    rows = jnp.einsum("gkcyx,gxj->gkcyj", weighed, _powers(x), precision="highest")
-    return jnp.einsum("gkcyj,gyi->gkcij", rows, _powers(y), precision="highest")
+    group, kinds, _, rows, columns = weighed.shape
+    by_row = jnp.einsum(
+        "gyx,gxj->gyj", weighed.reshape(group, -1, columns), _powers(x), precision="highest"
+    )
+    # One batch axis, not three: this is what XLA turns into one product without transposing.
+    powers = jnp.repeat(_powers(y), kinds * channels, 0)
+    moments = jnp.einsum("byi,byj->bij", powers, by_row.reshape(-1, rows, 3), precision="highest")
+    return moments.reshape(group, kinds, channels, 3, 3)
 
 
 def _origin(geometry, mean):
@@ -155,24 +167,40 @@ def _origin(geometry, mean):
     return row, column
 
 
-def _offsets(geometry, mean, origin):
-    """Places where a Gaussian is evaluated, relative to its mean: x (columns,) and y (rows,).
+def _weights(geometry, mean, whiten, origin):
+    """What a Gaussian of amplitude 1 adds to the pixels of its patch (rows, columns)."""
+    (row, column), (rows, columns) = origin, geometry.patch
+    if geometry.sampling == "exact":
+        return _value(geometry, whiten, *_lattice(geometry, mean, origin))
+    corner = jnp.floor(mean)
+    fx, fy = mean - corner
+    x, y = _range(column, columns, corner[0]), _range(row, rows, corner[1])
+    # Evaluated four times, since slices of one evaluation would not vectorise.
+    upper = (1 - fx) * _value(geometry, whiten, x, y) + fx * _value(geometry, whiten, x - 1, y)
+    y = y - 1
+    lower = (1 - fx) * _value(geometry, whiten, x, y) + fx * _value(geometry, whiten, x - 1, y)
+    return (1 - fy) * upper + fy * lower
 
-    They are the pixels of its patch; in bilinear mode the lattice points that these are blended of,
-    which are one row and one column more.
+
+def _lattice(geometry, mean, origin):
+    """Points where a Gaussian is evaluated, relative to its mean: x (columns,) and y (rows,).
+
+    They are the pixels of its patch; in bilinear mode the lattice points of which these are
+    blended, one row and one column more.
     """
     (row, column), (rows, columns) = origin, geometry.patch
     if geometry.sampling == "bilinear":
         row, column, rows, columns = row - 1, column - 1, rows + 1, columns + 1
         mean = jnp.floor(mean)
-    x = (column + jnp.arange(columns, dtype=jnp.int32)).astype(mean.dtype) - mean[0]
-    y = (row + jnp.arange(rows, dtype=jnp.int32)).astype(mean.dtype) - mean[1]
-    return x, y
+    return _range(column, columns, mean[0]), _range(row, rows, mean[1])
 
 
-def _values(geometry, mean, whiten, origin):
-    """exp(-|M d|^2) at all offsets d of a Gaussian, zero outside the window."""
-    x, y = _offsets(geometry, mean, origin)
+def _range(first, count, zero):
+    return (first + jnp.arange(count, dtype=jnp.int32)).astype(zero.dtype) - zero
+
+
+def _value(geometry, whiten, x, y):
+    """exp(-|M d|^2) at d = (x, y) for x (columns,) and y (rows,), zero outside the window."""
     x, y = x[None, :], y[:, None]
     u = whiten[0, 0] * x + whiten[0, 1] * y
     v = whiten[1, 0] * x + whiten[1, 1] * y
@@ -188,22 +216,25 @@ def _unblend(patch, fx, fy):
     """The transpose of the bilinear blend, and of its derivatives in fx and fy.
 
     Args:
-        patch: (C, rows, columns).
+        patch: (C, rows + 2, columns + 2), the cotangent with one pixel around.
         fx: fractional part of the mean's x.
         fy: of its y.
 
     Returns:
-        (3, C, rows + 1, columns + 1).
+        (3, C, rows + 1, columns + 1). What the margin adds at the ends of the lattice is multiplied
+        by zero: those lattice points are outside the window wherever the margin is in the frame.
     """
-    right, left = (jnp.pad(patch, ((0, 0), (0, 0), pad)) for pad in ((1, 0), (0, 1)))
-    blended, slope = (1 - fx) * right + fx * left, left - right
+    upper, lower = patch[:, :-1], patch[:, 1:]
+    in_y, slope_y = (1 - fy) * upper + fy * lower, lower - upper
+    left, right = (
+        (slice(None), slice(None), slice(None, -1)),
+        (slice(None), slice(None), slice(1, None)),
+    )
 
-    def in_y(x, below, above):
-        return below * jnp.pad(x, ((0, 0), (1, 0), (0, 0))) + above * jnp.pad(
-            x, ((0, 0), (0, 1), (0, 0))
-        )
+    def in_x(a):
+        return (1 - fx) * a[left] + fx * a[right]
 
-    return jnp.stack([in_y(blended, 1 - fy, fy), in_y(slope, 1 - fy, fy), in_y(blended, -1, 1)])
+    return jnp.stack([in_x(in_y), in_y[right] - in_y[left], in_x(slope_y)])
 
 
 def _powers(d):

@@ -72,10 +72,9 @@ def _forward(geometry, mean, whiten, amplitude):
     def add(canvas, gaussian):
         mean, whiten, amplitude = gaussian
         origin = _origin(geometry, mean)
-        at = (jnp.int32(0), *origin)
-        patch = jax.lax.dynamic_slice(canvas, at, (channels, *geometry.patch))
+        patch = _read(canvas, origin, geometry.patch)
         patch += amplitude[:, None, None] * _weights(geometry, mean, whiten, origin)[None]
-        return jax.lax.dynamic_update_slice(canvas, patch, at), None
+        return jax.lax.dynamic_update_slice(canvas, patch, (jnp.int32(0), *origin)), None
 
     def frame(gaussians):
         canvas = jnp.zeros((channels, height, width), amplitude.dtype)
@@ -131,31 +130,36 @@ def _moments(geometry, cotangent, mean, whiten):
         (G, kinds, C, 3, 3): element i, j is the sum of cotangent x value x dy^i x dx^j. The first
         kind is the value itself; in bilinear mode its slopes in mean x and mean y follow.
     """
-    channels = cotangent.shape[0]
 
     def weigh(gaussian):
         mean, whiten = gaussian
         origin = _origin(geometry, mean)
-        margin = 2 if geometry.sampling == "bilinear" else 0
-        shape = (channels, *(n + margin for n in geometry.patch))
-        kinds = jax.lax.dynamic_slice(cotangent, (jnp.int32(0), *origin), shape)[None]
         if geometry.sampling == "bilinear":
-            kinds = _unblend(kinds[0], *(mean - jnp.floor(mean)))
+            kinds = _unblend(geometry, cotangent, origin, *(mean - jnp.floor(mean)))
+        else:
+            kinds = [_read(cotangent, origin, geometry.patch)]
         value = _value(geometry, whiten, *_lattice(geometry, mean, origin))
-        return kinds * value[None, None]
+        return [kind * value[None] for kind in kinds]
 
     weighed = jax.lax.map(weigh, (mean, whiten))
     x, y = jax.vmap(lambda mean: _lattice(geometry, mean, _origin(geometry, mean)))(mean)
-    # Batched products with the powers of each Gaussian's own offsets: powers shared by all would be
-    # taken about the centre of the patch, and lose digits when moved to a mean far from it.
-    group, kinds, _, rows, columns = weighed.shape
+    return jnp.stack([_reduce(kind, _powers(x), _powers(y)) for kind in weighed], 1)
+
+
+def _reduce(weighed, powers_x, powers_y):
+    """Sums (G, C, rows, columns) over rows and columns with the powers of each Gaussian's offsets.
+
+    Powers shared by all Gaussians would need one product instead of a batch of them, but would be
+    taken about the centre of the patch and lose digits when moved to a mean far from it.
+    """
+    group, channels, rows, columns = weighed.shape
     by_row = jnp.einsum(
-        "gyx,gxj->gyj", weighed.reshape(group, -1, columns), _powers(x), precision="highest"
+        "gyx,gxj->gyj", weighed.reshape(group, -1, columns), powers_x, precision="highest"
     )
-    # One batch axis, not three: this is what XLA turns into one product without transposing.
-    powers = jnp.repeat(_powers(y), kinds * channels, 0)
-    moments = jnp.einsum("byi,byj->bij", powers, by_row.reshape(-1, rows, 3), precision="highest")
-    return moments.reshape(group, kinds, channels, 3, 3)
+    # One batch axis, not two: this is what XLA turns into one product without transposing.
+    powers_y = jnp.repeat(powers_y, channels, 0)
+    moments = jnp.einsum("byi,byj->bij", powers_y, by_row.reshape(-1, rows, 3), precision="highest")
+    return moments.reshape(group, channels, 3, 3)
 
 
 def _origin(geometry, mean):
@@ -212,29 +216,35 @@ def _value(geometry, whiten, x, y):
     return jnp.exp(exponent)
 
 
-def _unblend(patch, fx, fy):
-    """The transpose of the bilinear blend, and of its derivatives in fx and fy.
+def _unblend(geometry, cotangent, origin, fx, fy):
+    """The transpose of the bilinear blend, and of its slopes in fx and fy, at the lattice points.
 
     Args:
-        patch: (C, rows + 2, columns + 2), the cotangent with one pixel around.
+        geometry: of the frame.
+        cotangent: (C, H + 2, W + 2), with one pixel of zeros around the frame.
+        origin: row and column of the patch.
         fx: fractional part of the mean's x.
         fy: of its y.
 
     Returns:
-        (3, C, rows + 1, columns + 1). What the margin adds at the ends of the lattice is multiplied
-        by zero: those lattice points are outside the window wherever the margin is in the frame.
+        Three arrays (C, rows + 1, columns + 1). Pixels beyond the patch are read at its edges; the
+        lattice points that they belong to are outside the window, so that it does not matter.
     """
-    upper, lower = patch[:, :-1], patch[:, 1:]
-    in_y, slope_y = (1 - fy) * upper + fy * lower, lower - upper
-    left, right = (
-        (slice(None), slice(None), slice(None, -1)),
-        (slice(None), slice(None), slice(1, None)),
-    )
+    (row, column), (rows, columns) = origin, geometry.patch
 
-    def in_x(a):
-        return (1 - fx) * a[left] + fx * a[right]
+    def read(down, right):  # slices of one larger slice would not vectorise
+        return _read(cotangent, (row + down, column + right), (rows + 1, columns + 1))
 
-    return jnp.stack([in_x(in_y), in_y[right] - in_y[left], in_x(slope_y)])
+    nw, ne, sw, se = read(0, 0), read(0, 1), read(1, 0), read(1, 1)
+    north, south = (1 - fx) * nw + fx * ne, (1 - fx) * sw + fx * se
+    value = (1 - fy) * north + fy * south
+    slope_x = (1 - fy) * (ne - nw) + fy * (se - sw)
+    return [value, slope_x, south - north]
+
+
+def _read(frame, origin, shape):
+    """The patch of a frame (C, H, W) that starts at origin (row, column)."""
+    return jax.lax.dynamic_slice(frame, (jnp.int32(0), *origin), (frame.shape[0], *shape))
 
 
 def _powers(d):

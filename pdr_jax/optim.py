@@ -95,8 +95,8 @@ def create(
       warmup_epochs: epochs of linear warm-up, for "cosine".
       weight_decay: for "adamw".
       decay: what decays: "all" (PyTorch's default, so the paper's) or "kernels", which spares
-        biases, norms, the fusion and the Gaussians' starting positions, scales and amplitudes: decay would
-        pull the grid of positions to the frame's centre.
+        biases, norms, the fusion and the Gaussians' starting positions, scales and amplitudes:
+        decay would pull the grid of positions to the frame's centre.
       clip_norm: the largest global gradient norm; 0 does not clip.
 
     Raises:

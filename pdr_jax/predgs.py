@@ -88,7 +88,7 @@ class PredGSConfig:
 
 
 _ROBUST = {
-    "head_std": 0.01,
+    "head_std": 0.005,
     "standardize": True,
     "position_init": "grid",
     "scale_start": (0.3, -0.3),

@@ -13,7 +13,6 @@ from rich.console import Console
 import pdr_datasets
 from pdr_jax import evaluate as evaluation
 from pdr_jax import metrics, report
-from pdr_jax.metrics import FrameMetric
 from pdr_jax.run import Task
 
 Rows = dict[str, dict[str, float]]
@@ -27,7 +26,7 @@ def score(
     batch_size: int = 16,
     label: str = "model",
     controls: bool = True,
-    extra: Mapping[str, FrameMetric] | None = None,
+    **options: Any,
 ) -> Rows:
     """Rows of metrics on a split: the model and, with `controls`, what it must be held against.
 
@@ -39,7 +38,8 @@ def score(
       label: the name of the model's row.
       controls: adds persistence and, for a model with adapter, the coarse frames alone and the
         rendered frames replaced by their mean and by another clip's.
-      extra: further metrics, see `metrics.Evaluator`.
+      **options: of `metrics.Evaluator`: further metrics (extra), units (mean, std, data_range),
+        spatial_norm.
 
     Raises:
       ValueError: there is no such split.
@@ -56,7 +56,7 @@ def score(
         )
         predictors |= {f"{label}, {name}": predict for name, predict in ablated.items()}
     evaluator = metrics.Evaluator(
-        evaluation.metric_names(task.frame_shape), data_range=task.data_range, extra=extra
+        evaluation.metric_names(task.frame_shape), **{"data_range": task.data_range, **options}
     )
     rows: Rows = {}
     for name, predict in predictors.items():

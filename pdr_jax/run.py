@@ -64,8 +64,12 @@ class _Slice:
         return self._source[self._range[index]]
 
 
-def load_task(recipe: Recipe, dataset: pdr_datasets.VideoDataset | None = None) -> Task:
-    """The model and the sources of a recipe; `dataset` replaces the one that the recipe names."""
+def load_task(
+    recipe: Recipe,
+    dataset: pdr_datasets.VideoDataset | None = None,
+    model: PDR | None = None,
+) -> Task:
+    """The model and the sources of a recipe, or those given instead of what it names."""
     if dataset is None:
         dataset = pdr_datasets.load(
             recipe.dataset,
@@ -79,7 +83,7 @@ def load_task(recipe: Recipe, dataset: pdr_datasets.VideoDataset | None = None) 
     # The last clips in the data set's order: other people or later weeks, not neighbours in time.
     kept = len(train) - int(len(train) * recipe.holdout)
     return Task(
-        model=recipe.build(dataset.frame_shape),
+        model=model or recipe.build(dataset.frame_shape),
         clip=clip,
         data_range=dataset.data_range,
         frame_shape=dataset.frame_shape,
@@ -122,6 +126,7 @@ def fit(
     out: Path,
     *,
     dataset: pdr_datasets.VideoDataset | None = None,
+    model: PDR | None = None,
     resume: bool = False,
     report: Report | None = None,
 ) -> tuple[Task, TrainState]:
@@ -131,6 +136,7 @@ def fit(
       recipe: the run.
       out: its folder; must not hold a run already unless `resume`.
       dataset: replaces the data set that the recipe names.
+      model: replaces the model that the recipe makes: a backbone of your own, say.
       resume: continue from the last checkpoint in `out`.
       report: called with the scalars of each logged step.
 
@@ -144,7 +150,7 @@ def fit(
         raise FileExistsError(
             f"{out} holds a run already; continue it with --resume {out}, or choose another folder"
         )
-    task = load_task(recipe, dataset)
+    task = load_task(recipe, dataset, model)
     tx, schedule, steps, per_epoch = optimizer(recipe, len(task.train))
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
     batches = functools.partial(
@@ -217,6 +223,7 @@ def load(
     run: Path,
     *,
     dataset: pdr_datasets.VideoDataset | None = None,
+    model: PDR | None = None,
     which: str = "best",
     **changes: Any,
 ) -> tuple[Recipe, Task, TrainState]:
@@ -225,6 +232,7 @@ def load(
     Args:
       run: the folder.
       dataset: replaces the data set that the recipe names.
+      model: replaces the model that the recipe makes.
       which: "best" or "last".
       **changes: fields of the recipe to change, such as out_length for a longer horizon.
 
@@ -232,7 +240,7 @@ def load(
       FileNotFoundError: `run` is no run folder, or has no checkpoint.
     """
     recipe = dataclasses.replace(read_recipe(run), **changes)
-    task = load_task(recipe, dataset)
+    task = load_task(recipe, dataset, model)
     tx, *_ = optimizer(recipe, len(task.train))
     frames = next(iter(pdr_datasets.batches(task.train, recipe.batch_size)))["frames"]
     state = _start(task, tx, frames, recipe, make_mesh(1))

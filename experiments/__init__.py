@@ -1,0 +1,1 @@
+"""Scripts behind every table and figure; results/ holds what they wrote."""

@@ -1,0 +1,101 @@
+"""Which adapter is the default? Every preset on real KTH frames and on ERA5 temperature.
+
+    python -m experiments.adapters --era5 era5_uk_t2m_hourly.npz --st-lpips WEIGHTS.npz
+
+The plain predictor and PDR with each preset, all with L1 + SSIM, from the same seeds for the same
+steps. KTH is as in experiments.kth_person01, whose finished runs are shared; ERA5 is (time, 33, 49)
+hourly 2 m temperature in kelvin (array "t2m"), cropped to 32x48, z-scored, 12 -> 12. What is looked
+at: the figures, and whether they get worse when the rendered frames are replaced by their mean (is
+the branch used?).
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+import pdr_datasets
+from experiments import kth_person01, provenance
+from experiments.study import Arm, run_study
+from pdr_jax import predgs, recipes, run
+from pdr_jax.perceptual import load_st_lpips_alex
+
+SEEDS = (0, 1)
+ADAPTERS = ("none", *predgs.PRESETS)
+
+
+def era5_recipe(adapter: str, steps: int) -> recipes.Recipe:
+    """The WeatherBench recipe, its backbone narrowed."""
+    return recipes.create(
+        "weatherbench",
+        adapter=adapter,
+        loss="l1_ssim",
+        backbone_options={"hid_S": 16, "hid_T": 64, "N_S": 2, "N_T": 3, "drop_path": 0.0},
+        learning_rate=2e-3,
+        schedule="onecycle",
+        optimizer="adamw",
+        weight_decay=1e-2,
+        batch_size=8,
+        steps=steps,
+        save_every=steps,
+        holdout=0.0,
+        devices=1,
+    )
+
+
+def main(
+    era5: Path,
+    st_lpips: Path,
+    steps: int = 240,
+    folder: Path = Path("runs"),
+    shard: tuple[int, int] = (0, 1),
+) -> None:
+    """Runs the study.
+
+    Args:
+        era5: .npz with the array "t2m", (time, latitude, longitude) in kelvin.
+        st_lpips: Weights of the shift-tolerant LPIPS (AlexNet).
+        steps: Optimisation steps of each run.
+        folder: Of finished runs, which are not repeated.
+        shard: Index and count of the processes that share the runs; the one that calls without
+            writes the result.
+    """
+    kth = kth_person01.load_data(64)
+    on_kth = run_study(
+        [kth_person01.arm(name, "l1_ssim", steps, 64) for name in ADAPTERS],
+        SEEDS,
+        shard=shard,
+        dataset=kth["10 -> 10"],
+        evaluate_on=kth,
+        folder=folder / "kth_person01",
+        extra={"st_lpips_alex": load_st_lpips_alex(st_lpips)},
+    )
+    with np.load(era5) as file:
+        field = file["t2m"].astype(np.float32)[:, :32, :48, None]
+    weather = pdr_datasets.load(
+        "arrays", array=field, layout="THWC", in_length=12, out_length=12, scaling="zscore"
+    )
+    low, high = weather.data_range
+    assert isinstance(weather.offset, float)
+    assert isinstance(weather.scale, float)
+    on_era5 = run_study(
+        [Arm(f"{name}, l1_ssim", era5_recipe(name, steps)) for name in ADAPTERS],
+        SEEDS,
+        shard=shard,
+        dataset=weather,
+        evaluate_on={"12 -> 12": weather},
+        folder=folder / "era5_uk",
+        mean=weather.offset,
+        std=weather.scale,
+        data_range=(low * weather.scale + weather.offset, high * weather.scale + weather.offset),
+        spatial_norm=True,
+    )
+    if shard == (0, 1):
+        run.write_json(
+            provenance.RESULTS / "adapters.json",
+            {**provenance.record(seeds=list(SEEDS)), "kth": on_kth, "era5": on_era5},
+        )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,169 @@
+"""Comparisons: the same data, steps and seeds for every arm, controls included.
+
+An arm is a recipe and, where no recipe can say it, a model. Finished runs are kept in a folder and
+not repeated, so that a study that was interrupted continues.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import pdr_datasets
+from pdr_jax import backbones, results, run
+from pdr_jax.log import ProgressLine
+from pdr_jax.pdr import PDR
+from pdr_jax.recipes import Recipe
+
+Dataset = pdr_datasets.VideoDataset
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One row of a table.
+
+    Attributes:
+      label: the row's name.
+      recipe: of the run; the seed is replaced by each of the study's.
+      model: makes the model from the recipe and (H, W, C), if it is not the recipe's own.
+    """
+
+    label: str
+    recipe: Recipe
+    model: Callable[[Recipe, tuple[int, int, int]], PDR] = Recipe.build
+
+
+def run_study(
+    arms: Sequence[Arm], seeds: Sequence[int], *, shard: tuple[int, int] = (0, 1), **arguments: Any
+) -> list[dict]:
+    """`run_arm` for every seed and arm; of several processes, each takes its share of them.
+
+    Args:
+      arms: the rows.
+      seeds: one run an arm and seed.
+      shard: (index, count): this process runs every count-th job, starting at index.
+      **arguments: of `run_arm`.
+    """
+    jobs = [(arm, seed) for seed in seeds for arm in arms]
+    return [run_arm(arm, seed, **arguments) for arm, seed in jobs[shard[0] :: shard[1]]]
+
+
+def run_arm(
+    arm: Arm,
+    seed: int,
+    *,
+    dataset: Dataset,
+    evaluate_on: Mapping[str, Dataset],
+    folder: Path,
+    **options: Any,
+) -> dict:
+    """Trains an arm with one seed and scores it.
+
+    Args:
+      arm: what to train.
+      seed: of parameters and data order.
+      dataset: trained on.
+      evaluate_on: name -> data set whose test split is scored; its horizon may be longer.
+      folder: of finished runs.
+      **options: of `pdr_jax.results.score`.
+
+    Returns:
+      {"label", "seed", "parameters", "steps", "train_seconds", "scores": {name: rows}}.
+    """
+    recipe = dataclasses.replace(arm.recipe, seed=seed)
+    name = f"{arm.label}-seed{seed}".replace(" ", "_").replace("/", "_")
+    done = folder / f"{name}.json"
+    if done.exists():
+        return json.loads(done.read_text())
+    started = time.perf_counter()
+    model = arm.model(recipe, dataset.frame_shape)
+    with ProgressLine(name, every=0.25) as progress:
+        # A run that was cut off starts again: its folder is this study's own.
+        _, state = run.fit(
+            recipe, _fresh(folder / name), dataset=dataset, model=model, report=progress
+        )
+    seconds = time.perf_counter() - started
+    scores = {}
+    for horizon, other in evaluate_on.items():
+        longer = dataclasses.replace(recipe, out_length=other.out_length)
+        scores[horizon] = results.score(
+            run.load_task(longer, other, model),
+            state.variables(),
+            batch_size=8,
+            label="model",
+            **options,
+        )
+    result = {
+        "label": arm.label,
+        "seed": seed,
+        "parameters": results.parameter_count(state.variables()),
+        "steps": int(state.step),
+        "train_seconds": round(seconds, 1),
+        "scores": scores,
+    }
+    run.write_json(done, result)
+    return result
+
+
+def _fresh(folder: Path) -> Path:
+    """`folder`, or the next of its name that is not taken."""
+    tries = 0
+    while (folder.with_name(f"{folder.name}.{tries}")).exists():
+        tries += 1
+    return folder.with_name(f"{folder.name}.{tries}")
+
+
+class AffineOutput(nn.Module):
+    """A backbone with a learned affine 1x1 output: the fusion's freedom without a renderer."""
+
+    backbone: nn.Module
+
+    @nn.compact
+    def __call__(
+        self, frames: jax.Array, horizon: int | None = None, *, train: bool = False
+    ) -> jax.Array:
+        """(B, T, H, W, C) -> (B, horizon, H, W, C)."""
+        coarse = self.backbone(frames, horizon, train=train)
+        return nn.Dense(coarse.shape[-1], kernel_init=_identity, name="affine")(coarse)
+
+
+def _identity(key: jax.Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    return jnp.eye(*shape, dtype=dtype)
+
+
+def plain_affine(recipe: Recipe, frame_shape: tuple[int, int, int]) -> PDR:
+    """Control: the plain predictor with a learned affine 1x1 output."""
+    return PDR(AffineOutput(recipe.build(frame_shape).backbone))
+
+
+def plain_matched(with_adapter: Recipe) -> Callable[[Recipe, tuple[int, int, int]], PDR]:
+    """Control: the plain predictor, its translator widened to the parameters of `with_adapter`."""
+
+    def build(recipe: Recipe, frame_shape: tuple[int, int, int]) -> PDR:
+        clip = jnp.zeros((1, recipe.in_length, *frame_shape))
+
+        def size(model: PDR) -> int:
+            shapes = jax.eval_shape(model.init, jax.random.key(0), clip)
+            return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes["params"]))
+
+        wanted = size(with_adapter.build(frame_shape))
+        base = int(recipe.backbone_options["hid_T"])
+        widths = range(base, 8 * base, 16)
+        models = (_widened(recipe, frame_shape, width) for width in widths)
+        return next(model for model in models if size(model) >= wanted)
+
+    return build
+
+
+def _widened(recipe: Recipe, frame_shape: tuple[int, int, int], width: int) -> PDR:
+    options = {**recipe.backbone_options, "hid_T": width}
+    return PDR(
+        backbones.create(recipe.backbone, in_shape=(recipe.in_length, *frame_shape), **options)
+    )

@@ -35,7 +35,7 @@ def era5_recipe(adapter: str, steps: int) -> recipes.Recipe:
         schedule="onecycle",
         optimizer="adamw",
         weight_decay=1e-2,
-        batch_size=8,
+        batch_size=4,
         steps=steps,
         save_every=steps,
         holdout=0.0,
@@ -46,7 +46,7 @@ def era5_recipe(adapter: str, steps: int) -> recipes.Recipe:
 def main(
     era5: Path,
     st_lpips: Path,
-    steps: int = 240,
+    steps: int = 200,
     folder: Path = Path("runs"),
     shard: tuple[int, int] = (0, 1),
 ) -> None:

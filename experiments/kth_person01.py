@@ -64,14 +64,13 @@ def arms(steps: int, size: int) -> list[Arm]:
         plain, paper, default = (
             arm(adapter, loss, steps, size) for adapter in ("none", "paper", DEFAULT_ADAPTER)
         )
-        rows += [
-            plain,
-            paper,
-            default,
-            Arm(f"plain + affine, {loss}", plain.recipe, plain_affine),
-            Arm(f"plain, as large as PDR, {loss}", plain.recipe, plain_matched(default.recipe)),
-        ]
-    return rows
+        rows += [plain, paper, default]
+    # The controls of the last three rows.
+    return [
+        *rows,
+        Arm(f"plain + affine, {loss}", plain.recipe, plain_affine),
+        Arm(f"plain, as large as PDR, {loss}", plain.recipe, plain_matched(default.recipe)),
+    ]
 
 
 def load_data(size: int) -> dict[str, pdr_datasets.VideoDataset]:
@@ -86,7 +85,7 @@ def load_data(size: int) -> dict[str, pdr_datasets.VideoDataset]:
 
 def main(
     st_lpips: Path,
-    steps: int = 240,
+    steps: int = 200,
     size: int = 64,
     folder: Path = Path("runs/kth_person01"),
     shard: tuple[int, int] = (0, 1),

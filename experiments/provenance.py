@@ -23,7 +23,7 @@ def record(*, seeds: list[int]) -> dict[str, Any]:
     arguments = shlex.join(sys.argv[1:])
     return {
         "command": f"python -m experiments.{module} {arguments}".strip(),
-        "commit": _commit(),
+        "commit": commit(),
         "versions": {"python": platform.python_version(), **versions()},
         "hardware": hardware,
         "date": datetime.date.today().isoformat(),
@@ -31,7 +31,9 @@ def record(*, seeds: list[int]) -> dict[str, Any]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of this checkout, and whether tracked files differ from it."""
+
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import pdr_datasets
+from experiments import provenance
 from pdr_jax import backbones, results, run
 from pdr_jax.log import ProgressLine
 from pdr_jax.pdr import PDR
@@ -75,7 +76,7 @@ def run_arm(
       **options: of `pdr_jax.results.score`.
 
     Returns:
-      {"label", "seed", "parameters", "steps", "train_seconds", "scores": {name: rows}}.
+      {"label", "seed", "parameters", "steps", "commit", "train_seconds", "scores": {name: rows}}.
     """
     recipe = dataclasses.replace(arm.recipe, seed=seed)
     name = f"{arm.label}-seed{seed}".replace(" ", "_").replace("/", "_")
@@ -105,6 +106,7 @@ def run_arm(
         "seed": seed,
         "parameters": results.parameter_count(state.variables()),
         "steps": int(state.step),
+        "commit": provenance.commit(),
         "train_seconds": round(seconds, 1),
         "scores": scores,
     }

@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from pallas_kernels.splat2d.grid_sample import paper_to_pixels
 
 from pallas_kernels import splat2d
 
@@ -133,6 +132,8 @@ class Gaussians2D(struct.PyTreeNode):
         even number of columns shifts the centre by half a pixel, and at rotation 0 the first scale
         is the vertical one. Drawn with sampling="bilinear" the result is that renderer's frame.
         """
+        from pallas_kernels.splat2d.grid_sample import paper_to_pixels
+
         mean, scale, rotation = paper_to_pixels(
             mean, scale, rotation, window=window, height=height, width=width
         )

@@ -70,6 +70,8 @@ def splat2d(
 
     batch, out_dtype = arrays[0].shape[:-2], arrays[3].dtype
     dtype = jnp.result_type(jnp.float32, *arrays)
+    if 0 in arrays[0].shape:
+        return jnp.zeros((*batch, height, width, arrays[3].shape[-1]), out_dtype)
     flat = [x.astype(dtype).reshape(-1, *x.shape[len(batch) :]) for x in arrays]
     refusals = []
     for name in names:

@@ -22,7 +22,7 @@ def gradient_norms(grads: Mapping[str, Any]) -> dict[str, jax.Array]:
     parts = {name: grads[name] for name in ("backbone", "fuse_conv") if name in grads}
     adapter = grads.get("adapter", {})
     parts |= {head: adapter[head] for head in HEADS if head in adapter}
-    return {name: optax.global_norm(part) for name, part in parts.items()}
+    return {name: optax.tree.norm(part) for name, part in parts.items()}
 
 
 def gaussian_statistics(gaussians: Gaussians2D) -> dict[str, jax.Array]:

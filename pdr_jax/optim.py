@@ -106,9 +106,12 @@ def create(
         raise ValueError(f"total_steps={total_steps}, epochs={epochs}: expected 1 or more")
     if learning_rate <= 0:
         raise ValueError(f"learning_rate={learning_rate}: expected more than 0")
-    beta1: float | optax.Schedule = 0.9
+    adam = optax.scale_by_adam()
     if schedule == "onecycle":
-        rate, beta1 = onecycle(learning_rate, total_steps), onecycle_beta1(total_steps)
+        rate = onecycle(learning_rate, total_steps)
+        # Only beta1 changes; as an array, beta2 would lose digits in the bias correction.
+        inject = optax.inject_hyperparams(optax.scale_by_adam, ("b2", "eps", "eps_root"))
+        adam = inject(b1=onecycle_beta1(total_steps))
     elif schedule == "cosine":
         rate = cosine(
             learning_rate, epochs, math.ceil(total_steps / epochs), warmup_epochs=warmup_epochs
@@ -118,8 +121,7 @@ def create(
     else:
         raise ValueError(f"schedule={schedule!r}: expected 'onecycle', 'cosine' or 'constant'")
 
-    scale = optax.inject_hyperparams(optax.scale_by_adam)(b1=beta1)
-    steps = [scale]
+    steps = [adam]
     if optimizer == "adamw":
         steps.append(
             optax.add_decayed_weights(weight_decay, mask=decay_mask if decay == "kernels" else None)

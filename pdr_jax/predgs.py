@@ -7,6 +7,7 @@ What each repair does is measured in experiments/README.md.
 """
 
 import dataclasses
+import math
 from typing import Literal
 
 import flax.linen as nn
@@ -30,7 +31,8 @@ class PredGSConfig:
       heads: "mlp" sees the whole flattened frame (the paper); "conv" a 5 x 5 neighbourhood of
         pooled cells, and each cell emits its own Gaussians.
       hidden: width of each head's hidden layer (channels for "conv").
-      head_std: standard deviation of the heads' output kernels; 0 takes Flax's default.
+      head_std: standard deviation of the heads' output kernels at the start; 0 is Flax's default,
+        with which the first pictures are noise on unit-scale input.
       standardize: whether pooled inputs are standardised by running statistics, cell by cell.
       position_init: the pattern from which positions start, see `pdr_jax.position_init`.
       position_reach: how far a position moves from its (learned) start, in units of the mean
@@ -157,9 +159,9 @@ class PredGS(nn.Module):
         if config.standardize:
             pooled = RunningStandardize(name="standardize")(pooled, train=train)
 
-        def head(name: str, size: int) -> jax.Array:
+        def head(name: str, size: int, std: float = config.head_std) -> jax.Array:
             make = ConvHead if config.heads == "conv" else MLPHead
-            raw = make(config, size, name=name)(pooled)
+            raw = make(config, size, std, name=name)(pooled)
             return raw.reshape(batch, time, config.num_gaussians, size)
 
         start = self.param("position_start", self._start, observed)
@@ -168,11 +170,13 @@ class PredGS(nn.Module):
             "amplitude_start", lambda _: jnp.full((channels,), config.amplitude_start)
         )
 
-        raw_position = head("position", 2)
+        spacing = 2 / math.sqrt(config.num_gaussians)
         if config.position_reach:
-            spacing = 2 / jnp.sqrt(config.num_gaussians)
-            mean = jnp.tanh(_lead(start)) + config.position_reach * spacing * jnp.tanh(raw_position)
+            reach = config.position_reach * spacing
+            mean = jnp.tanh(_lead(start)) + reach * jnp.tanh(head("position", 2))
         else:
+            # Raw positions are in half frames here: small has to mean small against the spacing.
+            raw_position = head("position", 2, config.head_std * spacing)
             mean = jnp.tanh(raw_position + _lead(start))
         floor = config.min_sigma / ((config.window - 1) / 10)
         return Gaussians2D(
@@ -207,13 +211,14 @@ class MLPHead(nn.Module):
 
     config: PredGSConfig
     size: int
+    std: float
 
     @nn.compact
     def __call__(self, pooled: jax.Array) -> jax.Array:
         """(M, h, w, C) -> (M, N * size)."""
         x = nn.Dense(self.config.hidden, name="hidden")(pooled.reshape(pooled.shape[0], -1))
         size = self.config.num_gaussians * self.size
-        return nn.Dense(size, kernel_init=_out_init(self.config), name="out")(nn.gelu(x))
+        return nn.Dense(size, kernel_init=_out_init(self.std), name="out")(nn.gelu(x))
 
 
 class ConvHead(nn.Module):
@@ -221,6 +226,7 @@ class ConvHead(nn.Module):
 
     config: PredGSConfig
     size: int
+    std: float
 
     @nn.compact
     def __call__(self, pooled: jax.Array) -> jax.Array:
@@ -229,7 +235,7 @@ class ConvHead(nn.Module):
         x = pooled
         for layer in range(2):
             x = nn.gelu(nn.Conv(self.config.hidden, (3, 3), name=f"hidden{layer}")(x))
-        return nn.Dense(per_cell * self.size, kernel_init=_out_init(self.config), name="out")(x)
+        return nn.Dense(per_cell * self.size, kernel_init=_out_init(self.std), name="out")(x)
 
 
 def _out_init(config: PredGSConfig) -> nn.initializers.Initializer:

@@ -162,6 +162,6 @@ def train_step(
     ema = state.ema
     if ema is not None:
         ema = optax.incremental_update(params, ema, 1 - ema_decay)
-    logs = {"loss": value, "grad_norm": optax.global_norm(grads)}
+    logs = {"loss": value, "grad_norm": optax.tree.norm(grads)}
     logs |= {f"grad_norm/{part}": norm for part, norm in gradient_norms(grads).items()}
     return TrainState(state.step + 1, params, batch_stats, opt_state, ema), logs

@@ -1,0 +1,114 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pallas_kernels import splat2d
+from pallas_kernels.splat2d.grid_sample import grid_sample_splat
+from pdr_jax.gaussians import Gaussians2D, activate_rotation, activate_scale
+
+
+def some_gaussians(height=24, width=32, window=15, count=5, channels=2, seed=0):
+    keys = jax.random.split(jax.random.key(seed), 4)
+    return Gaussians2D(
+        mean=jax.random.uniform(keys[0], (2, count, 2), minval=-0.8, maxval=0.8),
+        scale=jax.random.uniform(keys[1], (2, count, 2), minval=0.4, maxval=0.9),
+        rotation=jax.random.uniform(keys[2], (2, count), minval=-1.5, maxval=1.5),
+        amplitude=jax.random.normal(keys[3], (2, count, channels)),
+        height=height,
+        width=width,
+        window=window,
+    )
+
+
+def test_units():
+    corners = some_gaussians(height=24, width=32, window=51).replace(
+        mean=jnp.asarray([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0]]), scale=jnp.full((3, 2), 0.5)
+    )
+    mean, scale, _, _ = corners.pixels()
+    # The outer edges of the frame are half a pixel outside the border pixels' centres.
+    np.testing.assert_allclose(mean, [[-0.5, -0.5], [31.5, 23.5], [15.5, 11.5]])
+    np.testing.assert_allclose(scale, 0.5 * (51 - 1) / 10)
+
+
+def test_from_pixels_is_the_inverse_of_pixels():
+    gaussians = some_gaussians()
+    again = Gaussians2D.from_pixels(*gaussians.pixels(), height=24, width=32, window=15)
+    for ours, theirs in zip(jax.tree.leaves(gaussians), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    with pytest.raises(ValueError, match="window=4"):
+        Gaussians2D.from_pixels(*gaussians.pixels(), height=24, width=32, window=4)
+
+
+@pytest.mark.parametrize("zoom", [2, 3])
+def test_render_at_a_multiple_of_the_resolution(zoom):
+    """Averaging a finer drawing over its pixels comes close to the coarse drawing."""
+    gaussians = some_gaussians(window=31)
+    fine = gaussians.render(24 * zoom, 32 * zoom)
+    coarse = fine.reshape(2, 24, zoom, 32, zoom, 2).mean((2, 4))
+    drawn = gaussians.render()
+    assert drawn.shape == (2, 24, 32, 2)
+    np.testing.assert_allclose(coarse, drawn, atol=0.05 * float(jnp.abs(drawn).max()))
+    assert float(jnp.abs(coarse).max()) > 0.5
+
+
+def test_render_with_another_aspect_ratio_stretches_the_picture():
+    gaussians = some_gaussians(window=31)
+    stretched = gaussians.render(24, 96)
+    np.testing.assert_allclose(
+        stretched.reshape(2, 24, 32, 3, 2).mean(3), gaussians.render(), atol=0.03
+    )
+    # The centre column of each three lies where the square drawing's column lies.
+    np.testing.assert_allclose(stretched[:, :, 1::3], gaussians.render(), atol=1e-4)
+
+
+def test_from_paper_equals_the_published_renderer():
+    rng = np.random.default_rng(0)
+    count, height, width, window = 4, 20, 25, 11
+    mean = rng.uniform(-0.7, 0.7, (count, 2)).astype(np.float32)
+    scale = rng.uniform(0.3, 0.9, (count, 2)).astype(np.float32)
+    rotation = rng.uniform(-1.5, 1.5, count).astype(np.float32)
+    amplitude = rng.normal(size=(count, 3)).astype(np.float32)
+    published = grid_sample_splat(
+        mean, scale, rotation, amplitude, height=height, width=width, window=window
+    )
+    ours = Gaussians2D.from_paper(
+        mean, scale, rotation, amplitude, height=height, width=width, window=window
+    ).render(sampling="bilinear")
+    np.testing.assert_allclose(ours, published, atol=2e-5)
+
+
+def test_is_a_pytree():
+    gaussians = some_gaussians()
+    doubled = jax.jit(lambda g: g.replace(amplitude=2 * g.amplitude))(gaussians)
+    assert doubled.window == 15
+    gradient = jax.grad(lambda g: jnp.sum(g.render() ** 2))(gaussians)
+    assert isinstance(gradient, Gaussians2D)
+    assert all(float(jnp.abs(leaf).max()) > 0 for leaf in jax.tree.leaves(gradient))
+
+
+def test_save_and_load(tmp_path):
+    gaussians = some_gaussians()
+    path = tmp_path / "gaussians.npz"
+    gaussians.save(path)
+    again = Gaussians2D.load(path)
+    assert jax.tree.structure(again) == jax.tree.structure(gaussians)
+    np.testing.assert_array_equal(again.render(), gaussians.render())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["gaussians.npz"]
+    with pytest.raises(ValueError, match=r"\.npz"):
+        gaussians.save(tmp_path / "gaussians.npy")
+    np.savez(path, mean=np.zeros(3))
+    with pytest.raises(ValueError, match="no array scale"):
+        Gaussians2D.load(path)
+
+
+def test_activations():
+    raw = jnp.asarray([-40.0, 0.0, 40.0])
+    np.testing.assert_allclose(activate_scale(raw, 0.2), [0.2, 0.6, 1.0], atol=1e-6)
+    np.testing.assert_allclose(activate_rotation(raw), [-np.pi / 2, 0, np.pi / 2], atol=1e-6)
+
+
+def test_render_is_splat2d_of_the_pixels():
+    gaussians = some_gaussians()
+    drawn = splat2d(*gaussians.pixels(), height=24, width=32, window=15)
+    np.testing.assert_array_equal(gaussians.render(), drawn)

@@ -2,7 +2,6 @@
 
 import json
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -82,27 +81,22 @@ def test_cases_are_reproducible_and_partly_off_the_frame():
 
 
 def test_bench_writes_a_record(tmp_path, monkeypatch):
-    tiny = {"tiny": shapes.Case(2, 8, 8, 1, 3, 5), "none": shapes.Case(1, 8, 8, 1, 3, None)}
-    monkeypatch.setattr(bench, "WORKLOADS", tiny)
+    monkeypatch.setattr(bench, "WORKLOADS", {"tiny": shapes.Case(2, 8, 8, 1, 3, 5)})
     output = tmp_path / "results" / "bench.json"
-    bench.main(["--repeats", "1", "--cases", *tiny, "--output", str(output)])
+    bench.main(["--repeats", "1", "--output", str(output)])
     record = json.loads(output.read_text())
-    measured = {(row["case"], row["implementation"]) for row in record["rows"]}
-    assert measured == {("tiny", name) for name in (*IMPLEMENTATIONS, "grid_sample")} | {
-        ("none", name) for name in IMPLEMENTATIONS
-    }
+    measured = [(row["case"], row["implementation"]) for row in record["rows"]]
+    assert measured == [("tiny", name) for name in (*IMPLEMENTATIONS, "grid_sample")]
     assert all(row["forward+backward"]["wall"] > 0 for row in record["rows"])
     assert {"command", "commit", "versions", "hardware", "date", "seed"} <= set(record)
 
 
 def test_bench_leaves_out_what_does_not_fit(monkeypatch, capsys):
-    huge = {"image": shapes.WORKLOADS["image"]}
-    monkeypatch.setattr(bench, "WORKLOADS", huge)
+    cases = {"image": shapes.WORKLOADS["image"], "everywhere": shapes.Case(1, 8, 8, 1, 3, None)}
+    monkeypatch.setattr(bench, "WORKLOADS", cases)
     bench.main(["--cases", "image", "--implementations", "reference", "grid_sample"])
+    bench.main(["--cases", "everywhere", "--implementations", "grid_sample"])
     printed = capsys.readouterr()
-    assert json.loads(printed.out)["rows"] == []
+    assert printed.out.count('"rows": []') == 2
     assert printed.err.count("dense arrays too large") == 2
-
-
-def test_public_arrays_stay_jax_arrays():
-    assert isinstance(call(), jnp.ndarray)
+    assert printed.err.count("needs a window") == 1

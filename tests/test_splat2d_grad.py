@@ -1,5 +1,7 @@
 """Gradients of splat2d, and what happens where they could go wrong."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,23 +47,14 @@ def test_finite_differences(implementation, name):
             np.testing.assert_allclose(got[i], want, atol=2e-8, err_msg=what)
 
 
-def value_and_gradients(arrays, implementation, window, sampling="exact"):
-    """The frame (8, 11, C) of `arrays`, and the gradients of the sum of its squares."""
-
-    @jax.jit
-    def both(*arrays):
-        render = lambda *arrays: splat2d(  # noqa: E731
-            *arrays,
-            height=8,
-            width=11,
-            window=window,
-            sampling=sampling,
-            implementation=implementation,
-        )
-        out, pull = jax.vjp(render, *arrays)
-        return out, pull(2 * out)
-
-    return both(*arrays)
+@partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
+def value_and_gradients(arrays, implementation, window, sampling="exact", height=8, width=11):
+    """The frames of `arrays`, and the gradients of the sum of their squares."""
+    options = {"height": height, "width": width, "window": window, "sampling": sampling}
+    out, pull = jax.vjp(
+        lambda *arrays: splat2d(*arrays, **options, implementation=implementation), *arrays
+    )
+    return out, pull(2 * out)
 
 
 @IMPLEMENTED
@@ -107,12 +100,10 @@ def test_nan_stays_in_its_frame(implementation, bad):
     case = SMALL["window"]
     arrays = [jnp.asarray(x) for x in case.arguments()]
     arrays[bad] = arrays[bad].at[0, 2].set(jnp.nan)
-    render = lambda *arrays: splat2d(  # noqa: E731
-        *arrays, **case.options, implementation=implementation
+    out, gradients = value_and_gradients(
+        arrays, implementation, case.window, "exact", case.height, case.width
     )
-    out, pull = jax.vjp(render, *arrays)
     assert jnp.isnan(out[0]).any(), "a NaN must be seen, not dropped"
-    gradients = pull(jnp.ones_like(out))
     assert all(jnp.isfinite(x[1]).all() for x in (out, *gradients))
 
 

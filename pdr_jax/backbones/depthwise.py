@@ -1,7 +1,7 @@
 """Depthwise 2D convolution, in the form that each platform runs fast.
 
 XLA's CPU back end has no kernel of its own for it. Written as loops that XLA fuses, the same sums
-run several times faster forward and some twenty to fifty times faster backward
+run BENCHNOTE
 (experiments/depthwise_bench.py, experiments/results/depthwise_cpu.json). Elsewhere the platform's
 convolution is used.
 """
@@ -12,6 +12,8 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+
+from pdr_jax.backbones.by_platform import by_platform
 
 # Columns summed in one step of the kernel gradient. From 16 terms on, XLA's CPU back end copies
 # the step's inputs out instead of recomputing their addresses for every term: 3 to 10 times faster.
@@ -40,44 +42,12 @@ def depthwise_conv(x: Array, kernel: Array, *, dilation: int = 1) -> Array:
             f"depthwise kernel has shape {kernel.shape}; for x of shape {x.shape} "
             f"expected (K, K', 1, {x.shape[-1]})"
         )
-    flat = x.reshape(-1, *x.shape[-3:])
-    return _convolve(flat, kernel.astype(x.dtype), dilation).reshape(x.shape)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _convolve(x: Array, kernel: Array, dilation: int) -> Array:
-    return lax.platform_dependent(
-        x,
-        kernel,
+    convolve = by_platform(
         cpu=functools.partial(shifted_sum, dilation=dilation),
         default=functools.partial(xla_conv, dilation=dilation),
     )
-
-
-def _convolve_fwd(x: Array, kernel: Array, dilation: int) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, dilation), (x, kernel)
-
-
-def _convolve_bwd(
-    dilation: int, residuals: tuple[Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    x, kernel = residuals
-
-    def on_cpu(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        flipped = kernel[::-1, ::-1]
-        return (
-            shifted_sum(cotangent, flipped, dilation),
-            kernel_gradient(x, cotangent, kernel.shape[:2], dilation),
-        )
-
-    def elsewhere(x: Array, kernel: Array, cotangent: Array) -> tuple[Array, Array]:
-        _, vjp = jax.vjp(functools.partial(xla_conv, dilation=dilation), x, kernel)
-        return vjp(cotangent)
-
-    return lax.platform_dependent(x, kernel, cotangent, cpu=on_cpu, default=elsewhere)
-
-
-_convolve.defvjp(_convolve_fwd, _convolve_bwd)
+    flat = x.reshape(-1, *x.shape[-3:])
+    return convolve(flat, kernel.astype(x.dtype)).reshape(x.shape)
 
 
 def xla_conv(x: Array, kernel: Array, dilation: int) -> Array:
@@ -94,6 +64,7 @@ def xla_conv(x: Array, kernel: Array, dilation: int) -> Array:
     )
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
     """The same as K K' shifted multiply-adds, which XLA fuses into one loop over the output."""
     rows, columns, _, channels = kernel.shape
@@ -106,6 +77,26 @@ def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
             window = padded[:, y : y + height, z : z + width]
             total += window * kernel[row, column].reshape(1, 1, 1, channels)
     return total
+
+
+def _shifted_sum_forward(
+    x: Array, kernel: Array, dilation: int
+) -> tuple[Array, tuple[Array, Array]]:
+    return shifted_sum(x, kernel, dilation), (x, kernel)
+
+
+def _shifted_sum_backward(
+    dilation: int, residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    x, kernel = residuals
+    flipped = kernel[::-1, ::-1]
+    return (
+        shifted_sum(cotangent, flipped, dilation),
+        kernel_gradient(x, cotangent, kernel.shape[:2], dilation),
+    )
+
+
+shifted_sum.defvjp(_shifted_sum_forward, _shifted_sum_backward)
 
 
 def kernel_gradient(x: Array, cotangent: Array, size: tuple[int, int], dilation: int) -> Array:

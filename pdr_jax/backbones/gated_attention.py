@@ -1,10 +1,10 @@
 """The residual block that gSTA, TAU and VAN share; they differ in the attention's gate."""
 
+import math
 from collections.abc import Callable
 
-import jax
 from flax import linen as nn
-from jax import Array
+from jax import Array, lax
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.conv import Conv
@@ -19,8 +19,12 @@ LAYER_SCALE = 0.01
 
 
 def gelu(x: Array) -> Array:
-    """The exact GELU, x Phi(x)."""
-    return jax.nn.gelu(x, approximate=False)
+    """The exact GELU, x Phi(x).
+
+    Through erf, as PyTorch has it. jax.nn.gelu takes erfc, which differs only where x Phi(x) is
+    nearly 0 and makes TAU's training step a tenth slower on a CPU.
+    """
+    return x * (0.5 + 0.5 * lax.erf(x * math.sqrt(0.5)))
 
 
 class SpatialAttention(nn.Module):

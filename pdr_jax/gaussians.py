@@ -24,6 +24,7 @@ import numpy as np
 from flax import struct
 
 from pallas_kernels import splat2d
+from pallas_kernels.splat2d.grid_sample import paper_to_pixels
 
 _ARRAYS = ("mean", "scale", "rotation", "amplitude")
 _STATIC = ("height", "width", "window")
@@ -132,8 +133,6 @@ class Gaussians2D(struct.PyTreeNode):
         even number of columns shifts the centre by half a pixel, and at rotation 0 the first scale
         is the vertical one. Drawn with sampling="bilinear" the result is that renderer's frame.
         """
-        from pallas_kernels.splat2d.grid_sample import paper_to_pixels
-
         mean, scale, rotation = paper_to_pixels(
             mean, scale, rotation, window=window, height=height, width=width
         )

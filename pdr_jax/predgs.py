@@ -238,12 +238,8 @@ class ConvHead(nn.Module):
         return nn.Dense(per_cell * self.size, kernel_init=_out_init(self.std), name="out")(x)
 
 
-def _out_init(config: PredGSConfig) -> nn.initializers.Initializer:
-    return (
-        nn.initializers.normal(config.head_std)
-        if config.head_std
-        else nn.linear.default_kernel_init
-    )
+def _out_init(std: float) -> nn.initializers.Initializer:
+    return nn.initializers.normal(std) if std else nn.linear.default_kernel_init
 
 
 def _per_cell(config: PredGSConfig, rows: int, columns: int) -> int:

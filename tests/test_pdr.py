@@ -1,0 +1,104 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pdr_jax import PDR, PredGS, backbones, diagnostics, predgs
+
+T, H, W, C = 3, 8, 12, 2
+
+
+def backbone(**changes):
+    sizes = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "drop_path": 0.0}
+    return backbones.create("tau", in_shape=(T, H, W, C), **{**sizes, **changes})
+
+
+def adapter(preset="robust"):
+    return PredGS(predgs.create(preset, num_gaussians=24, window=7, pool=4, hidden=8))
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return jax.random.uniform(jax.random.key(0), (2, T, H, W, C))
+
+
+def test_without_adapter_it_is_the_plain_predictor_exactly(frames):
+    plain = backbone()
+    variables = plain.init(jax.random.key(1), frames)
+    wrapped = {name: {"backbone": tree} for name, tree in variables.items()}
+    model = PDR(plain)
+    np.testing.assert_array_equal(model.apply(wrapped, frames), plain.apply(variables, frames))
+    assert jax.tree.structure(model.init(jax.random.key(1), frames)) == jax.tree.structure(wrapped)
+
+
+@pytest.mark.parametrize("horizon", [2, 3, 5])
+def test_decompose(frames, horizon):
+    model = PDR(backbone(), adapter(), fusion_init="pass_through")
+    variables = model.init(jax.random.key(1), frames)
+    output = model.apply(variables, frames, horizon, method="decompose")
+    shape = (2, horizon, H, W, C)
+    assert output.prediction.shape == output.coarse.shape == output.rendered.shape == shape
+    assert output.gaussians.mean.shape == (2, horizon, 24, 2)
+    np.testing.assert_array_equal(output.rendered, output.gaussians.render())
+    # The pass-through start: the plain prediction and a tenth of the picture.
+    np.testing.assert_allclose(output.prediction, output.coarse + 0.1 * output.rendered, atol=1e-6)
+    np.testing.assert_array_equal(output.prediction, model.apply(variables, frames, horizon))
+
+
+def test_fusions(frames):
+    outputs = {}
+    for fusion in ("conv", "add", "none"):
+        model = PDR(backbone(), adapter(), fusion=fusion)
+        variables = model.init(jax.random.key(1), frames)
+        assert ("fuse_conv" in variables["params"]) == (fusion == "conv")
+        outputs[fusion] = model.apply(variables, frames, method="decompose")
+    for fusion, expected in (
+        ("add", lambda out: out.coarse + out.rendered),
+        ("none", lambda out: out.rendered),
+    ):
+        np.testing.assert_array_equal(outputs[fusion].prediction, expected(outputs[fusion]))
+    for change in ({"fusion": "mean"}, {"fusion_init": "zero"}):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            PDR(backbone(), adapter(), **change).init(jax.random.key(1), frames)
+
+
+def test_bfloat16_reaches_the_backbone_only(frames):
+    model = PDR(backbone(dtype=jnp.bfloat16), adapter())
+    variables = model.init(jax.random.key(1), frames)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    output = model.apply(variables, frames, method="decompose")
+    assert {leaf.dtype for leaf in jax.tree.leaves(output)} == {jnp.dtype("float32")}
+
+
+def test_diagnostics_tell_a_live_branch_from_a_dead_one(frames):
+    model = PDR(backbone(), adapter(), fusion_init="pass_through")
+    variables = model.init(jax.random.key(1), frames)
+    output = model.apply(variables, frames, method="decompose")
+    alive = diagnostics.describe(variables["params"], output)
+    assert alive["coarse_weight"] == 1
+    assert float(alive["rendered_weight"]) == pytest.approx(0.1)
+    assert 0 < alive["rendered_share"]
+    assert 0.3 <= alive["sigma_p05"] <= alive["sigma_p50"] <= alive["sigma_p95"] <= 0.6
+    assert alive["position_at_border"] == alive["scale_saturated"] == 0
+
+    still = output.replace(
+        gaussians=jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf[:1, :1], leaf.shape), output.gaussians
+        ),
+        rendered=0 * output.rendered,
+    )
+    dead = diagnostics.describe(variables["params"], still)
+    assert float(dead["position_std"]) == pytest.approx(0, abs=1e-6)
+    assert float(dead["amplitude_std"]) == pytest.approx(0, abs=1e-6)
+    assert dead["rendered_share"] == 0
+    assert (
+        diagnostics.describe(
+            {},
+            PDR(backbone()).apply(
+                {k: {"backbone": v["backbone"]} for k, v in variables.items()},
+                frames,
+                method="decompose",
+            ),
+        )
+        == {}
+    )

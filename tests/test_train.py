@@ -1,0 +1,124 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pdr_jax import PDR, PredGS, backbones, losses, optim, predgs
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.train import ClipSpec, init_state, train_step
+
+CLIP = ClipSpec(in_length=2, horizon=3, offset=0.0, scale=255.0)
+
+
+def make(adapter=True, **options):
+    backbone = backbones.create(
+        "tau", in_shape=(2, 8, 8, 1), hid_S=4, hid_T=8, N_S=2, N_T=2, drop_path=0.1
+    )
+    gaussians = PredGS(predgs.create("robust", num_gaussians=16, window=7, pool=4, hidden=8))
+    model = PDR(backbone, gaussians if adapter else None, fusion_init="pass_through")
+    tx, _ = optim.create(
+        optimizer="adamw",
+        learning_rate=1e-2,
+        schedule="constant",
+        total_steps=10,
+        epochs=1,
+        weight_decay=1e-2,
+    )
+    step = functools.partial(
+        train_step, model=model, loss=losses.create("l1_ssim"), tx=tx, clip=CLIP, **options
+    )
+    return model, tx, step
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return np.random.default_rng(0).integers(0, 256, (8, 5, 8, 8, 1), dtype=np.uint8)
+
+
+def test_clip_spec():
+    clip = ClipSpec(2, 2, (1.0, 2.0), (2.0, 4.0))
+    frames = jnp.arange(2 * 5 * 2).reshape(1, 5, 1, 2, 2)
+    observed, target = clip.split(frames)
+    np.testing.assert_allclose(observed[0, 0, 0], [[-0.5, -0.25], [0.5, 0.25]])
+    np.testing.assert_allclose(clip.denormalise(target), frames[:, 2:4].astype(jnp.float32))
+    with pytest.raises(ValueError, match="frames has 3 time steps"):
+        clip.split(frames[:, :3])
+
+
+def test_learns_and_changes_every_parameter(frames):
+    model, tx, step = make()
+    state = init_state(model, tx, frames, clip=CLIP, seed=0, ema=True)
+    before = jax.tree.map(np.array, state)
+    step = jax.jit(step, donate_argnums=0)
+    values = []
+    for _ in range(12):
+        state, logs = step(state, frames)
+        values.append(float(logs["loss"]))
+    assert values[-1] < 0.8 * values[0]
+    assert int(state.step) == 12
+    for part in ("params", "batch_stats", "ema"):
+        same = jax.tree.map(
+            lambda a, b: np.array_equal(a, b), getattr(before, part), getattr(state, part)
+        )
+        unchanged = [path for path, equal in jax.tree.leaves_with_path(same) if equal]
+        # GroupNorm and BatchNorm follow: these biases cancel.
+        assert not [path for path in unchanged if "bias" not in str(path)], part
+    assert state.variables()["params"] is state.ema
+    for name in ("backbone", "fuse_conv", "position", "scale", "rotation", "amplitude"):
+        assert float(logs[f"grad_norm/{name}"]) > 0
+
+
+def test_randomness_depends_on_seed_and_step_only(frames):
+    model, tx, step = make(adapter=False)
+    state = init_state(model, tx, frames, clip=CLIP, seed=0)
+    run = jax.jit(step)
+    one, two = (run(state, frames)[1]["loss"] for _ in range(2))
+    assert one == two
+    other_seed = jax.jit(functools.partial(step, seed=1))(state, frames)[1]["loss"]
+    later = run(state.replace(step=jnp.asarray(7)), frames)[1]["loss"]
+    assert len({float(one), float(other_seed), float(later)}) == 3
+
+
+def test_coarse_weight_supervises_the_coarse_frames(frames):
+    model, tx, step = make()
+    state = init_state(model, tx, frames, clip=CLIP, seed=0)
+    alone = jax.jit(step)(state, frames)[1]["loss"]
+    both = jax.jit(functools.partial(step, coarse_weight=0.5))(state, frames)[1]["loss"]
+    # At the pass-through start coarse and fused frames are nearly the same.
+    np.testing.assert_allclose(both, 1.5 * alone, rtol=0.05)
+
+
+@pytest.mark.parametrize("model_parallel", [1, 2])
+def test_eight_devices_do_what_one_does(frames, model_parallel):
+    model, tx, step = make()
+    results = []
+    for mesh in (make_mesh(1), make_mesh(8, model_parallel)):
+        start = functools.partial(init_state, model, tx, clip=CLIP, seed=0)
+        shardings = state_shardings(mesh, jax.eval_shape(start, frames))
+        state = jax.jit(start, out_shardings=shardings)(frames)
+        run = jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+        state, logs = run(state, shard_batch(mesh, frames))
+        results.append(
+            (float(logs["loss"]), jax.tree.map(np.asarray, (state.params, state.batch_stats)))
+        )
+        assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == mesh.size
+    (loss1, state1), (loss8, state8) = results
+    assert loss8 == pytest.approx(loss1, rel=1e-5)
+    # Adam's first step is the sign of the gradient: compare where the gradient is not rounding.
+    close = [
+        np.isclose(a, b, atol=2e-4).mean()
+        for a, b in zip(jax.tree.leaves(state1), jax.tree.leaves(state8), strict=True)
+    ]
+    assert np.mean(close) > 0.98
+
+
+def test_meshes():
+    assert dict(make_mesh(0, 2).shape) == {"data": 4, "model": 2}
+    with pytest.raises(ValueError, match="devices=9"):
+        make_mesh(9)
+    with pytest.raises(ValueError, match="model_parallel=3"):
+        make_mesh(8, 3)
+    with pytest.raises(ValueError, match="batch_size=6"):
+        shard_batch(make_mesh(), np.zeros((6, 1)))

@@ -134,13 +134,11 @@ def _convert(
             missing.append(key)
             continue
         unused.discard(key)
-        value = _layout(key)(np.asarray(state_dict[key]))
-        if value.shape == leaf.shape:
-            variables[path] = jnp.asarray(value, leaf.dtype)
+        value, shape = np.asarray(state_dict[key]), _torch_shape(leaf.shape)
+        if value.shape == shape:
+            variables[path] = jnp.asarray(_layout(key)(value), leaf.dtype)
         else:
-            misshapen.append(
-                f"{key} {np.shape(state_dict[key])} (here: {value.shape}, expected {leaf.shape})"
-            )
+            misshapen.append(f"{key} {value.shape}, expected {shape}")
     problems = [
         f"{what}: {', '.join(sorted(keys))}"
         for what, keys in (("missing", missing), ("not expected", unused), ("misshapen", misshapen))
@@ -171,6 +169,10 @@ def _layout(key: str) -> Callable[[np.ndarray], np.ndarray]:
     if re.match(r"dec\.dec\.\d+\.conv\.conv\.0\.", key):
         return lambda value: _to_channels_last(_shuffled(value))
     return _to_channels_last
+
+
+def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
 
 
 def _to_channels_last(value: np.ndarray) -> np.ndarray:

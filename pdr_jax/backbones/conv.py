@@ -59,26 +59,34 @@ class Conv(nn.Module):
 
 
 def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
-    """Convolution (N, H, W, C), (K, K, C / groups, C') -> (N, H / stride, W / stride, C')."""
-    pad = dilation * (kernel.shape[0] // 2)
+    """Convolution (N, H, W, C), (K, K, C / groups, C') -> (N, H / stride, W / stride, C').
 
-    def grouped(x: Array, kernel: Array, count: int = groups) -> Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(stride, stride),
-            padding=((pad, pad), (pad, pad)),
-            rhs_dilation=(dilation, dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=count,
-        )
+    XLA's CPU back end computes a grouped convolution 15 times, and its kernel's gradient 100
+    times, slower than its groups one by one (8 groups of 16 channels, 11x11;
+    experiments/results/depthwise_cpu.json). So there it gets them one by one.
+    """
 
     def apart(x: Array, kernel: Array) -> Array:
         parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
-        return jnp.concatenate([grouped(*part, count=1) for part in parts], -1)
+        return jnp.concatenate([grouped_conv(*part, stride, 1, dilation) for part in parts], -1)
+
+    def together(x: Array, kernel: Array) -> Array:
+        return grouped_conv(x, kernel, stride, groups, dilation)
 
     if groups == 1:
-        return grouped(x, kernel)
-    # XLA's CPU back end computes a grouped convolution 15 times, and its kernel's gradient 100
-    # times, slower than the groups one by one (11x11, 8 groups of 16 channels).
-    return by_platform(cpu=apart, default=grouped)(x, kernel)
+        return together(x, kernel)
+    return by_platform(cpu=apart, default=together)(x, kernel)
+
+
+def grouped_conv(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
+    """The same as one operation of XLA's."""
+    pad = dilation * (kernel.shape[0] // 2)
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=((pad, pad), (pad, pad)),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
+    )

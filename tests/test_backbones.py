@@ -1,0 +1,246 @@
+"""The backbones: sizes, horizons, training behaviour and refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pdr_jax import backbones
+from pdr_jax.backbones.drop_path import DropPath
+from pdr_jax.backbones.metaformer import drop_path_rates
+from pdr_jax.backbones.norm import BatchNorm
+
+SHAPE = (3, 8, 12, 2)  # T, H, W, C: not square
+SMALL = {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
+NAMES = ("simvp_incepu", "simvp_gsta", "tau")
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return jnp.asarray(np.random.default_rng(0).uniform(size=(2, *SHAPE)), jnp.float32)
+
+
+@pytest.fixture(scope="module")
+def built(frames):
+    """(module, variables) of every backbone."""
+    modules = {name: backbones.create(name, SHAPE, **SMALL) for name in NAMES}
+    return {n: (m, jax.jit(m.init)(jax.random.key(0), frames)) for n, m in modules.items()}
+
+
+def train(module, variables, frames, key=0, **arguments):
+    """A jitted training pass: prediction and updated collections."""
+
+    @jax.jit
+    def apply(variables, frames, key):
+        return module.apply(
+            variables, frames, train=True, mutable=["batch_stats"], rngs={"dropout": key},
+            **arguments,
+        )  # fmt: skip
+
+    return apply(variables, frames, jax.random.key(key))
+
+
+def test_names():
+    assert backbones.names() == NAMES
+
+
+TAXIBJ, T2M = (4, 32, 32, 2), (12, 32, 64, 1)
+KTH, HUMAN = (10, 128, 128, 1), (4, 256, 256, 3)
+WIDTHS = {TAXIBJ: (32, 256, 2, 8), T2M: (32, 256, 2, 8), KTH: (64, 256, 2, 6)} | {
+    HUMAN: (64, 512, 4, 8)
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "in_shape", "changes", "published"),
+    [
+        ("tau", TAXIBJ, {}, 9_545_442),
+        ("tau", T2M, {}, 12_219_553),
+        ("tau", KTH, {}, 14_955_201),
+        ("tau", HUMAN, {}, 37_647_363),
+        ("simvp_gsta", TAXIBJ, {}, 9_961_058),
+        ("simvp_gsta", T2M, {}, 12_758_305),
+        ("simvp_gsta", KTH, {}, 15_632_961),
+        ("simvp_gsta", HUMAN, {"hid_T": 256}, 11_327_235),
+        ("simvp_incepu", TAXIBJ, {}, 13_794_914),
+        ("simvp_incepu", T2M, {}, 14_666_017),
+        ("simvp_incepu", KTH, {}, 12_152_385),
+        ("simvp_incepu", HUMAN, {"N_T": 6}, 41_156_355),
+    ],
+)
+def test_parameter_counts_are_the_published_ones(name, in_shape, changes, published):
+    sizes = dict(zip(("hid_S", "hid_T", "N_S", "N_T"), WIDTHS[in_shape], strict=True)) | changes
+    module = backbones.create(name, in_shape, **sizes)
+    frames = jax.ShapeDtypeStruct((1, *in_shape), jnp.float32)
+    variables = jax.eval_shape(module.init, jax.random.key(0), frames)
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == published
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_horizons_roll_out(name, built, frames):
+    module, variables = built[name]
+    apply = jax.jit(module.apply, static_argnames="horizon")
+    once = apply(variables, frames)
+    assert once.shape == frames.shape
+    assert once.dtype == jnp.float32
+    np.testing.assert_array_equal(apply(variables, frames, horizon=2), once[:, :2])
+    twice = apply(variables, once)
+    rolled = apply(variables, frames, horizon=5)
+    np.testing.assert_allclose(rolled, jnp.concatenate([once, twice[:, :2]], 1), atol=1e-5)
+
+
+def test_a_long_horizon_traces_one_pass(built, frames):
+    module, variables = built["tau"]
+
+    def products(horizon):
+        jaxpr = jax.make_jaxpr(lambda v, x: module.apply(v, x, horizon=horizon))(variables, frames)
+        return str(jaxpr).count("dot_general")
+
+    assert products(30) == products(3) > 0
+
+
+def test_variables_do_not_depend_on_the_horizon(built, frames):
+    module, variables = built["tau"]
+    longer = jax.eval_shape(lambda k, x: module.init(k, x, horizon=7), jax.random.key(0), frames)
+    assert jax.tree.map(jnp.shape, longer) == jax.tree.map(jnp.shape, variables)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_learns(name, built, frames):
+    module, variables = built[name]
+    batch_stats = {k: v for k, v in variables.items() if k != "params"}
+
+    @jax.jit
+    def gradient(params, key):
+        def loss(params):
+            out, _ = module.apply(
+                {"params": params, **batch_stats}, frames, train=True,
+                mutable=["batch_stats"], rngs={"dropout": key},
+            )  # fmt: skip
+            return jnp.square(out - frames[:, ::-1]).mean()
+
+        return jax.grad(loss)(params)
+
+    gradients = jax.tree_util.tree_leaves_with_path(
+        gradient(variables["params"], jax.random.key(1))
+    )
+    assert len(gradients) > 30
+    for path, leaf in gradients:
+        assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(path)
+        assert jnp.abs(leaf).max() > 0, jax.tree_util.keystr(path)
+
+
+def test_a_rolled_out_training_pass_updates_the_statistics_at_every_pass(built, frames):
+    module, variables = built["tau"]
+    _, once = train(module, variables, frames)
+    _, twice = train(module, variables, frames, horizon=6)
+    stats = (variables["batch_stats"], once["batch_stats"], twice["batch_stats"])
+    zero, one, two = (s["translator"]["block_0"]["norm_1"]["mean"] for s in stats)
+    assert jnp.abs(zero).max() == 0
+    assert jnp.abs(one).max() > 0
+    # The second pass starts from the first one's statistics: 0.9 * one + 0.1 * its own.
+    assert jnp.abs(two - one).max() > 1e-3 * jnp.abs(one).max()
+
+
+def test_drop_path_is_reproducible_and_off_in_evaluation(frames):
+    module = backbones.create("tau", SHAPE, **SMALL, drop=0.3, drop_path=0.6)
+    variables = jax.jit(module.init)(jax.random.key(0), frames)
+    first, again, other = (train(module, variables, frames, key)[0] for key in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert jnp.abs(first - other).max() > 0
+    evaluated = jax.jit(module.apply)(variables, frames)  # needs no key
+    plain = jax.jit(backbones.create("tau", SHAPE, **SMALL).apply)(variables, frames)
+    np.testing.assert_array_equal(evaluated, plain)
+
+
+def test_drop_path_drops_samples_and_keeps_the_mean():
+    x = jnp.ones((4000, 3))
+    out = DropPath(0.25).apply({}, x, True, rngs={"dropout": jax.random.key(0)})
+    np.testing.assert_allclose(jnp.unique(out), [0, 4 / 3], rtol=1e-6)
+    np.testing.assert_array_equal(out[:, 0], out[:, 2])
+    assert abs(out.mean() - 1) < 0.03
+
+
+def test_drop_path_rates_start_at_a_hundredth():
+    np.testing.assert_allclose(drop_path_rates(0.1, 4), [0.01, 0.04, 0.07, 0.1])
+    np.testing.assert_allclose(drop_path_rates(0.0, 3), [0.01, 0.005, 0])
+
+
+def test_batch_norm_keeps_pytorch_statistics():
+    x = np.random.default_rng(0).normal(2, 3, size=(2, 3, 4, 5)).astype(np.float32)
+    norm = BatchNorm()
+    variables = norm.init(jax.random.key(0), x, True)
+    out, updated = norm.apply(variables, x, True, mutable=["batch_stats"])
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    np.testing.assert_allclose(out, (x - mean) / np.sqrt(var + 1e-5), rtol=1e-4, atol=1e-5)
+    stats = updated["batch_stats"]
+    np.testing.assert_allclose(stats["mean"], 0.1 * mean, rtol=1e-5)
+    np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * x.var((0, 1, 2), ddof=1), rtol=1e-5)
+    with pytest.raises(ValueError, match="more than one value per channel"):
+        norm.apply(variables, x[:1, :1, :1], True, mutable=["batch_stats"])
+
+
+def test_initial_values_follow_the_papers():
+    shape = (4, 16, 16, 2)
+    module = backbones.create("tau", shape, hid_S=16, hid_T=64, N_S=2, N_T=3)
+    frames = jnp.zeros((1, *shape))
+    params = jax.jit(module.init)(jax.random.key(0), frames)["params"]
+    block = params["translator"]["block_1"]
+    # The attention keeps PyTorch's uniform default: bound 1 / sqrt(fan_in).
+    far, mix = (block["attention"]["gate"][k] for k in ("far", "mix"))
+    assert 0.99 / 7 < jnp.abs(far["kernel"]).max() <= 1 / 7
+    assert 0.9 / 8 < jnp.abs(mix["bias"]).max() <= 1 / 8
+    # The MLP has N(0, 2 / fan_out): fan_out is 9 for the depthwise 3x3, 512 for the expansion.
+    np.testing.assert_allclose(block["mlp"]["depthwise"]["kernel"].std(), (2 / 9) ** 0.5, rtol=0.05)
+    np.testing.assert_allclose(block["mlp"]["expand"]["kernel"].std(), (2 / 512) ** 0.5, rtol=0.05)
+    np.testing.assert_array_equal(block["scale_1"], jnp.full(64, 0.01))
+    np.testing.assert_allclose(params["encoder"]["layer_1"]["conv"]["kernel"].std(), 0.02, rtol=0.1)
+
+
+def test_bfloat16_computes_with_float32_parameters(built, frames):
+    _, variables = built["tau"]
+    module = backbones.create("tau", SHAPE, **SMALL, dtype=jnp.bfloat16)
+    own = jax.eval_shape(module.init, jax.random.key(0), frames)
+    assert {leaf.dtype for leaf in jax.tree.leaves(own)} == {jnp.dtype("float32")}
+    out = jax.jit(module.apply)(variables, frames)
+    exact = jax.jit(backbones.create("tau", SHAPE, **SMALL).apply)(variables, frames)
+    assert out.dtype == jnp.float32
+    error = jnp.abs(out - exact).max() / jnp.abs(exact).max()
+    assert 0 < error < 0.05
+
+
+@pytest.mark.parametrize(
+    ("name", "in_shape", "settings", "error", "message"),
+    [
+        ("tua", SHAPE, {}, ValueError, "did you mean 'tau'.*simvp_incepu, simvp_gsta, tau"),
+        ("tau", SHAPE, {"hidS": 8}, TypeError, "did you mean 'hid_S'.*N_S, N_T"),
+        ("tau", SHAPE, {"N_S": 3}, ValueError, "N_S = 3 must be even"),
+        ("tau", SHAPE, {"N_S": 0}, ValueError, "N_S = 0 must be at least 2"),
+        ("tau", SHAPE, {"N_S": 8}, ValueError, r"H = 8 must be divisible by 16 \(2\^\(N_S/2\)"),
+        ("tau", (3, 8, 9, 2), {"N_S": 2}, ValueError, "W = 9 must be divisible by 2"),
+        ("tau", (3, 8, 0, 2), {}, ValueError, "in_shape's W = 0 must be at least 1"),
+        ("tau", (8, 8, 2), {}, ValueError, r"must be \(T, H, W, C\)"),
+        ("tau", SHAPE, {"hid_S": 7}, ValueError, "hid_S = 7 must be even"),
+        ("tau", SHAPE, {"hid_T": 1.5}, TypeError, "hid_T = 1.5 must be an integer"),
+        ("tau", SHAPE, {"N_T": 1}, ValueError, "N_T = 1 must be at least 2"),
+        ("tau", SHAPE, {"drop_path": 1.0}, ValueError, r"drop_path = 1.0 must be in \[0, 1\)"),
+        ("tau", SHAPE, {"mlp_ratio": 1}, ValueError, "mlp_ratio = 1 must be greater than 1"),
+        ("tau", SHAPE, {"spatio_kernel_dec": 4}, ValueError, "spatio_kernel_dec = 4 must be odd"),
+        ("simvp_incepu", SHAPE, {"hid_S": 4}, ValueError, r"T \* hid_S = 12 must be div.* by 8"),
+    ],
+)  # fmt: skip
+def test_impossible_settings_are_refused(name, in_shape, settings, error, message):
+    with pytest.raises(error, match=message):
+        backbones.create(name, in_shape, **{"N_S": 2, **settings})
+
+
+def test_frames_that_do_not_fit_are_refused(built, frames):
+    module, variables = built["tau"]
+    with pytest.raises(ValueError, match=r"this TAU was built for.*\(B, 3, 8, 12, 2\)"):
+        module.apply(variables, frames[:, :2])
+    with pytest.raises(ValueError, match=r"frames have shape \(3, 8, 12, 2\)"):
+        module.apply(variables, frames[0])
+    with pytest.raises(ValueError, match="horizon = 0 must be at least 1"):
+        module.apply(variables, frames, horizon=0)
+    with pytest.raises(TypeError, match=r"uint8.*floating point"):
+        module.apply(variables, frames.astype(jnp.uint8))

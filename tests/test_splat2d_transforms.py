@@ -95,6 +95,15 @@ def test_sharded_frames_do_not_communicate(function, axis_type, spec):
     assert_equal(jax.device_get(got), function(*arrays))
 
 
+@pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
+def test_some_arguments_sharded(axis_type):
+    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(axis_type,) * 2)
+    arrays = arguments(8)
+    shardings = [NamedSharding(mesh, spec) for spec in (P("data"), P(), P("data"), P())]
+    mixed = [jax.device_put(x, s) for x, s in zip(arrays, shardings, strict=True)]
+    assert_equal(jax.device_get(gradients(*mixed)), gradients(*arrays))
+
+
 def test_sharding_gathers_what_is_not_a_frame():
     # Gaussians of one frame on several devices: more communication, the same result.
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
@@ -110,3 +119,16 @@ def test_inside_shard_map():
         gradients, mesh=mesh, in_specs=P("data"), out_specs=P("data"), check_vma=False
     )
     assert_equal(jax.device_get(jax.jit(mapped)(*arrays)), gradients(*arrays))
+
+
+def test_outside_jit_nothing_compiles_twice(caplog):
+    arrays = arguments(2, count=5)
+
+    def compilations():
+        caplog.clear()
+        with jax.log_compiles(), caplog.at_level("WARNING"):
+            splat2d(*arrays, **OPTIONS)
+        return sum("compilation of" in record.getMessage() for record in caplog.records)
+
+    assert compilations() > 0
+    assert compilations() == 0

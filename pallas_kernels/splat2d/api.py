@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from pallas_kernels.splat2d import reference, xla
+from pallas_kernels.splat2d.frames import align_frames
 
 IMPLEMENTATIONS: dict[str, Callable] = {"reference": reference.splat, "xla": xla.splat}
 """Name -> function of (F, N, ...) arrays in one compute dtype, frames F first. A function raises
@@ -72,7 +73,7 @@ def splat2d(
     dtype = jnp.result_type(jnp.float32, *arrays)
     if 0 in arrays[0].shape:
         return jnp.zeros((*batch, height, width, arrays[3].shape[-1]), out_dtype)
-    flat = [x.astype(dtype).reshape(-1, *x.shape[len(batch) :]) for x in arrays]
+    flat = align_frames([x.astype(dtype).reshape(-1, *x.shape[len(batch) :]) for x in arrays])
     refusals = []
     for name in names:
         try:

@@ -59,7 +59,19 @@ def independent_frames(function: Callable) -> Callable:
         split = jax.tree.map(lambda y: y.reshape(size, -1, *y.shape[1:]), out)
         return split, jax.tree.map(lambda _: True, out)
 
-    return batched
+    return jax.jit(batched)  # or every call outside jit would compile its loops again
+
+
+def align_frames(arrays):
+    """Gives arrays on a mesh with Explicit axes, where shardings are types, one sharding.
+
+    It is that of the leading axis of the first array whose frames are sharded. On other
+    meshes nothing needs to be done: XLA's partitioner does it.
+    """
+    mesh, frames = _explicit_sharding(arrays)
+    if mesh is None:
+        return arrays
+    return jax.sharding.reshard(arrays, NamedSharding(mesh, PartitionSpec(frames)))
 
 
 def _explicit_sharding(args):

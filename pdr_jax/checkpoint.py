@@ -86,12 +86,8 @@ class Checkpoints:
         """The step of the checkpoint with the lowest score."""
         return self._manager.best_step()
 
-    def wait(self) -> None:
-        """Returns when everything is on disk."""
-        self._manager.wait_until_finished()
-
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.close()
+        self._manager.close()  # returns when everything is on disk

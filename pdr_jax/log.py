@@ -20,39 +20,38 @@ class RunLog:
     """RUN/metrics.jsonl, one JSON object a line; written by the first process only."""
 
     def __init__(
-        self,
-        run: Path,
-        *,
-        up_to: int = 0,
-        report: Callable[[Mapping[str, float]], None] | None = None,
+        self, run: Path, report: Callable[[Mapping[str, float]], None] | None = None
     ) -> None:
-        """Opens the log; lines after step `up_to`, of steps that will be repeated, are dropped."""
+        """Opens the log of a run folder; `report` is called with the figures as well."""
+        self._path = run / "metrics.jsonl"
         self._report = report
-        self._file = None
-        self._board = None
-        if jax.process_index() == 0:
-            path = run / "metrics.jsonl"
-            lines = path.read_text().splitlines() if path.exists() else []
-            kept = [line for line in lines if json.loads(line)["step"] <= up_to]
-            path.write_text("".join(f"{line}\n" for line in kept))
-            self._file = path.open("a")
-            self._board = SummaryWriter(str(run / "tensorboard")) if SummaryWriter else None
+        self._first = jax.process_index() == 0
+        self._board = (
+            SummaryWriter(str(run / "tensorboard")) if SummaryWriter and self._first else None
+        )
+
+    def rewind(self, step: int) -> None:
+        """Drops the lines of steps after `step`, which will be repeated."""
+        if self._first and self._path.exists():
+            lines = self._path.read_text().splitlines()
+            kept = [line for line in lines if json.loads(line)["step"] <= step]
+            self._path.write_text("".join(f"{line}\n" for line in kept))
 
     def write(self, figures: Mapping[str, float]) -> None:
         """Writes the figures of one step; `figures` has the key "step"."""
-        if self._file is not None:
-            self._file.write(json.dumps(dict(figures)) + "\n")
-            self._file.flush()
+        if self._first:
+            with self._path.open("a") as file:
+                file.write(json.dumps(dict(figures)) + "\n")
         if self._board is not None:
             for name, value in figures.items():
                 self._board.add_scalar(name, value, int(figures["step"]))
         if self._report is not None:
             self._report(figures)
 
-    def close(self) -> None:
-        """Closes the files."""
-        if self._file is not None:
-            self._file.close()
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._board is not None:
             self._board.close()
 

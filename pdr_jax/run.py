@@ -167,13 +167,13 @@ def fit(
 
     save_every = recipe.save_every or per_epoch
     out.mkdir(parents=True, exist_ok=True)
-    with Checkpoints(out / "checkpoints") as checkpoints:
+    with Checkpoints(out / "checkpoints") as checkpoints, RunLog(out, report) as log:
         if resume:
             state, saved = checkpoints.restore(state)
             iterator.set_state(saved["data"])
+            log.rewind(int(state.step))
         elif jax.process_index() == 0:
             write_json(out / "recipe.json", recipe.to_json())
-        log = RunLog(out, up_to=int(state.step), report=report)
         pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
         clock = time.perf_counter()
         for step in range(int(state.step) + 1, steps + 1):
@@ -206,8 +206,6 @@ def fit(
                     score=figures.get("holdout_mse", float(scalars["loss"])),
                 )
                 clock = time.perf_counter()
-        checkpoints.wait()
-        log.close()
     return task, state
 
 

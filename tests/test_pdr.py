@@ -77,7 +77,7 @@ def test_diagnostics_tell_a_live_branch_from_a_dead_one(frames):
     alive = diagnostics.describe(variables["params"], output)
     assert alive["coarse_weight"] == 1
     assert float(alive["rendered_weight"]) == pytest.approx(0.1)
-    assert 0 < alive["rendered_share"]
+    assert alive["rendered_share"] > 0
     assert 0.3 <= alive["sigma_p05"] <= alive["sigma_p50"] <= alive["sigma_p95"] <= 0.6
     assert alive["position_at_border"] == alive["scale_saturated"] == 0
 

@@ -1,0 +1,292 @@
+"""Whole runs, small: training, resuming, evaluating, predicting, and the command line."""
+
+import dataclasses
+import functools
+import json
+
+import numpy as np
+import pytest
+
+import pdr_datasets
+from pdr_jax import cli, recipes, results, run
+from pdr_jax import evaluate as evaluation
+from pdr_jax.checkpoint import Checkpoints
+from pdr_jax.metrics import Evaluator
+from pdr_jax.predict import predict_array, predict_file
+
+SMALL = {
+    "backbone_options": {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "drop_path": 0.1},
+    "in_length": 2,
+    "out_length": 2,
+    "batch_size": 4,
+    "steps": 4,
+    "save_every": 2,
+    "log_every": 1,
+    "holdout": 0.2,
+    "ema_decay": 0.9,
+    "devices": 1,
+}
+
+
+def moving_blobs(count=20, length=4, size=8, seed=0):
+    """(N, T, H, W, 1) uint8: blobs that move to the right."""
+    rng = np.random.default_rng(seed)
+    x = np.arange(size)
+    centre = rng.uniform(0, size, (count, 1, 2)) + np.arange(length)[None, :, None] * [1.0, 0.3]
+    d2 = (x[None, None, :, None] - centre[..., 1, None, None]) ** 2 + (
+        x[None, None, None] - centre[..., 0, None, None]
+    ) ** 2
+    return (255 * np.exp(-d2 / 4))[..., None].astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return pdr_datasets.load("arrays", array=moving_blobs(), in_length=2, out_length=2)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    made = recipes.create("arrays", **SMALL)
+    small = dataclasses.replace(made.predgs, num_gaussians=16, window=7, pool=4, hidden=8)
+    return dataclasses.replace(made, predgs=small)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, recipe, dataset):
+    """A finished run: its folder, task and last state."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    shown = []
+    task, state = run.fit(recipe, folder, dataset=dataset, report=shown.append)
+    assert [line["step"] for line in shown if "loss" in line] == [1, 2, 3, 4]
+    return folder, task, state
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_what_a_run_leaves(finished, recipe, dataset):
+    folder, task, state = finished
+    assert run.read_recipe(folder) == recipe
+    logged = lines(folder)
+    losses = [line for line in logged if "loss" in line]
+    assert [line["step"] for line in losses] == [1, 2, 3, 4]
+    assert all(np.isfinite(line["loss"]) and line["learning_rate"] > 0 for line in losses)
+    assert {"grad_norm", "grad_norm/position", "frames_per_second"} <= set(losses[0])
+    saved = [line for line in logged if "holdout_mse" in line]
+    assert [line["step"] for line in saved] == [2, 4]
+    assert {"sigma_p50", "rendered_share", "position_std"} <= set(saved[0])
+    assert len(task.train) + len(task.holdout) == 16
+    assert len(task.holdout) == 3
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        assert checkpoints.last == 4
+        best = min(saved, key=lambda line: line["holdout_mse"])["step"]
+        assert checkpoints.best == best
+    _, _, restored = run.load(folder, dataset=dataset, which="last")
+    for ours, theirs in zip(_leaves(state), _leaves(restored), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one(finished, recipe, dataset, tmp_path):
+    folder, _, state = finished
+    stopped = tmp_path / "stopped"
+
+    def stop(figures):
+        if figures["step"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(recipe, stopped, dataset=dataset, report=stop)
+    with pytest.raises(FileExistsError, match="--resume"):
+        run.fit(recipe, stopped, dataset=dataset)
+    _, resumed = run.fit(recipe, stopped, dataset=dataset, resume=True)
+    for ours, theirs in zip(_leaves(state), _leaves(resumed), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(lines(folder), lines(stopped), strict=True):
+        for timing in ("frames_per_second", "seconds_left"):
+            ours.pop(timing, None), theirs.pop(timing, None)
+        assert ours == theirs
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(recipe, dataset, tmp_path):
+    wild = dataclasses.replace(recipe, learning_rate=1e30, schedule="constant", save_every=1)
+    with pytest.raises(run.DivergedError, match=r"loss=nan at step \d, clips \[.*\]; last good"):
+        run.fit(wild, tmp_path / "wild", dataset=dataset)
+
+
+def test_too_few_clips_are_refused(recipe, dataset, tmp_path):
+    with pytest.raises(ValueError, match="batch_size=64: expected at most the 13"):
+        run.fit(dataclasses.replace(recipe, batch_size=64), tmp_path / "few", dataset=dataset)
+    assert not (tmp_path / "few").exists()
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        run.load(tmp_path)
+
+
+def test_scores(finished):
+    _, task, state = finished
+    rows = results.score(task, state.variables(), batch_size=4, label="pdr")
+    assert list(rows) == ["pdr", "persistence", "pdr, coarse", "pdr, mean Y", "pdr, shuffled Y"]
+    again = results.score(task, state.variables(), batch_size=3, label="pdr", controls=False)
+    for name, value in again["pdr"].items():
+        assert value == pytest.approx(rows["pdr"][name], rel=1e-5), name
+    # Persistence, by hand.
+    frames = moving_blobs()[16:].astype(np.float64) / 255
+    error = (frames[:, 2:] - frames[:, 1:2]) ** 2
+    assert rows["persistence"]["mse"] == pytest.approx(error.sum((2, 3, 4)).mean(), rel=1e-5)
+    assert rows["pdr"]["mse"] != rows["pdr, mean Y"]["mse"]
+    with pytest.raises(ValueError, match="split='train'"):
+        results.score(task, state.variables(), split="train")
+
+
+def test_persistence_is_perfect_on_a_still_clip():
+    still = np.repeat(moving_blobs(4, 1), 4, axis=1)
+    task_clip = run.ClipSpec(2, 2, 0.0, 255.0)
+    evaluator = evaluation.evaluate(
+        evaluation.persistence,
+        lambda: [{"frames": still[:3]}, {"frames": still[3:]}],
+        clip=task_clip,
+        batch_size=3,
+        evaluator=Evaluator(("mse", "mae")),
+    )
+    assert evaluator.compute() == {"mse": 0, "mae": 0}
+    assert evaluator.count == 4
+
+
+def test_predict(finished, tmp_path):
+    _, task, state = finished
+    clips = moving_blobs(5, 3)
+    variables = state.variables()
+    future = predict_array(task, variables, clips, horizon=3, batch_size=2)
+    assert future.shape == (5, 3, 8, 8, 1)
+    assert future.dtype == np.uint8
+    one = predict_array(task, variables, clips[2], horizon=3)
+    np.testing.assert_array_equal(one, future[2])
+    # Floats in stored units are not rounded; only the last in_length frames count.
+    exact = predict_array(task, variables, clips[:, 1:].astype(np.float32), horizon=3)
+    assert np.abs(exact - future)[(exact > 0) & (exact < 255)].max() <= 0.5 + 1e-3
+    assert predict_array(task, variables, clips[:0]).shape == (0, 2, 8, 8, 1)
+
+    np.save(tmp_path / "clips.npy", clips)
+    predict_file(task, variables, tmp_path / "clips.npy", tmp_path / "future.npy", horizon=3)
+    np.testing.assert_array_equal(np.load(tmp_path / "future.npy"), future)
+    for frames, message in (
+        (clips[..., 0], "frames has shape"),
+        (clips[:, :1], "2 or more"),
+        (np.full((1, 2, 8, 8, 1), np.nan), "not finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predict_array(task, variables, frames)
+    with pytest.raises(ValueError, match=r"ends in \.npy"):
+        predict_file(task, variables, tmp_path / "clips.npy", tmp_path / "future.npz")
+    (tmp_path / "text.npy").write_text("not an array")
+    with pytest.raises(ValueError, match=r"no \.npy file"):
+        predict_file(task, variables, tmp_path / "text.npy", tmp_path / "x.npy")
+    assert not (tmp_path / "x.npy").exists()
+
+
+def test_your_own_model(recipe, dataset, tmp_path):
+    from flax import linen as nn
+
+    from pdr_jax import PDR
+
+    class Repeat(nn.Module):
+        @nn.compact
+        def __call__(self, frames, horizon=None, *, train=False):
+            gain = self.param("gain", nn.initializers.ones, (1, 1, 1, 1, 1))
+            return gain * frames[:, -1:].repeat(horizon or frames.shape[1], axis=1)
+
+    plain = dataclasses.replace(recipe, adapter="none", ema_decay=0.0, holdout=0.0)
+    model = PDR(Repeat())
+    task, state = run.fit(plain, tmp_path / "own", dataset=dataset, model=model)
+    assert task.holdout is None
+    assert float(state.params["backbone"]["gain"].reshape(())) != 1
+    _, task, restored = run.load(tmp_path / "own", dataset=dataset, model=model)
+    rows = results.score(task, restored.variables(), label="own")
+    assert list(rows) == ["own", "persistence"]
+
+
+def test_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("clips.npy", moving_blobs())
+    options = (
+        "--data-options.path clips.npy --in-length 2 --out-length 2 --batch-size 4 --steps 2 "
+        "--devices 1 --holdout 0.2 --backbone-options.hid-S 4 --backbone-options.hid-T 8 "
+        "--backbone-options.N-T 2 --predgs.num-gaussians 16 --predgs.window 7 --predgs.pool 4 "
+        "--predgs.hidden 8"
+    ).split()
+    cli.main(["train", "arrays", "--adapter", "robust", "--out", "run", *options])
+    printed = capsys.readouterr().out
+    assert '"num_gaussians": 16' in printed
+    assert "tau + robust" in printed
+    figures = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert figures["rows"]["tau + robust"]["mse"] > 0
+    for picture in ("strip.png", "clip.gif", "gaussians.png", "loss.png"):
+        assert (tmp_path / "run" / picture).stat().st_size > 1000, picture
+
+    np.save("seen.npy", moving_blobs(3, 2))
+    cli.main(["predict", "run", "seen.npy", "future.npy", "--gif", "future.gif"])
+    assert np.load("future.npy").shape == (3, 2, 8, 8, 1)
+    assert (tmp_path / "future.gif").stat().st_size > 100
+
+    cli.main(["eval", "run", "--no-controls", "--checkpoint", "last"])
+    written = json.loads((tmp_path / "run/eval-test-2.json").read_text())
+    assert list(written["rows"]) == ["tau + robust"]
+
+    cli.main(["train", "--resume", "run"])  # already complete: evaluates again
+    assert "written" not in capsys.readouterr().err
+
+
+def test_data_commands(capsys):
+    cli.main(["data", "list"])
+    assert capsys.readouterr().out.split() == list(pdr_datasets.names())
+    cli.main(["data", "info", "kth"])
+    assert "00sequences.txt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("train movin_sprites", "did you mean 'moving_sprites'"),
+        ("train kth --adapter predg", "did you mean 'predgs'"),
+        ("train kth --learning-rate -1", "learning_rate=-1.0: expected more than 0"),
+        ("train kth --learnin-rate 1", "--learning-rate"),
+        ("train arrays --data-options.path no.npy", "no.npy"),
+        ("eval nowhere", "no run folder"),
+        ("data prepare kth", "00sequences.txt"),
+        ("data prepare ktj", "no such data set"),
+    ],
+)
+def test_bad_command_lines_are_refused(argv, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(argv.split())
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
+    small = functools.partial(
+        recipes.create,
+        in_length=2,
+        out_length=2,
+        backbone_options=SMALL["backbone_options"],
+        batch_size=8,
+        data_options={"size": 16, "channels": 1, "num_train": 24, "num_test": 8},
+    )
+    monkeypatch.setattr(recipes, "create", small)
+    cli.main(["demo", "--steps", "2", "--size", "16", "--out", str(tmp_path / "demo")])
+    printed = capsys.readouterr().out
+    for row in ("tau", "tau + predgs", "persistence", "sharpness"):
+        assert row in printed
+    figures = json.loads((tmp_path / "demo/metrics.json").read_text())
+    assert {"tau", "tau + predgs", "persistence"} <= set(figures["rows"])
+    assert (tmp_path / "demo/gaussians.png").exists()
+
+
+def _leaves(state):
+    import jax
+
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(state)]

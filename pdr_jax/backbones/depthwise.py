@@ -43,7 +43,7 @@ def depthwise_conv(x: Array, kernel: Array, *, dilation: int = 1) -> Array:
             f"expected (K, K', 1, {x.shape[-1]})"
         )
     convolve = by_platform(
-        cpu=functools.partial(shifted_sum, dilation=dilation),
+        cpu=functools.partial(cpu_conv, dilation=dilation),
         default=functools.partial(xla_conv, dilation=dilation),
     )
     flat = x.reshape(-1, *x.shape[-3:])
@@ -52,7 +52,7 @@ def depthwise_conv(x: Array, kernel: Array, *, dilation: int = 1) -> Array:
 
 def xla_conv(x: Array, kernel: Array, dilation: int) -> Array:
     """XLA's grouped convolution: (N, H, W, C), (K, K', 1, C) -> (N, H, W, C)."""
-    pad_y, pad_x = _padding(kernel.shape[:2], dilation)
+    pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -64,12 +64,11 @@ def xla_conv(x: Array, kernel: Array, dilation: int) -> Array:
     )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
     """The same as K K' shifted multiply-adds, which XLA fuses into one loop over the output."""
     rows, columns, _, channels = kernel.shape
     _, height, width, _ = x.shape
-    padded = _pad(x, (rows, columns), dilation)
+    padded = _pad(x, rows, columns, dilation)
     total = jnp.zeros_like(x)
     for row in range(rows):
         for column in range(columns):
@@ -79,27 +78,31 @@ def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
     return total
 
 
-def _shifted_sum_forward(
-    x: Array, kernel: Array, dilation: int
-) -> tuple[Array, tuple[Array, Array]]:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def cpu_conv(x: Array, kernel: Array, dilation: int) -> Array:
+    """`shifted_sum` with gradients as fast as itself."""
+    return shifted_sum(x, kernel, dilation)
+
+
+def _forward(x: Array, kernel: Array, dilation: int) -> tuple[Array, tuple[Array, Array]]:
     return shifted_sum(x, kernel, dilation), (x, kernel)
 
 
-def _shifted_sum_backward(
+def _backward(
     dilation: int, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
     x, kernel = residuals
-    flipped = kernel[::-1, ::-1]
+    rows, columns = kernel.shape[:2]
     return (
-        shifted_sum(cotangent, flipped, dilation),
-        kernel_gradient(x, cotangent, kernel.shape[:2], dilation),
+        shifted_sum(cotangent, kernel[::-1, ::-1], dilation),
+        kernel_gradient(x, cotangent, rows, columns, dilation),
     )
 
 
-shifted_sum.defvjp(_shifted_sum_forward, _shifted_sum_backward)
+cpu_conv.defvjp(_forward, _backward)
 
 
-def kernel_gradient(x: Array, cotangent: Array, size: tuple[int, int], dilation: int) -> Array:
+def kernel_gradient(x: Array, cotangent: Array, rows: int, columns: int, dilation: int) -> Array:
     """Gradient with respect to the kernel: each tap's sum of x, shifted, times the cotangent.
 
     A loop over runs of pixels within a row; each step is one fused sum over the run, all taps and
@@ -108,18 +111,18 @@ def kernel_gradient(x: Array, cotangent: Array, size: tuple[int, int], dilation:
     Args:
       x: (N, H, W, C), the convolution's input.
       cotangent: (N, H, W, C), the gradient with respect to its output.
-      size: (K, K').
+      rows: K, the height of the kernel.
+      columns: K', its width.
       dilation: of the convolution.
 
     Returns:
       (K, K', 1, C).
     """
-    rows, columns = size
     count, height, width, channels = x.shape
     runs = max(1, width // STEP)
     run = max(STEP, math.ceil(width / runs))
     extra = ((0, 0), (0, 0), (0, runs * run - width), (0, 0))
-    padded = jnp.pad(_pad(x, size, dilation), extra)
+    padded = jnp.pad(_pad(x, rows, columns, dilation), extra)
     cotangent = jnp.pad(cotangent, extra)
     reach_y, reach_x = dilation * (rows - 1) + 1, dilation * (columns - 1) + 1
 
@@ -136,10 +139,6 @@ def kernel_gradient(x: Array, cotangent: Array, size: tuple[int, int], dilation:
     return lax.fori_loop(0, count * height * runs, step, total).reshape(rows, columns, 1, channels)
 
 
-def _padding(size: tuple[int, ...], dilation: int) -> tuple[int, int]:
-    return dilation * (size[0] // 2), dilation * (size[1] // 2)
-
-
-def _pad(x: Array, size: tuple[int, ...], dilation: int) -> Array:
-    pad_y, pad_x = _padding(size, dilation)
+def _pad(x: Array, rows: int, columns: int, dilation: int) -> Array:
+    pad_y, pad_x = dilation * (rows // 2), dilation * (columns // 2)
     return jnp.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))

@@ -21,7 +21,7 @@ from pdr_jax.pdr import PDR
 from pdr_jax.predgs import PredGS, PredGSConfig
 
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
-DEFAULT_ADAPTER = "robust"
+DEFAULT_ADAPTER = "conv"
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 
 

@@ -1,0 +1,128 @@
+"""Writes experiments/README.md from results/ (python -m experiments.tables).
+
+No figure in that file is typed by hand. A test fails when the file and the results differ.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.provenance import RESULTS
+from pdr_jax import recipes
+
+README = Path(__file__).parent / "README.md"
+METRICS = ("mse", "mae", "psnr", "ssim", "ssim_range1", "sharpness", "st_lpips_alex")
+
+HEAD = """# Experiments
+
+One script for each result; its docstring holds the command. The tables below are generated from
+the JSON files in `results/` by `python -m experiments.tables`; each file records command, commit,
+versions, hardware, date and seeds.
+
+What the columns mean is said in `pdr_jax/metrics.py`: mse and mae are summed over a frame's pixels
+and averaged over frames (for ERA5: averaged, in kelvin), ssim is OpenSTL's (data range 2),
+ssim_range1 the same with data range 1, sharpness 1 is as sharp as the truth, st_lpips_alex is the
+shift-tolerant LPIPS. A cell holds one figure for each seed. The rows "coarse", "mean Y" and
+"shuffled Y" evaluate the same trained model with a part replaced: the backbone's frames alone; the
+rendered frames Y replaced by their mean over the test set; Y taken from another clip. A model whose
+figures do not suffer from "mean Y" does not use its renderer.
+"""
+
+
+def main() -> None:
+    """Writes the file."""
+    README.write_text(document())
+
+
+def document() -> str:
+    """The whole file."""
+    sections = [
+        section(json.loads((RESULTS / f"{name}.json").read_text()))
+        for name, section in SECTIONS.items()
+        if (RESULTS / f"{name}.json").exists()
+    ]
+    return "\n".join([HEAD, *sections])
+
+
+def origin(result: dict[str, Any]) -> str:
+    """Where a result comes from, in a line."""
+    versions = result["versions"]
+    return (
+        f"`{result['command']}`, commit {result['commit'][:10]}, {result['date']}, "
+        f"{result['hardware']}, Python {versions['python']}, jax {versions['jax']}, "
+        f"seeds {', '.join(map(str, result['seeds']))}.\n"
+    )
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its first column to the left."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def comparison(runs: list[dict[str, Any]], horizon: str, metrics: Sequence[str]) -> str:
+    """Runs of `experiments.study` on one horizon: a row an arm and a control, a figure a seed."""
+    arms = {run["label"]: [r for r in runs if r["label"] == run["label"]] for run in runs}
+    first = runs[0]["scores"][horizon]
+    rows = [["copy the last frame", "0", "", *cells([first["persistence"]], metrics)]]
+    for label, seeds in arms.items():
+        parameters = f"{seeds[0]['parameters']:,}"
+        minutes = " / ".join(f"{run['train_seconds'] / 60:.1f}" for run in seeds)
+        for control in seeds[0]["scores"][horizon]:
+            if control == "persistence":
+                continue
+            scores = [run["scores"][horizon][control] for run in seeds]
+            head = (
+                [f"**{label}**", parameters, minutes]
+                if control == "model"
+                else ["&nbsp;&nbsp;" + control.removeprefix("model, "), "", ""]
+            )
+            rows.append([*head, *cells(scores, metrics)])
+    return markdown(["", "parameters", "training, minutes", *metrics], rows)
+
+
+def cells(scores: Sequence[dict[str, float]], metrics: Sequence[str]) -> list[str]:
+    """Figures to four significant digits."""
+    return [" / ".join(f"{score[name]:#.4g}" for score in scores) for name in metrics]
+
+
+def adapters(result: dict[str, Any]) -> str:
+    """Which preset is the default."""
+    return "\n".join(
+        [
+            "## Which adapter is the default\n",
+            "Real KTH frames (one person, see below) and ERA5 temperature over Britain, plain TAU "
+            "and PDR with each preset, L1 + SSIM. "
+            f"The default is `{recipes.DEFAULT_ADAPTER}`.\n",
+            origin(result),
+            "KTH 64x64, 10 -> 10:\n",
+            comparison(result["kth"], "10 -> 10", METRICS),
+            "ERA5 32x48, 12 -> 12:\n",
+            comparison(
+                result["era5"], "12 -> 12", ("mse", "mae", "psnr", "ssim_range1", "sharpness")
+            ),
+        ]
+    )
+
+
+def kth(result: dict[str, Any]) -> str:
+    """The 2 x 2 with its controls."""
+    return "\n".join(
+        [
+            "## KTH, one person: loss and representation apart\n",
+            f"{result['data']}. {result['runs'][0]['steps']} steps each, trained 10 -> 10.\n",
+            origin(result),
+            "10 -> 10:\n",
+            comparison(result["runs"], "10 -> 10", METRICS),
+            "10 -> 20, by roll-out:\n",
+            comparison(result["runs"], "10 -> 20", METRICS),
+        ]
+    )
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {"adapters": adapters, "kth_person01": kth}
+
+
+if __name__ == "__main__":
+    main()

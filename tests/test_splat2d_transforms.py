@@ -77,9 +77,20 @@ def test_checkpoint_and_scan():
     assert_equal(saved(*arrays), plain)
 
 
+@pytest.fixture
+def uncached():
+    """Nothing below is kept on disk: a cached program is not keyed by how frames are partitioned,
+    so that a change there would be tested on the programs of an earlier run."""
+    seconds = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
+    yield
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", seconds)
+
+
 COLLECTIVES = re.compile(r"all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter")
 
 
+@pytest.mark.usefixtures("uncached")
 @pytest.mark.parametrize("function", [draw, gradients])
 @pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
 @pytest.mark.parametrize("spec", [P("data"), P(("data", "model"))])
@@ -95,6 +106,7 @@ def test_sharded_frames_do_not_communicate(function, axis_type, spec):
     assert_equal(jax.device_get(got), function(*arrays))
 
 
+@pytest.mark.usefixtures("uncached")
 @pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
 def test_some_arguments_sharded(axis_type):
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(axis_type,) * 2)
@@ -104,6 +116,7 @@ def test_some_arguments_sharded(axis_type):
     assert_equal(jax.device_get(gradients(*mixed)), gradients(*arrays))
 
 
+@pytest.mark.usefixtures("uncached")
 def test_sharding_gathers_what_is_not_a_frame():
     # Gaussians of one frame on several devices: more communication, the same result.
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
@@ -112,6 +125,7 @@ def test_sharding_gathers_what_is_not_a_frame():
     assert_equal(jax.device_get(gradients(*sharded)), gradients(*arrays))
 
 
+@pytest.mark.usefixtures("uncached")
 def test_inside_shard_map():
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     arrays = arguments(8)

@@ -200,7 +200,9 @@ def data(
     elif command == "info":
         print(pdr_datasets.info(name))
     else:
-        path = pdr_datasets.prepare(name, data_dir=data_dir, manual_dir=manual_dir, config=config)
+        path = pdr_datasets.prepare(
+            name, data_dir=data_dir, manual_dir=manual_dir, config=config, progress=True
+        )
         print(f"prepared: {path}")
 
 

@@ -1,0 +1,96 @@
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pdr_jax import recipes
+from pdr_jax.recipes import BENCHMARKS, Recipe
+
+# OpenSTL model zoo: parameters of TAU at the size of each benchmark.
+PUBLISHED = {
+    "taxibj": 9_545_442,
+    "weatherbench": 12_219_553,
+    "kth": 14_955_201,
+    "human36m": 37_647_363,
+}
+
+
+def shapes(recipe, frame_shape):
+    model = recipe.build(frame_shape)
+    clip = jax.ShapeDtypeStruct((1, recipe.in_length, *frame_shape), jnp.float32)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return jax.eval_shape(model.init, key, clip)["params"]
+
+
+def size(tree):
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes(name):
+    frame_shape = BENCHMARKS[name].frame_shape
+    params = shapes(recipes.create(name, adapter="none"), frame_shape)
+    assert set(params) == {"backbone"}
+    assert size(params) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", ["taxibj", "kth"])
+@pytest.mark.parametrize("adapter", ["predgs", "paper", "conv"])
+def test_adapters_add_to_the_backbone(name, adapter):
+    benchmark = BENCHMARKS[name]
+    recipe = recipes.create(name, adapter=adapter)
+    params = shapes(recipe, benchmark.frame_shape)
+    assert size(params["backbone"]) == PUBLISHED[name]
+    count = params["adapter"]["position_start"].shape[0]
+    assert count >= benchmark.num_gaussians
+    if adapter == "paper":
+        assert count == benchmark.num_gaussians
+
+
+def test_the_paper_preset_is_the_papers_recipe():
+    """Settings table of the paper: AdamW with decay 1e-2, L1 + SSIM at 0.5, D, N and K."""
+    recipe = recipes.create("kth", adapter="paper")
+    assert (recipe.optimizer, recipe.weight_decay, recipe.decay) == ("adamw", 1e-2, "all")
+    assert (recipe.loss, recipe.loss_options) == ("l1_ssim", {"weight": 0.5})
+    assert (recipe.predgs.pool, recipe.predgs.num_gaussians, recipe.predgs.window) == (8, 400, 51)
+    assert (recipe.fusion, recipe.fusion_init) == ("conv", "random")
+    assert (recipe.in_length, recipe.out_length, recipe.epochs) == (10, 20, 100)
+
+
+def test_the_plain_recipe_is_the_backbones():
+    tau = recipes.create("taxibj", adapter="none")
+    assert (tau.optimizer, tau.weight_decay, tau.loss) == ("adam", 0.0, "mse_ddr")
+    assert (tau.schedule, tau.warmup_epochs, tau.learning_rate) == ("cosine", 5, 5e-4)
+    assert recipes.create("taxibj", adapter="none", backbone="simvp_gsta").loss == "mse"
+
+
+@pytest.mark.parametrize("adapter", recipes.ADAPTERS)
+def test_json_round_trip(adapter):
+    recipe = recipes.create("kth", adapter=adapter, data_dir="somewhere", seed=3)
+    again = Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
+    assert again == dataclasses.replace(recipe, data_dir=again.data_dir)
+    assert str(again.data_dir) == "somewhere"
+    with pytest.raises(ValueError, match="no such fields in a recipe: sede"):
+        Recipe.from_json({**recipe.to_json(), "sede": 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "kht"}, "did you mean 'kth'"),
+        ({"backbone": "tua"}, "did you mean 'tau'"),
+        ({"adapter": "papr"}, "did you mean 'paper'"),
+        ({"loss": "l1-ssim"}, "did you mean 'l1_ssim'"),
+        ({"sed": 1}, "did you mean 'seed'"),
+        ({"batch_size": 0}, "batch_size=0: expected 1 or more"),
+        ({"holdout": 1.0}, "holdout=1.0"),
+        ({"ema_decay": -0.1}, "ema_decay=-0.1"),
+        ({"steps": -1}, "steps=-1"),
+    ],
+)
+def test_bad_recipes_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        recipes.create(**{"dataset": "kth", **change})

@@ -16,23 +16,7 @@ from pdr_jax.checkpoint import versions
 RESULTS = Path(__file__).parent / "results"
 
 
-def record(*, seeds: list[int]) -> dict[str, Any]:
-    """Command, commit, versions, hardware, date and seeds of the process that calls it."""
-    module = Path(sys.argv[0]).stem
-    hardware = f"{_processor()}, {os.cpu_count()} cores; jax on {jax.devices()[0].device_kind}"
-    arguments = shlex.join(sys.argv[1:])
-    return {
-        "command": f"python -m experiments.{module} {arguments}".strip(),
-        "commit": commit(),
-        "versions": {"python": platform.python_version(), **versions()},
-        "hardware": hardware,
-        "date": datetime.date.today().isoformat(),
-        "seeds": seeds,
-    }
-
-
-def commit() -> str:
-    """The commit of this checkout, and whether tracked files differ from it."""
+def _commit() -> str:
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(Path(__file__).parent), *arguments]
@@ -43,6 +27,26 @@ def commit() -> str:
         return git("rev-parse", "HEAD") + (" with uncommitted changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+COMMIT = _commit()
+"""Of the code that this process has loaded, and whether tracked files differed from it."""
+
+
+def record(*, seeds: list[int]) -> dict[str, Any]:
+    """Command, commit, versions, hardware, date and seeds of the process that calls it."""
+    module = Path(sys.argv[0]).stem
+    hardware = f"{_processor()}, {os.cpu_count()} cores; jax on {jax.devices()[0].device_kind}"
+    # A path is of this machine only; the file's name is what tells something.
+    arguments = shlex.join(Path(a).name if Path(a).is_absolute() else a for a in sys.argv[1:])
+    return {
+        "command": f"python -m experiments.{module} {arguments}".strip(),
+        "commit": COMMIT,
+        "versions": {"python": platform.python_version(), **versions()},
+        "hardware": hardware,
+        "date": datetime.date.today().isoformat(),
+        "seeds": seeds,
+    }
 
 
 def _processor() -> str:

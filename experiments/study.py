@@ -106,7 +106,7 @@ def run_arm(
         "seed": seed,
         "parameters": results.parameter_count(state.variables()),
         "steps": int(state.step),
-        "commit": provenance.commit(),
+        "commit": provenance.COMMIT,
         "train_seconds": round(seconds, 1),
         "scores": scores,
     }

@@ -61,7 +61,7 @@ class Conv(nn.Module):
 def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
     """Convolution (N, H, W, C), (K, K, C / groups, C') -> (N, H / stride, W / stride, C').
 
-    XLA's CPU back end computes a grouped convolution 15 times, and its kernel's gradient 100
+    XLA's CPU back end computes a grouped convolution 10 times, and its kernel's gradient 200
     times, slower than its groups one by one (8 groups of 16 channels, 11x11;
     experiments/results/depthwise_cpu.json). So there it gets them one by one.
     """

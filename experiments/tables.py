@@ -121,7 +121,68 @@ def kth(result: dict[str, Any]) -> str:
     )
 
 
-SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {"adapters": adapters, "kth_person01": kth}
+def splat2d(result: dict[str, Any]) -> str:
+    """The renderer on a CPU."""
+    shapes = result["shapes"]
+    rows = []
+    for row in result["rows"]:
+        shape = shapes[row["case"]]
+        size = f"{shape['height']}x{shape['width']}x{shape['channels']}"
+        window = shape["window"] or "none"
+        rows.append(
+            [
+                row["case"],
+                size,
+                f"{shape['gaussians']:,}",
+                str(window),
+                row["implementation"],
+                *(f"{row[part]['cpu']:.3g}" for part in ("forward", "forward+backward")),
+            ]
+        )
+    return "\n".join(
+        [
+            "## splat2d on a CPU\n",
+            f"Milliseconds of CPU time a frame, over all cores. `{result['command']}`, commit "
+            f"{result['commit'][:10]}, {result['date'][:10]}, {result['hardware']['cpu']}, "
+            f"{result['hardware']['cores']} cores (load {result['hardware']['load']}: other work "
+            "ran beside it), "
+            f"jax {result['versions']['jax']}, seed {result['seed']}.\n",
+            markdown(["", "frame", "N", "K", "implementation", "forward", "+ backward"], rows),
+        ]
+    )
+
+
+def convolutions(result: dict[str, Any]) -> str:
+    """Depthwise and grouped convolution on a CPU, a row a form, a column a pass."""
+    passes = list(dict.fromkeys(row["pass"] for row in result["rows"]))
+    table: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in result["rows"]:
+        count, height, width, channels = row["shape"]
+        kernel = f"{row['kernel']}x{row['kernel']}"
+        if row["dilation"] > 1:
+            kernel += f" dilated {row['dilation']}"
+        if row["groups"]:
+            kernel += f", {row['groups']} groups"
+        head = (row["where"], f"{count}x{height}x{width}x{channels}", kernel, row["form"])
+        table.setdefault(head, {})[row["pass"]] = f"{row['min_ms']:.3g}"
+    rows = [[*head, *(cell.get(name, "") for name in passes)] for head, cell in table.items()]
+    return "\n".join(
+        [
+            "## Depthwise and grouped convolution on a CPU\n",
+            f"Milliseconds, the least of {result['repeats']} (load {result['load_before']}: other "
+            "work ran beside it).\n",
+            origin(result),
+            markdown(["", "input", "kernel", "form", *passes], rows),
+        ]
+    )
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "kth_person01": kth,
+    "adapters": adapters,
+    "cpu_splat2d": splat2d,
+    "depthwise_cpu": convolutions,
+}
 
 
 if __name__ == "__main__":

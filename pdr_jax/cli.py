@@ -197,6 +197,9 @@ def data(
     if command == "list":
         for known in pdr_datasets.names():
             print(known)
+    elif not name:
+        known = ", ".join(pdr_datasets.names())
+        raise ValueError(f"name is missing: pdr data {command} NAME, with one of {known}")
     elif command == "info":
         print(pdr_datasets.info(name))
     else:

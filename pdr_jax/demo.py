@@ -7,7 +7,7 @@ from pdr_jax import recipes, report, results, run
 from pdr_jax.log import ProgressLine
 
 
-def demo(out: Path | None = None, steps: int = 300, size: int = 32, seed: int = 0) -> None:
+def demo(out: Path | None = None, steps: int = 250, size: int = 32, seed: int = 0) -> None:
     """Train a plain predictor and PDR on moving sprites, from the same seed, and compare them.
 
     Args:
@@ -26,6 +26,7 @@ def demo(out: Path | None = None, steps: int = 300, size: int = 32, seed: int = 
             loss="l1_ssim",
             optimizer="adamw",
             weight_decay=1e-2,
+            batch_size=8,
             steps=steps,
             save_every=steps,
             seed=seed,

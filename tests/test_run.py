@@ -273,7 +273,6 @@ def test_demo(tmp_path, monkeypatch, capsys):
         in_length=2,
         out_length=2,
         backbone_options=SMALL["backbone_options"],
-        batch_size=8,
         data_options={"size": 16, "channels": 1, "num_train": 24, "num_test": 8},
     )
     monkeypatch.setattr(recipes, "create", small)

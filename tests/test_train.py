@@ -3,6 +3,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pdr_jax import PDR, PredGS, backbones, losses, optim, predgs
@@ -92,7 +93,10 @@ def test_coarse_weight_supervises_the_coarse_frames(frames):
 
 @pytest.mark.parametrize("model_parallel", [1, 2])
 def test_eight_devices_do_what_one_does(frames, model_parallel):
-    model, tx, step = make()
+    model, _, step = make()
+    # Adam's first step is the sign of the gradient, even where that is rounding; SGD's is not.
+    tx = optax.sgd(0.1)
+    step = functools.partial(step, tx=tx)
     results = []
     for mesh in (make_mesh(1), make_mesh(8, model_parallel)):
         start = functools.partial(init_state, model, tx, clip=CLIP, seed=0)
@@ -106,12 +110,8 @@ def test_eight_devices_do_what_one_does(frames, model_parallel):
         assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == mesh.size
     (loss1, state1), (loss8, state8) = results
     assert loss8 == pytest.approx(loss1, rel=1e-5)
-    # Adam's first step is the sign of the gradient: compare where the gradient is not rounding.
-    close = [
-        np.isclose(a, b, atol=2e-4).mean()
-        for a, b in zip(jax.tree.leaves(state1), jax.tree.leaves(state8), strict=True)
-    ]
-    assert np.mean(close) > 0.98
+    for one, eight in zip(jax.tree.leaves(state1), jax.tree.leaves(state8), strict=True):
+        np.testing.assert_allclose(eight, one, rtol=1e-4, atol=1e-6)
 
 
 def test_meshes():

@@ -15,7 +15,7 @@ demo: .venv/demo/ready
 
 .venv/demo/ready: pyproject.toml
 	$(PYTHON) -m venv --clear .venv/demo
-	.venv/demo/bin/pip install --quiet --editable '.[report]'
+	.venv/demo/bin/pip install --quiet --editable '.[data,report]'
 	touch $@
 
 # What CI runs. A fresh environment for each Python, so that a missing dependency shows.

@@ -43,6 +43,12 @@ def era5_recipe(adapter: str, steps: int) -> recipes.Recipe:
     )
 
 
+def era5_arm(adapter: str, steps: int) -> Arm:
+    """The plain predictor (adapter "none") or PDR with a preset, as a row."""
+    label = "plain" if adapter == "none" else f"PDR {adapter}"
+    return Arm(f"{label}, l1_ssim", era5_recipe(adapter, steps))
+
+
 def main(
     era5: Path,
     st_lpips: Path,
@@ -79,7 +85,7 @@ def main(
     assert isinstance(weather.offset, float)
     assert isinstance(weather.scale, float)
     on_era5 = run_study(
-        [Arm(f"{name}, l1_ssim", era5_recipe(name, steps)) for name in ADAPTERS],
+        [era5_arm(name, steps) for name in ADAPTERS],
         SEEDS["era5"],
         shard=shard,
         dataset=weather,

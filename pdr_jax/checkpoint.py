@@ -42,6 +42,11 @@ class Checkpoints:
             ),
         )
 
+    @staticmethod
+    def exist(directory: Path) -> bool:
+        """Whether there is a finished checkpoint in `directory`."""
+        return any(Path(directory).glob("[0-9]*/_CHECKPOINT_METADATA"))
+
     def save(self, state: TrainState, *, data: Any, config: dict, score: float) -> None:
         """Saves after `state.step` steps; `data` is the iterator's position (JSON-able)."""
         self._manager.save(

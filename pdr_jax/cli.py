@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 
 import pdr_datasets
 from pdr_jax import predict as prediction
@@ -44,12 +45,16 @@ def main(argv: list[str] | None = None) -> None:
                 "data": data,
             },
             prog="pdr",
-            description="Predictive Differentiable Rendering for video prediction." + EXAMPLES,
+            description="Predictive Differentiable Rendering for video prediction.\n" + EXAMPLES,
             args=argv,
         )
     except (ValueError, TypeError, OSError, ImportError, run.DivergedError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        message = f"[bold red]error:[/] {escape(str(error))}"
+        Console(stderr=True).print(message, highlight=False, soft_wrap=True)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; a run continues from its last checkpoint: pdr train --resume FOLDER")
+        sys.exit(130)
 
 
 def _train_command(argv: list[str]) -> Any:
@@ -70,12 +75,17 @@ def _train_command(argv: list[str]) -> Any:
             resume: A run folder to continue; its own recipe is used, and no other option.
         """
         if resume is not None:
+            if len(argv) > 3:
+                raise ValueError("--resume takes no other option: the run goes on as it began")
             recipe = run.read_recipe(resume)
         out = resume or out or default_folder(recipe)
+        dataset = run.open_dataset(recipe)
         print(json.dumps(recipe.to_json(), indent=2))
         print(f"run folder: {out}")
-        with ProgressLine(f"{recipe.backbone}+{recipe.adapter}") as progress:
-            run.fit(recipe, out, resume=resume is not None, report=progress)
+        if dataset.note:
+            print(f"note: {dataset.note}")
+        with ProgressLine(recipe.label) as progress:
+            run.fit(recipe, out, dataset=dataset, resume=resume is not None, report=progress)
         finish(out)
 
     return train
@@ -196,7 +206,8 @@ def data(
     """
     if command == "list":
         for known in pdr_datasets.names():
-            print(known)
+            first_paragraph = " ".join(pdr_datasets.info(known).split("\n\n")[1].split())
+            print(f"{known:<16}{first_paragraph.partition('. ')[0].rstrip('.')}")
     elif not name:
         known = ", ".join(pdr_datasets.names())
         raise ValueError(f"name is missing: pdr data {command} NAME, with one of {known}")

@@ -17,6 +17,7 @@ def demo(out: Path | None = None, steps: int = 250, size: int = 32, seed: int = 
         seed: Of parameters and data order.
     """
     out = Path(tempfile.mkdtemp(prefix="pdr-demo-")) if out is None else Path(out)
+    print(f"runs and figures: {out}")
     rows: results.Rows = {}
     curves = {}
     for adapter in ("none", "predgs"):
@@ -46,7 +47,6 @@ def demo(out: Path | None = None, steps: int = 250, size: int = 32, seed: int = 
         title=f"moving_sprites, {size}x{size}, {steps} steps each, test split",
         columns=("mse", "mae", "ssim", "psnr", "sharpness"),
     )
-    print(f"runs and figures: {out}")
     try:
         pictures = results.draw(task, state.variables(), out)
         pictures.append(out / "loss.png")

@@ -153,7 +153,10 @@ class Gaussians2D(struct.PyTreeNode):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Gaussians2D":
         """Reads what `save` wrote; raises ValueError naming arrays that are missing."""
-        with np.load(path) as file:
+        content = np.load(path)
+        if isinstance(content, np.ndarray):
+            raise ValueError(f"{path} is one array; expected the .npz that Gaussians2D.save wrote")
+        with content as file:
             missing = [name for name in _ARRAYS + _STATIC if name not in file]
             if missing:
                 raise ValueError(

@@ -65,8 +65,12 @@ class ProgressLine:
         self._live = Live(console=Console(), transient=False) if sys.stdout.isatty() else None
 
     def __enter__(self) -> "ProgressLine":
+        waiting = f"{self._label:<22} compiling ..."
         if self._live is not None:
             self._live.start()
+            self._live.update(Text(waiting))
+        else:
+            print(waiting, flush=True)
         return self
 
     def __exit__(self, *_: object) -> None:

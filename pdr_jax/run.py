@@ -64,20 +64,27 @@ class _Slice:
         return self._source[self._range[index]]
 
 
+def open_dataset(recipe: Recipe) -> pdr_datasets.VideoDataset:
+    """The data set that a recipe names."""
+    options = {name: value for name, value in recipe.data_options.items() if value != ""}
+    if recipe.dataset == "arrays" and "path" not in options:
+        raise ValueError("data_options.path is missing: give --data-options.path FILE")
+    return pdr_datasets.load(
+        recipe.dataset,
+        data_dir=recipe.data_dir,
+        in_length=recipe.in_length,
+        out_length=recipe.out_length,
+        **options,
+    )
+
+
 def load_task(
     recipe: Recipe,
     dataset: pdr_datasets.VideoDataset | None = None,
     model: PDR | None = None,
 ) -> Task:
     """The model and the sources of a recipe, or those given instead of what it names."""
-    if dataset is None:
-        dataset = pdr_datasets.load(
-            recipe.dataset,
-            data_dir=recipe.data_dir,
-            in_length=recipe.in_length,
-            out_length=recipe.out_length,
-            **{name: value for name, value in recipe.data_options.items() if value != ""},
-        )
+    dataset = dataset or open_dataset(recipe)
     clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.offset, dataset.scale)
     train = dataset.splits["train"]
     # The last clips in the data set's order: other people or later weeks, not neighbours in time.
@@ -137,7 +144,7 @@ def fit(
       out: its folder; must not hold a run already unless `resume`.
       dataset: replaces the data set that the recipe names.
       model: replaces the model that the recipe makes: a backbone of your own, say.
-      resume: continue from the last checkpoint in `out`.
+      resume: continue from the last checkpoint in `out`, or begin if there is none.
       report: called with the scalars of each logged step.
 
     Raises:
@@ -146,7 +153,7 @@ def fit(
       ValueError: data and recipe do not fit each other.
     """
     out = Path(out)
-    if (out / "recipe.json").exists() and not resume:
+    if Checkpoints.exist(out / "checkpoints") and not resume:
         raise FileExistsError(
             f"{out} holds a run already; continue it with --resume {out}, or choose another folder"
         )
@@ -168,22 +175,23 @@ def fit(
     save_every = recipe.save_every or per_epoch
     out.mkdir(parents=True, exist_ok=True)
     with Checkpoints(out / "checkpoints") as checkpoints, RunLog(out, report) as log:
-        if resume:
+        if checkpoints.last is not None:
             state, saved = checkpoints.restore(state)
             iterator.set_state(saved["data"])
-            log.rewind(int(state.step))
         elif jax.process_index() == 0:
             write_json(out / "recipe.json", recipe.to_json())
+        log.rewind(int(state.step))
         pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
-        clock = time.perf_counter()
+        clock, untimed = 0.0, 1  # the first step of this process compiles
         for step in range(int(state.step) + 1, steps + 1):
             batch = next(iterator)
             state, scalars = step_function(state, shard_batch(mesh, batch["frames"]))
             pending.append((step, batch["id"], scalars))
+            clock = clock or time.perf_counter()
             if step % recipe.log_every == 0 or step % save_every == 0 or step == steps:
                 # Fetching a loss waits for the device: once every `log_every` steps, not each.
                 _check_finite(pending, checkpoints.last)
-                seconds = (time.perf_counter() - clock) / len(pending)
+                seconds = (time.perf_counter() - clock) / max(len(pending) - untimed, 1)
                 frames = recipe.batch_size * (recipe.in_length + recipe.out_length)
                 log.write(
                     {
@@ -195,7 +203,7 @@ def fit(
                         "seconds_left": (steps - step) * seconds,
                     }
                 )
-                pending, clock = [], time.perf_counter()
+                pending, clock, untimed = [], time.perf_counter(), 0
             if step % save_every == 0 or step == steps:
                 figures = _validate(task, state, recipe, batches, batch["frames"])
                 log.write({"step": step, **figures})

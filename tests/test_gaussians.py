@@ -94,6 +94,9 @@ def test_save_and_load(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["gaussians.npz"]
     with pytest.raises(ValueError, match=r"\.npz"):
         gaussians.save(tmp_path / "gaussians.npy")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="one array"):
+        Gaussians2D.load(tmp_path / "array.npy")
     np.savez(path, mean=np.zeros(3))
     with pytest.raises(ValueError, match="no array scale"):
         Gaussians2D.load(path)

@@ -131,7 +131,9 @@ def _not_prepared(builder: Any, prepared: list[str]) -> str:
     return (
         f"{name} {wanted!r} is not prepared in {builder.data_dir_root}. Prepared there: {there}. "
         f"Run `pdr data prepare {name} --config {wanted} --manual-dir FOLDER`, or load one of the "
-        "prepared with config=... (lengths shorter than stored are served from it)."
+        "prepared with config=... (lengths shorter than stored are served from it). `pdr train` "
+        "takes what the name says one by one: --data-options.size, --data-options.split, "
+        "--in-length, --out-length."
     )
 
 

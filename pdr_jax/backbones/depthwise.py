@@ -1,7 +1,7 @@
 """Depthwise 2D convolution, in the form that each platform runs fast.
 
 XLA's CPU back end has no kernel of its own for it. Written as loops that XLA fuses, the same sums
-run 4 to 80 times faster, the gradient of the kernel 10 to 120 times, at the translators' sizes
+run 4 to 50 times faster, the gradient of the kernel 6 to 130 times, at the translators' sizes
 (experiments/depthwise_bench.py, experiments/results/depthwise_cpu.json). Elsewhere the platform's
 convolution is used.
 """

@@ -1,6 +1,7 @@
 """What a finished run shows: its row of metrics beside the controls, and pictures."""
 
 import functools
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ def parameter_count(variables: Mapping[str, Any]) -> int:
 def print_table(rows: Rows, *, title: str, columns: tuple[str, ...] | None = None) -> None:
     """Prints rows of metrics; the best model of each column is bold, controls take no part."""
     controls = [name for name in rows if name == "persistence" or ", " in name]
-    Console().print(report.rich_table(rows, columns, title=title, reference=controls))
+    table = report.rich_table(rows, columns, title=title, reference=controls)
+    # A pipe has no width, and at 80 columns the figures would be cut.
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def draw(

@@ -89,7 +89,11 @@ def test_what_a_run_leaves(finished, recipe, dataset):
 
 def test_a_resumed_run_repeats_the_uninterrupted_one(finished, recipe, dataset, tmp_path):
     folder, _, state = finished
+    # What a run leaves that was cut off before its first checkpoint is no run, and in nobody's way.
     stopped = tmp_path / "stopped"
+    (stopped / "checkpoints").mkdir(parents=True)
+    (stopped / "recipe.json").write_text("{}")
+    (stopped / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
 
     def stop(figures):
         if figures["step"] == 3:
@@ -252,6 +256,10 @@ def test_data_commands(capsys):
         ("train kth --learnin-rate 1", "--learning-rate"),
         ("train arrays --data-options.path no.npy", "no.npy"),
         ("eval nowhere", "no run folder"),
+        ("eval [/markup]", "[/markup] is no run folder"),
+        ("train arrays", "give --data-options.path FILE"),
+        ("train --resume runs/x --steps 3", "--resume takes no other option"),
+        ("data info", "name is missing"),
         ("data prepare kth", "00sequences.txt"),
         ("data prepare ktj", "no such data set"),
     ],
@@ -266,6 +274,17 @@ def test_bad_command_lines_are_refused(argv, message, capsys, tmp_path, monkeypa
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pdr_datasets, "names", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["data", "list"])
+    assert exit_.value.code == 130
+    assert "pdr train --resume" in capsys.readouterr().out
+
+
 def test_demo(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
     small = functools.partial(
@@ -273,6 +292,7 @@ def test_demo(tmp_path, monkeypatch, capsys):
         in_length=2,
         out_length=2,
         backbone_options=SMALL["backbone_options"],
+        devices=1,
         data_options={"size": 16, "channels": 1, "num_train": 24, "num_test": 8},
     )
     monkeypatch.setattr(recipes, "create", small)

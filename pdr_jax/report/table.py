@@ -61,7 +61,7 @@ def rich_table(
 
     columns = _columns(rows, columns)
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-    table.add_column(corner)
+    table.add_column(corner, no_wrap=True)
     for column in columns:
         table.add_column(_head(column, better), justify="right", overflow="fold")
     for label, row in zip(rows, _cells(rows, columns, better, reference), strict=True):

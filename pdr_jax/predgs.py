@@ -167,7 +167,7 @@ class PredGS(nn.Module):
         start = self.param("position_start", self._start, observed)
         scale_start = self.param("scale_start", lambda _: jnp.asarray(config.scale_start))
         amplitude_start = self.param(
-            "amplitude_start", lambda _: jnp.full((channels,), config.amplitude_start)
+            "amplitude_start", lambda _: jnp.full((channels,), config.amplitude_start, jnp.float32)
         )
 
         spacing = 2 / math.sqrt(config.num_gaussians)

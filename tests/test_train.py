@@ -71,6 +71,15 @@ def test_learns_and_changes_every_parameter(frames):
         assert float(logs[f"grad_norm/{name}"]) > 0
 
 
+def test_a_step_keeps_every_shape_and_type(frames):
+    """Weak types included: otherwise the second step compiles all over again."""
+    model, tx, step = make()
+    before = jax.eval_shape(functools.partial(init_state, model, tx, clip=CLIP, seed=0), frames)
+    after, _ = jax.eval_shape(step, before, frames)
+    for one, two in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        assert (one.shape, one.dtype, one.weak_type) == (two.shape, two.dtype, two.weak_type)
+
+
 def test_randomness_depends_on_seed_and_step_only(frames):
     model, tx, step = make(adapter=False)
     state = init_state(model, tx, frames, clip=CLIP, seed=0)

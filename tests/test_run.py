@@ -242,7 +242,9 @@ def test_command_line(tmp_path, monkeypatch, capsys):
 
 def test_data_commands(capsys):
     cli.main(["data", "list"])
-    assert capsys.readouterr().out.split() == list(pdr_datasets.names())
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(pdr_datasets.names())
+    assert all(len(line.split()) > 3 for line in listed)  # each says what it is
     cli.main(["data", "info", "kth"])
     assert "00sequences.txt" in capsys.readouterr().out
 

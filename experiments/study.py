@@ -136,7 +136,7 @@ class AffineOutput(nn.Module):
         return nn.Dense(coarse.shape[-1], kernel_init=_identity, name="affine")(coarse)
 
 
-def _identity(key: jax.Array, shape: tuple[int, int], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+def _identity(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
     return jnp.eye(*shape, dtype=dtype)
 
 

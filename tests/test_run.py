@@ -164,7 +164,10 @@ def test_predict(finished, tmp_path):
     assert future.shape == (5, 3, 8, 8, 1)
     assert future.dtype == np.uint8
     one = predict_array(task, variables, clips[2], horizon=3)
-    np.testing.assert_array_equal(one, future[2])
+    assert one.shape == future[2].shape
+    # Another batch size sums in another order, which may cross the edge between two grey levels.
+    assert np.abs(one.astype(int) - future[2]).max() <= 1
+    assert np.mean(one != future[2]) < 0.05
     # Floats in stored units are not rounded; only the last in_length frames count.
     exact = predict_array(task, variables, clips[:, 1:].astype(np.float32), horizon=3)
     assert np.abs(exact - future)[(exact > 0) & (exact < 255)].max() <= 0.5 + 1e-3

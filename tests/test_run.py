@@ -169,7 +169,7 @@ def test_predict(finished, tmp_path):
     assert np.abs(one.astype(int) - future[2]).max() <= 1
     assert np.mean(one != future[2]) < 0.05
     # Floats in stored units are not rounded; only the last in_length frames count.
-    exact = predict_array(task, variables, clips[:, 1:].astype(np.float32), horizon=3)
+    exact = predict_array(task, variables, clips[:, 1:].astype(np.float32), horizon=3, batch_size=2)
     assert np.abs(exact - future)[(exact > 0) & (exact < 255)].max() <= 0.5 + 1e-3
     assert predict_array(task, variables, clips[:0]).shape == (0, 2, 8, 8, 1)
 

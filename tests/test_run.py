@@ -174,7 +174,8 @@ def test_predict(finished, tmp_path):
     assert predict_array(task, variables, clips[:0]).shape == (0, 2, 8, 8, 1)
 
     np.save(tmp_path / "clips.npy", clips)
-    predict_file(task, variables, tmp_path / "clips.npy", tmp_path / "future.npy", horizon=3)
+    paths = (tmp_path / "clips.npy", tmp_path / "future.npy")
+    predict_file(task, variables, *paths, horizon=3, batch_size=2)
     np.testing.assert_array_equal(np.load(tmp_path / "future.npy"), future)
     for frames, message in (
         (clips[..., 0], "frames has shape"),

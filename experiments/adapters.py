@@ -16,11 +16,11 @@ import tyro
 
 import pdr_datasets
 from experiments import kth_person01, provenance
-from experiments.study import Arm, run_study
+from experiments.study import TWO_CORES, adapter_arm, run_study
 from pdr_jax import predgs, recipes, run
 from pdr_jax.perceptual import load_st_lpips_alex
 
-SEEDS = {"kth": (0, 1), "era5": (0,)}
+SEEDS = (0, 1)
 ADAPTERS = ("none", *predgs.PRESETS)
 
 
@@ -30,23 +30,11 @@ def era5_recipe(adapter: str, steps: int) -> recipes.Recipe:
         "weatherbench",
         adapter=adapter,
         loss="l1_ssim",
-        backbone_options={"hid_S": 16, "hid_T": 64, "N_S": 2, "N_T": 3, "drop_path": 0.0},
-        learning_rate=2e-3,
         schedule="onecycle",
-        optimizer="adamw",
-        weight_decay=1e-2,
-        batch_size=4,
         steps=steps,
         save_every=steps,
-        holdout=0.0,
-        devices=1,
+        **TWO_CORES,
     )
-
-
-def era5_arm(adapter: str, steps: int) -> Arm:
-    """The plain predictor (adapter "none") or PDR with a preset, as a row."""
-    label = "plain" if adapter == "none" else f"PDR {adapter}"
-    return Arm(f"{label}, l1_ssim", era5_recipe(adapter, steps))
 
 
 def main(
@@ -68,8 +56,8 @@ def main(
     """
     kth = kth_person01.load_data(64)
     on_kth = run_study(
-        [kth_person01.arm(name, "l1_ssim", steps, 64) for name in ADAPTERS],
-        SEEDS["kth"],
+        [adapter_arm(kth_person01.recipe(name, "l1_ssim", steps, 64)) for name in ADAPTERS],
+        SEEDS,
         shard=shard,
         dataset=kth["10 -> 10"],
         evaluate_on=kth,
@@ -85,8 +73,8 @@ def main(
     assert isinstance(weather.offset, float)
     assert isinstance(weather.scale, float)
     on_era5 = run_study(
-        [era5_arm(name, steps) for name in ADAPTERS],
-        SEEDS["era5"],
+        [adapter_arm(era5_recipe(name, steps)) for name in ADAPTERS],
+        SEEDS,
         shard=shard,
         dataset=weather,
         evaluate_on={"12 -> 12": weather},
@@ -99,7 +87,7 @@ def main(
     if shard == (0, 1):
         run.write_json(
             provenance.RESULTS / "adapters.json",
-            {**provenance.record(seeds=list(SEEDS["kth"])), "kth": on_kth, "era5": on_era5},
+            {**provenance.record(seeds=list(SEEDS)), "kth": on_kth, "era5": on_era5},
         )
 
 

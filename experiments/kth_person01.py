@@ -16,7 +16,14 @@ import tyro
 
 import pdr_datasets
 from experiments import provenance
-from experiments.study import Arm, plain_affine, plain_matched, run_study
+from experiments.study import (
+    TWO_CORES,
+    Arm,
+    adapter_arm,
+    plain_affine,
+    plain_matched,
+    run_study,
+)
 from pdr_jax import recipes, run
 from pdr_jax.perceptual import load_st_lpips_alex
 from pdr_jax.recipes import DEFAULT_ADAPTER
@@ -34,15 +41,9 @@ def recipe(adapter: str, loss: str, steps: int, size: int) -> recipes.Recipe:
         adapter=adapter,
         loss=loss,
         out_length=10,
-        backbone_options={"hid_S": 16, "hid_T": 64, "N_S": 2, "N_T": 3, "drop_path": 0.0},
-        learning_rate=2e-3,
-        optimizer="adamw",
-        weight_decay=1e-2,
-        batch_size=4,
         steps=steps,
         save_every=steps,
-        holdout=0.0,
-        devices=1,
+        **TWO_CORES,
     )
     window = 2 * round((made.predgs.window - 1) / 2 * size / 128) + 1
     pool = max(made.predgs.pool * size // 128, 1)
@@ -51,26 +52,19 @@ def recipe(adapter: str, loss: str, steps: int, size: int) -> recipes.Recipe:
     )
 
 
-def arm(adapter: str, loss: str, steps: int, size: int) -> Arm:
-    """The plain predictor (adapter "none") or PDR with a preset, as a row."""
-    label = "plain" if adapter == "none" else f"PDR {adapter}"
-    return Arm(f"{label}, {loss}", recipe(adapter, loss, steps, size))
-
-
 def arms(steps: int, size: int) -> list[Arm]:
-    """The rows of the table."""
+    """The rows of the table: for each loss plain, PDR and the controls."""
     rows = []
     for loss in ("mse", "l1_ssim"):
         plain, paper, default = (
-            arm(adapter, loss, steps, size) for adapter in ("none", "paper", DEFAULT_ADAPTER)
+            recipe(adapter, loss, steps, size) for adapter in ("none", "paper", DEFAULT_ADAPTER)
         )
-        rows += [plain, paper, default]
-    # The controls of the last three rows.
-    return [
-        *rows,
-        Arm(f"plain + affine, {loss}", plain.recipe, plain_affine),
-        Arm(f"plain, as large as PDR, {loss}", plain.recipe, plain_matched(default.recipe)),
-    ]
+        rows += [adapter_arm(plain), adapter_arm(paper), adapter_arm(default)]
+        rows += [
+            Arm(f"plain + affine, {loss}", plain, plain_affine),
+            Arm(f"plain, as large as PDR, {loss}", plain, plain_matched(default)),
+        ]
+    return rows
 
 
 def load_data(size: int) -> dict[str, pdr_datasets.VideoDataset]:

@@ -25,6 +25,17 @@ from pdr_jax.recipes import Recipe
 
 Dataset = pdr_datasets.VideoDataset
 
+TWO_CORES: dict[str, Any] = {
+    "backbone_options": {"hid_S": 16, "hid_T": 64, "N_S": 2, "N_T": 3, "drop_path": 0.0},
+    "learning_rate": 2e-3,
+    "optimizer": "adamw",
+    "weight_decay": 1e-2,
+    "batch_size": 4,
+    "holdout": 0.0,
+    "devices": 1,
+}
+"""Overrides of a recipe that two cores train in minutes: TAU, narrow, on small batches."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
@@ -39,6 +50,12 @@ class Arm:
     label: str
     recipe: Recipe
     model: Callable[[Recipe, tuple[int, int, int]], PDR] = Recipe.build
+
+
+def adapter_arm(recipe: Recipe) -> Arm:
+    """The plain predictor (adapter "none") or PDR with a preset, named by adapter and loss."""
+    name = "plain" if recipe.adapter == "none" else f"PDR {recipe.adapter}"
+    return Arm(f"{name}, {recipe.loss}", recipe)
 
 
 def run_study(

@@ -9,8 +9,8 @@ from pallas_kernels.splat2d import reference, xla
 from pallas_kernels.splat2d.frames import align_frames
 
 IMPLEMENTATIONS: dict[str, Callable] = {"reference": reference.splat, "xla": xla.splat}
-"""Name -> function of (F, N, ...) arrays in one compute dtype, frames F first. A function raises
-NotImplementedError for platforms, shapes and dtypes that it does not serve."""
+"""Name -> function of (F, N, ...) arrays in one compute dtype, frames F first, that returns frames
+in `dtype`. It raises NotImplementedError for platforms, shapes and dtypes that it does not serve."""
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 SAMPLINGS = ("exact", "bilinear")
@@ -78,12 +78,17 @@ def splat2d(
     for name in names:
         try:
             out = IMPLEMENTATIONS[name](
-                *flat, height=height, width=width, window=window, sampling=sampling
+                *flat,
+                height=height,
+                width=width,
+                window=window,
+                sampling=sampling,
+                dtype=out_dtype,
             )
         except NotImplementedError as error:
             refusals.append(f"{name}: {error}")
             continue
-        return out.astype(out_dtype).reshape(*batch, *out.shape[1:])
+        return out.reshape(*batch, *out.shape[1:])
     raise NotImplementedError("no implementation serves this call: " + "; ".join(refusals))
 
 

@@ -7,6 +7,7 @@ depend on each other, and this file is where that fact is stated.
 """
 
 from collections.abc import Callable
+from functools import cache, partial
 
 import jax
 from jax.custom_batching import custom_vmap
@@ -60,6 +61,28 @@ def independent_frames(function: Callable) -> Callable:
         return split, jax.tree.map(lambda _: True, out)
 
     return jax.jit(batched)  # or every call outside jit would compile its loops again
+
+
+def differentiable(forward: Callable, backward: Callable) -> Callable:
+    """Joins two functions of independent frames by a VJP.
+
+    Args:
+        forward: (static, *arrays) -> out.
+        backward: (static, *arrays, cotangent of out) -> cotangents of the arrays.
+
+    Returns:
+        static -> (*arrays -> out), made once for each value of `static`, which is hashable.
+    """
+
+    @cache
+    def made(static):
+        draw = independent_frames(partial(forward, static))
+        pull = independent_frames(partial(backward, static))
+        render = jax.custom_vjp(draw)
+        render.defvjp(lambda *args: (draw(*args), args), lambda args, ct: pull(*args, ct))
+        return render
+
+    return made
 
 
 def align_frames(arrays):

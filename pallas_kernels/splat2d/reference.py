@@ -41,7 +41,7 @@ def gaussian(whiten: jax.Array, offset: jax.Array, half: float | None) -> jax.Ar
     return jnp.where((jnp.abs(offset) > half).any(-1), 0.0, value)
 
 
-def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling):
+def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling, dtype):
     """Sums the Gaussians of every frame: see `splat2d` for the arguments.
 
     "exact" evaluates each Gaussian at the pixel centres. "bilinear" evaluates it on the lattice of
@@ -49,7 +49,7 @@ def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling):
     bilinear interpolation, which is what affine_grid + grid_sample do in the published baseline.
 
     Returns:
-        (..., height, width, C).
+        (..., height, width, C) in `dtype`.
     """
     y, x = jnp.arange(height, dtype=mean.dtype), jnp.arange(width, dtype=mean.dtype)
     pixels = jnp.stack(jnp.meshgrid(x, y), -1)  # (H, W, 2), each (x, y)
@@ -75,4 +75,5 @@ def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling):
                 blend_x = fraction[..., 0] if step_x else 1 - fraction[..., 0]
                 blend_y = fraction[..., 1] if step_y else 1 - fraction[..., 1]
                 weight += blend_x * blend_y * gaussian(whiten, lattice, window / 2)
-    return jnp.einsum("...nhw,...nc->...hwc", weight, amplitude, precision="highest")
+    out = jnp.einsum("...nhw,...nc->...hwc", weight, amplitude, precision="highest")
+    return out.astype(dtype)

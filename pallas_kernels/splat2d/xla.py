@@ -9,14 +9,14 @@ The patch is moved to lie inside the frame, so that nothing is padded and a Gaus
 needs no special case; what lies in the patch but not in the window is zero.
 """
 
-from functools import cache, partial
+from functools import partial
 from math import sqrt
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from pallas_kernels.splat2d.frames import independent_frames
+from pallas_kernels.splat2d.frames import differentiable
 from pallas_kernels.splat2d.reference import MAX_MEAN, whitening
 
 VECTOR = 8
@@ -48,21 +48,12 @@ class _Geometry(NamedTuple):
         return min(self.window + 1, self.height), min(columns, self.width)
 
 
-def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling):
+def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling, dtype):
     """Sums the Gaussians of every frame, (F, N, ...) -> (F, H, W, C): see `splat2d`."""
-    render = _differentiable(_Geometry(height, width, window, sampling))
+    render = _render(_Geometry(height, width, window, sampling))
     mean = jnp.clip(mean, -MAX_MEAN, MAX_MEAN)
     # The square root of the 1/2 in exp(-|M d|^2 / 2) saves a multiplication a pixel.
-    return render(mean, whitening(scale, rotation) * sqrt(0.5), amplitude)
-
-
-@cache
-def _differentiable(geometry):
-    forward = independent_frames(partial(_forward, geometry))
-    backward = independent_frames(partial(_backward, geometry))
-    render = jax.custom_vjp(forward)
-    render.defvjp(lambda *args: (forward(*args), args), lambda args, ct: backward(*args, ct))
-    return render
+    return render(mean, whitening(scale, rotation) * sqrt(0.5), amplitude).astype(dtype)
 
 
 def _forward(geometry, mean, whiten, amplitude):
@@ -260,3 +251,6 @@ def _pad(x, count):
 def _matmul(a, b):
     """Product of 2 x 2 matrices, as sums: a matrix unit would round float32."""
     return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
+
+
+_render = differentiable(_forward, _backward)

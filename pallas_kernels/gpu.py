@@ -1,0 +1,40 @@
+"""Which kernels can run here: the GPU that JAX sees, or the Pallas interpreter.
+
+With PALLAS_KERNELS_INTERPRET=1 in the environment, Pallas kernels that are asked for by name run in
+the interpreter, on any machine: slow, and the way to check them without a GPU.
+"""
+
+import os
+
+import jax
+
+
+def interpreting() -> bool:
+    """Whether Pallas kernels run in the interpreter."""
+    return os.environ.get("PALLAS_KERNELS_INTERPRET") == "1"
+
+
+def require(capability: tuple[int, int]) -> None:
+    """Checks that this process computes on an NVIDIA GPU that kernels can be compiled for.
+
+    Args:
+        capability: the least compute capability, (major, minor).
+
+    Raises:
+        NotImplementedError: which GPU was found, or that none was.
+    """
+    least = ".".join(map(str, capability))
+    if jax.default_backend() != "gpu":
+        raise NotImplementedError(
+            f"needs an NVIDIA GPU of compute capability {least} or newer; JAX computes on "
+            f"{jax.default_backend()} here"
+        )
+    device = jax.devices()[0]
+    found = getattr(device, "compute_capability", "")
+    major, _, minor = str(found).partition(".")
+    if not (major.isdigit() and minor.isdigit()):
+        raise NotImplementedError(f"needs an NVIDIA GPU; JAX found {device.device_kind}")
+    if (int(major), int(minor)) < capability:
+        raise NotImplementedError(
+            f"needs compute capability {least} or newer; {device.device_kind} has {found}"
+        )

@@ -10,7 +10,7 @@ from pallas_kernels.splat2d.frames import align_frames
 
 IMPLEMENTATIONS: dict[str, Callable] = {"reference": reference.splat, "xla": xla.splat}
 """Name -> function of (F, N, ...) arrays in one compute dtype, frames F first, that returns frames
-in `dtype`. It raises NotImplementedError for platforms, shapes and dtypes that it does not serve."""
+in `dtype`. It raises NotImplementedError for platforms, shapes, dtypes that it does not serve."""
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 SAMPLINGS = ("exact", "bilinear")

@@ -6,8 +6,8 @@ output has one writer: no atomics, no order of depth, the same bits in every run
 
 A kernel knows a Gaussian as exp2(-(u^2 + v^2)) with u = a dx + b dy and v = c dy. The factor
 (a, b, c) is the triangular M in Sigma^-1 = M^T M, times sqrt(log2(e) / 2). A sum of squares cannot
-round to a negative exponent, as the expanded conic does for thin Gaussians, and v is shared by a row
-of pixels: a pixel costs an addition, a multiply-add and an exp2.
+round to a negative exponent, as the expanded conic does for thin Gaussians, and v is shared by a
+row of pixels: a pixel costs an addition, a multiply-add and an exp2.
 """
 
 from collections.abc import Callable

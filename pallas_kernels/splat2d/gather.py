@@ -30,6 +30,9 @@ FLUSHED = 126.0
 CHUNK = 32
 """Gaussians that a kernel tests against its tile at a time: one for each lane of a warp."""
 
+FEW = 8
+"""Up to this many channels a thread sums in its registers; more are a matrix product."""
+
 SORTED = 1024
 """With more Gaussians a frame than this, whole chunks far from a tile are skipped."""
 

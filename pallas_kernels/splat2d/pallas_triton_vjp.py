@@ -1,0 +1,143 @@
+"""The backward kernel in Pallas for Triton, for few channels.
+
+A program of one warp owns some Gaussians, one after the other, and runs over the pixels of the
+frame that each can reach: the same number for all of them but at the frame's edges.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton as plt
+
+from pallas_kernels.splat2d import pallas_triton_matrix_vjp
+from pallas_kernels.splat2d.gather import FEW, OUTSIDE, Geometry
+from pallas_kernels.splat2d.triton_math import exp2_minus, fma
+
+
+class Sweep(NamedTuple):
+    """How a program runs over a window: patches of `rows` x `columns`, one pixel a thread.
+
+    It goes down `across` neighbouring columns of patches at a time, `down` rows of them unrolled.
+    None is as many as hold the window, at most 8.
+    """
+
+    rows: int = 4
+    columns: int = 8
+    down: int = 1
+    across: int | None = None
+    gaussians: int = 4
+
+
+def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = None):
+    """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, 5, P), (F, P, C): see `gather.splat_with`."""
+    frames, _, count = gaussians.shape
+    channels = amplitude.shape[-1]
+    if channels > FEW:
+        return pallas_triton_matrix_vjp.backward(geometry, gaussians, amplitude, cotangent)
+    sweep = sweep or Sweep()
+    if sweep.across is None:
+        widest = min((geometry.window or geometry.width) + 1, geometry.width)
+        sweep = sweep._replace(across=min(pl.cdiv(widest, sweep.columns), 8))
+    programs = count // sweep.gaussians
+
+    def of_frame(*shape):
+        return pl.BlockSpec((None, *shape), lambda i: (i // programs, *(0,) * len(shape)))
+
+    arrays = (gaussians, amplitude, cotangent)
+    shapes = ((5, count), (count, channels))
+    return pl.pallas_call(
+        partial(_kernel, geometry, sweep, programs),
+        grid=(frames * programs,),
+        in_specs=[of_frame(*x.shape[1:]) for x in arrays],
+        out_specs=[of_frame(*shape) for shape in shapes],
+        out_shape=[jax.ShapeDtypeStruct((frames, *shape), jnp.float32) for shape in shapes],
+        compiler_params=plt.CompilerParams(num_warps=1, num_stages=1),
+        interpret=geometry.interpret,
+        name="splat2d_vjp",
+    )(*arrays)
+
+
+def _kernel(
+    geometry: Geometry, sweep, programs, gaussians, amplitude, cotangent, moments, d_amplitude
+):
+    channels = amplitude.shape[-1]
+    plain = geometry.interpret
+    row = jax.lax.iota(jnp.int32, sweep.rows)[:, None]
+    column = jax.lax.iota(jnp.int32, sweep.columns)[None, :]
+    step_x, step_y = sweep.columns * sweep.across, sweep.rows * sweep.down
+
+    def pull(index):
+        mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, index] for k in range(7))
+        amplitudes = [amplitude[index, channel] for channel in range(channels)]
+        first_x, last_x = within(mean_x, reach_x, geometry.width)
+        first_y, last_y = within(mean_y, reach_y, geometry.height)
+
+        def columns(i, sums):
+            xs = [first_x + i * step_x + k * sweep.columns + column for k in range(sweep.across)]
+            dxs = [x.astype(jnp.float32) - mean_x for x in xs]
+            parts = [jnp.where(x > last_x, OUTSIDE, a * dx) for x, dx in zip(xs, dxs, strict=True)]
+            xs = [jnp.minimum(x, geometry.width - 1) for x in xs]
+
+            def rows(j, sums):
+                for k in range(sweep.down):
+                    y = first_y + j * step_y + k * sweep.rows + row
+                    sums = patches(y, xs, dxs, parts, sums)
+                return sums
+
+            return jax.lax.fori_loop(0, pl.cdiv(last_y - first_y + 1, step_y), rows, sums)
+
+        def patches(y, xs, dxs, parts, sums):
+            dy = y.astype(jnp.float32) - mean_y
+            v = jnp.where(y > last_y, OUTSIDE, c * dy)
+            down_u, v2 = b * dy, v * v
+            y = jnp.minimum(y, geometry.height - 1)
+            (hu, hux, huy, hy, hyy), d_amplitudes = sums[:5], list(sums[5:])
+            row_h = row_hu = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
+            for x, dx, part in zip(xs, dxs, parts, strict=True):
+                pulled = [
+                    plt.load(cotangent.at[y, x, channel]).astype(jnp.float32)
+                    for channel in range(channels)
+                ]
+                u = part + down_u
+                value = exp2_minus(fma(u, u, v2, plain), plain)
+                d_amplitudes = [
+                    fma(value, p, d, plain) for p, d in zip(pulled, d_amplitudes, strict=True)
+                ]
+                h = amplitudes[0] * pulled[0]
+                for x_c, p_c in zip(amplitudes[1:], pulled[1:], strict=True):
+                    h = fma(x_c, p_c, h, plain)
+                h = h * value
+                product = h * u
+                row_h, row_hu = row_h + h, row_hu + product
+                hux = fma(product, dx, hux, plain)
+            moved = row_h * dy
+            sums = (
+                hu + row_hu,
+                hux,
+                fma(row_hu, dy, huy, plain),
+                hy + moved,
+                fma(moved, dy, hyy, plain),
+            )
+            return (*sums, *d_amplitudes)
+
+        zero = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
+        sums = (zero,) * (5 + channels)
+        sums = jax.lax.fori_loop(0, pl.cdiv(last_x - first_x + 1, step_x), columns, sums)
+        for k in range(5):
+            moments[k, index] = sums[k].sum()
+        for channel in range(channels):
+            d_amplitude[index, channel] = sums[5 + channel].sum()
+
+    first = pl.program_id(0) % programs * sweep.gaussians
+    jax.lax.fori_loop(0, sweep.gaussians, lambda i, _: pull(first + i), None)
+
+
+def within(mean, reach, size):
+    """First and last pixel of an axis of `size` that a Gaussian reaches, as int32; NaN: all."""
+    least, most = mean - reach, mean + reach
+    first = jnp.ceil(jnp.where(least > 0, least, 0.0))
+    last = jnp.floor(jnp.where(most < size - 1, most, size - 1.0))
+    return first.astype(jnp.int32), last.astype(jnp.int32)

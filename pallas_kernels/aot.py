@@ -151,13 +151,14 @@ def compile_for(
 def recorded_kernels() -> Iterator[list[Kernel]]:
     """Gives a list and fills it, at the end, with all kernels that were compiled in between."""
     kernels: list[Kernel] = []
+
     folder = _folder()
     for old in folder.iterdir():
         if old.is_file():
             old.unlink()
-    tools = [folder / "bin", _tool("nvdisasm").parent, os.environ["PATH"]]
     environment = {
-        "PATH": os.pathsep.join(map(str, tools)),
+        "PATH": f"{folder}/bin{os.pathsep}{os.environ['PATH']}",
+        "MOSAIC_GPU_CUDA_ROOT": str(folder),
         "MOSAIC_GPU_DUMP_TO": str(folder),  # its passes say how much shared memory it asks for
         "TRITON_PTXAS_PATH": str(folder / "bin" / "ptxas"),
         "TRITON_ALWAYS_COMPILE": "1",
@@ -191,8 +192,9 @@ def _folder():
     """A folder of this process, with a `ptxas` in bin/ that leaves there what it makes."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "nvdisasm").symlink_to(_tool("nvdisasm"))
     recorder = folder / "bin" / "ptxas"
-    recorder.parent.mkdir()
     recorder.write_text(f"""#!/bin/sh
         for word; do test "$previous" = -o && output=$word; previous=$word; done
         test "$output" || exec {_tool("ptxas")} "$@"

@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -150,8 +151,8 @@ def compile_for(
 @contextmanager
 def recorded_kernels() -> Iterator[list[Kernel]]:
     """Gives a list and fills it, at the end, with all kernels that were compiled in between."""
+    import_module("jax.experimental.mosaic.gpu")  # sets MOSAIC_GPU_CUDA_ROOT, replaced below
     kernels: list[Kernel] = []
-
     folder = _folder()
     for old in folder.iterdir():
         if old.is_file():

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -114,15 +114,19 @@ def missing() -> str | None:
     return next((f"{x} was not found" for x in ("ptxas", "nvdisasm") if not _tool(x)), None)
 
 
-def compile_for(
-    architecture: str, function: Callable, *arguments: jax.ShapeDtypeStruct
-) -> list[Kernel]:
+def ptxas_version() -> str:
+    """Of the compiler that is used."""
+    text = subprocess.check_output([_tool("ptxas"), "--version"], text=True)
+    return text.split("release ")[1].split(",")[0]
+
+
+def compile_for(architecture: str, function: Callable, *arguments: Any) -> list[Kernel]:
     """Compiles a function of arrays of the given shapes for a GPU that need not be here.
 
     Args:
         architecture: a name in `DEVICES`.
         function: what jax.jit takes.
-        arguments: pytrees of shapes and dtypes.
+        arguments: pytrees of jax.ShapeDtypeStruct.
 
     Returns:
         The Pallas kernels in it; those that XLA makes of the operations around them are left out.

@@ -6,12 +6,7 @@ the gradient of all four arrays), in milliseconds per frame, the best of the rep
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from pallas_kernels import record
 from pallas_kernels.splat2d import IMPLEMENTATIONS, splat2d
 from pallas_kernels.splat2d.grid_sample import grid_sample
 from pallas_kernels.splat2d.shapes import WORKLOADS, Case
@@ -59,11 +55,16 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"{case_name:14} {implementation:12} {name:17} {row[name]}", file=sys.stderr)
             rows.append(row)
 
-    record = {**_origin(arguments), "seed": options.seed, "repeats": options.repeats}
-    record["unit"] = "milliseconds per frame"
-    record["shapes"] = {name: WORKLOADS[name]._asdict() for name in options.cases}
-    record["rows"] = rows
-    text = json.dumps(record, indent=1) + "\n"
+    result = {
+        **record.origin("pallas_kernels.splat2d.bench", arguments),
+        "hardware": record.hardware(),
+        "seed": options.seed,
+        "repeats": options.repeats,
+        "unit": "milliseconds per frame",
+        "shapes": {name: WORKLOADS[name]._asdict() for name in options.cases},
+        "rows": rows,
+    }
+    text = json.dumps(result, indent=1) + "\n"
     if options.output is None:
         print(text, end="")
     else:
@@ -123,47 +124,6 @@ def _milliseconds(function: Callable, repeats: int, frames: int) -> dict[str, fl
         wall.append(time.perf_counter() - start)
         cpu.append(time.process_time() - start_cpu)
     return {"wall": round(min(wall) / frames * 1e3, 4), "cpu": round(min(cpu) / frames * 1e3, 4)}
-
-
-def _origin(arguments: list[str] | None) -> dict:
-    """Where and with what the numbers were measured."""
-    given = sys.argv[1:] if arguments is None else arguments
-    device = jax.devices()[0]
-    return {
-        "command": shlex.join(["python", "-m", "pallas_kernels.splat2d.bench", *given]),
-        "commit": _commit(),
-        "versions": {
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "numpy": np.__version__,
-        },
-        "hardware": {
-            "device": device.device_kind,
-            "cpu": _cpu_model(),
-            "cores": os.cpu_count(),
-            "load": round(os.getloadavg()[0], 1),
-        },
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _commit() -> str:
-    """The commit that was measured, marked when pallas_kernels differs from it."""
-    folder = Path(__file__).resolve().parent.parent
-    try:
-        commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True)
-        changes = subprocess.check_output(["git", "status", "--short", "."], cwd=folder, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit.strip() + (" with changes" if changes.strip() else "")
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
 
 
 if __name__ == "__main__":

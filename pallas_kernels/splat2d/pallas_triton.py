@@ -28,7 +28,7 @@ class Tile(NamedTuple):
     rows: int = 4
     columns: int = 8
     down: int = 4
-    across: int = 2
+    across: int = 4
     warps: int = 1
 
 

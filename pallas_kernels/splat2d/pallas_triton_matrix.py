@@ -1,1 +1,121 @@
-def forward(*a): raise NotImplementedError
+"""The forward kernel in Pallas for Triton, for many channels: a sum of matrix products.
+
+A frame is (pixels x Gaussians) weights times (Gaussians x channels) amplitudes. A program owns a
+square of pixels and a block of channels; it evaluates the weights of CHUNK Gaussians at a time,
+unless none of them reaches it, and multiplies them on the tensor cores.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton as plt
+
+from pallas_kernels.splat2d.gather import CHUNK, Geometry
+from pallas_kernels.splat2d.triton_math import dot, exp2_minus, fma, for_each_bit
+
+
+class Product(NamedTuple):
+    """How a matrix product is cut: a square of side x side pixels, Gaussians and channels."""
+
+    side: int = 8
+    gaussians: int = CHUNK
+    channels: int = 128
+    warps: int = 4
+
+
+def forward(geometry, gaussians, amplitude, boxes, product: Product = Product()):
+    """(F, 7, P), (F, P, C) -> (F, H, W, C): see `gather.splat_with`."""
+    frames, channels = len(gaussians), amplitude.shape[-1]
+    block = channel_block(product, channels)
+    down = pl.cdiv(geometry.height, product.side)
+    across = pl.cdiv(geometry.width, product.side)
+    blocks = pl.cdiv(channels, block)
+
+    def of_frame(*shape):
+        programs = down * across * blocks
+        return pl.BlockSpec((None, *shape), lambda i: (i // programs, *(0,) * len(shape)))
+
+    arrays = [gaussians, amplitude] + ([] if boxes is None else [boxes])
+    shape = (geometry.height, geometry.width, channels)
+    return pl.pallas_call(
+        partial(_kernel, geometry, product.side, block, blocks, across, down),
+        grid=(frames * down * across * blocks,),
+        in_specs=[of_frame(*x.shape[1:]) for x in arrays],
+        out_specs=of_frame(*shape),
+        out_shape=jax.ShapeDtypeStruct((frames, *shape), geometry.dtype),
+        compiler_params=plt.CompilerParams(num_warps=product.warps, num_stages=1),
+        interpret=geometry.interpret,
+        name="splat2d_matrix",
+    )(*arrays)
+
+
+def _kernel(geometry: Geometry, side, block, blocks, across, down, gaussians, amplitude, *refs):
+    *boxes, frame = refs
+    channels = frame.shape[-1]
+    program = pl.program_id(0) % (down * across * blocks)
+    place, first_channel = program // blocks, program % blocks * block
+    top, left = place // across * side, place % across * side
+    pixel = jax.lax.iota(jnp.int32, side * side)[:, None]
+    y, x = top + pixel // side, left + pixel % side
+    channel = first_channel + jax.lax.iota(jnp.int32, block)[None, :]
+
+    def reaching(least_x, most_x, least_y, most_y):
+        first_x, first_y = left.astype(jnp.float32), top.astype(jnp.float32)
+        beside = (least_x > first_x + (side - 1)) | (most_x < first_x)
+        beside |= (least_y > first_y + (side - 1)) | (most_y < first_y)
+        bit = 1 << jax.lax.iota(jnp.int32, CHUNK)
+        return jnp.where(beside, 0, bit).sum(dtype=jnp.int32)
+
+    def add(chunk, sums):
+        lanes = pl.ds(chunk * CHUNK, CHUNK)
+        value, *_ = weights(gaussians, lanes, x, y, geometry.interpret)
+        rows = chunk * CHUNK + jax.lax.iota(jnp.int32, CHUNK)[:, None]
+        a = plt.load(amplitude.at[rows, channel], mask=channel < channels, other=0.0)
+        return sums + dot(value, a, geometry)
+
+    def add_chunk(chunk, sums):
+        lanes = pl.ds(chunk * CHUNK, CHUNK)
+        mean_x, mean_y, reach_x, reach_y = (gaussians[k, lanes] for k in (0, 1, 5, 6))
+        bits = reaching(mean_x - reach_x, mean_x + reach_x, mean_y - reach_y, mean_y + reach_y)
+        return jax.lax.cond(bits != 0, partial(add, chunk), lambda sums: sums, sums)
+
+    def add_chunks(group, sums):
+        bits = reaching(*(boxes[0][k, pl.ds(group * CHUNK, CHUNK)] for k in range(4)))
+        return for_each_bit(bits, lambda bit, sums: add_chunk(group * CHUNK + bit, sums), sums)
+
+    sums = jnp.zeros((side * side, block), jnp.float32)
+    if boxes:
+        sums = jax.lax.fori_loop(0, boxes[0].shape[-1] // CHUNK, add_chunks, sums)
+    else:
+        sums = jax.lax.fori_loop(0, gaussians.shape[-1] // CHUNK, add_chunk, sums)
+    inside = (y < geometry.height) & (x < geometry.width) & (channel < channels)
+    plt.store(frame.at[y, x, channel], sums.astype(geometry.dtype), mask=inside)
+
+
+def weights(gaussians, lanes, x, y, plain):
+    """Values of some Gaussians (lanes) at some pixels, and u, dx and dy.
+
+    Args:
+        gaussians: a frame's, (7, P).
+        lanes: which of them, G.
+        x: columns of the pixels, (pixels, 1) int32.
+        y: rows of the pixels.
+        plain: whether the kernel is interpreted.
+
+    Returns:
+        Four float32 arrays (pixels, G).
+    """
+    mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, lanes][None, :] for k in range(7))
+    dx, dy = x.astype(jnp.float32) - mean_x, y.astype(jnp.float32) - mean_y
+    u, v = fma(a, dx, b * dy, plain), c * dy
+    value = exp2_minus(fma(u, u, v * v, plain), plain)
+    beyond = (jnp.abs(dx) > reach_x) | (jnp.abs(dy) > reach_y)
+    return jnp.where(beyond, 0.0, value), u, dx, dy
+
+
+def channel_block(product: Product, channels: int) -> int:
+    """Channels of a program: a power of two, as Triton wants, and at least the 16 of a product."""
+    return min(max(pl.next_power_of_2(channels), 16), product.channels)

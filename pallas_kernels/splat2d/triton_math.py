@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.pallas import triton as plt
 
+from pallas_kernels.splat2d.gather import Geometry
+
 
 def fma(a: Any, b: Any, c: Any, plain: bool) -> jax.Array:
     """a b + c in float32, rounded once."""
@@ -23,7 +25,7 @@ def exp2_minus(x: jax.Array, plain: bool) -> jax.Array:
     """2^-x in float32 to 2^-22 relative; below the least normal number it is 0."""
     if plain:
         return jnp.exp2(-x)
-    return _assembly("ex2.approx.ftz.f32 $0, $1;", -x)
+    return _assembly("{ .reg .f32 y; neg.f32 y, $1; ex2.approx.ftz.f32 $0, y; }", x)
 
 
 def for_each_bit(bits: jax.Array, body: Callable[[jax.Array, Any], Any], carry: Any) -> Any:
@@ -35,6 +37,20 @@ def for_each_bit(bits: jax.Array, body: Callable[[jax.Array, Any], Any], carry: 
         return bits ^ lowest, body(31 - jax.lax.clz(lowest), carry)
 
     return jax.lax.while_loop(lambda state: state[0] != 0, step, (bits, carry))[1]
+
+
+def dot(a: jax.Array, b: jax.Array, geometry: Geometry) -> jax.Array:
+    """Product of two matrices, accumulated in float32.
+
+    For bfloat16 frames the factors are rounded to bfloat16 (2^-9 relative). Else each is split into
+    two tf32 numbers and three products are added, which leaves an error of about 2^-21.
+    """
+    if geometry.dtype == jnp.bfloat16:
+        a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+        return jnp.dot(a, b, preferred_element_type=jnp.float32)
+    if geometry.interpret:
+        return jnp.dot(a, b, precision="highest")
+    return jnp.dot(a, b, precision=jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3)
 
 
 def _assembly(code, *args):

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from pallas_kernels import sass
 
@@ -150,6 +151,49 @@ def compile_for(architecture: str, function: Callable, *arguments: Any) -> list[
     triton = re.findall(r'@__gpu\$xla\.gpu\.triton\(.*?\bname = "(\w+)"', lowered.as_text())
     ours = re.compile(rf"({'|'.join(triton)})(_+\d+)?|\w+_mosaic_gpu_kernel")
     return [kernel for kernel in kernels if ours.fullmatch(kernel.name)]
+
+
+def compile_triton(
+    architecture: str,
+    kernel: Any,
+    dtypes: Sequence[Any],
+    constants: dict[str, Any],
+    warps: int,
+) -> list[Kernel]:
+    """Compiles a kernel of Triton proper, as jax-triton would.
+
+    Args:
+        architecture: a name in `DEVICES`.
+        kernel: a triton.jit function of arrays and constants.
+        dtypes: of the arrays.
+        constants: by name, all that remain.
+        warps: of a block.
+
+    Returns:
+        The kernel, alone in a list.
+
+    Raises:
+        ModuleNotFoundError: triton is not installed.
+        RuntimeError: `missing` says what.
+        Exception: whatever Triton or ptxas has against the kernel.
+    """
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    if reason := missing():
+        raise RuntimeError(reason)
+    short = {"float32": "*fp32", "bfloat16": "*bf16", "int32": "*i32"}
+    arrays = [name for name in kernel.arg_names if name not in constants]
+    signature = dict.fromkeys(kernel.arg_names, "constexpr")
+    signature |= {x: short[jnp.dtype(y).name] for x, y in zip(arrays, dtypes, strict=True)}
+    aligned = {(kernel.arg_names.index(x),): [["tt.divisibility", 16]] for x in arrays}
+    source = ASTSource(kernel, signature, constants, aligned)
+    major, minor = DEVICES[architecture].capability
+    target = GPUTarget("cuda", 10 * major + minor, 32)
+    with recorded_kernels() as kernels:
+        compiled = triton.compile(source, target, {"num_warps": warps, "num_stages": 1})
+    return [x._replace(shared_bytes=compiled.metadata.shared) for x in kernels]
 
 
 @contextmanager

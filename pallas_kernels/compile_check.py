@@ -1,9 +1,10 @@
 """Compiles all kernels for GPUs that are not here: python -m pallas_kernels.compile_check.
 
-A row is one kernel of one implementation, compiled for one case of shapes.py: its registers and
-spilled bytes a thread, the shared memory of a block, its SASS instructions, and how many of them
-the loop that draws spends on a pair of a pixel and a Gaussian. Exits with 1 if a kernel spills or
-does not compile. What `aot` needs must be installed; nothing is run.
+A row is one kernel, compiled for the shapes of one case of shapes.py: registers and spilled bytes
+of a thread, shared memory of a block, SASS instructions, and how many of them the loop that draws
+spends on a pair of a pixel and a Gaussian. Exits with 1 if a kernel spills or does not compile.
+Nothing is run. What `aot` needs must be installed; kernels of packages that are not installed, and
+those that this version of JAX cannot compile, are shown as refused.
 """
 
 import argparse
@@ -11,11 +12,13 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -23,24 +26,34 @@ import jax.numpy as jnp
 from pallas_kernels import aot, record, sass
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.shapes import WORKLOADS
+from pallas_kernels.ssim import pallas_triton as ssim
+from pallas_kernels.ssim import pallas_triton_vjp as ssim_vjp
+from pallas_kernels.ssim.measure import Measure, gaussian_window
+from pallas_kernels.ssim.stream import Geometry
 
-IMPLEMENTATIONS = {
-    "pallas_triton": ("sm_90a", "sm_80"),
-    "pallas_mosaic": ("sm_90a",),
-    "jax_triton": ("sm_90a", "sm_80"),
+KERNELS = {
+    "splat2d.pallas_triton": ("sm_90a", "sm_80"),
+    "splat2d.pallas_triton_vjp": ("sm_90a", "sm_80"),
+    "splat2d.pallas_mosaic": ("sm_90a",),
+    "splat2d.pallas_mosaic_vjp": ("sm_90a",),
+    "splat2d.jax_triton": ("sm_90a", "sm_80"),
+    "splat2d.jax_triton_vjp": ("sm_90a", "sm_80"),
+    "ssim.pallas_triton": ("sm_90a", "sm_80"),
+    "ssim.pallas_triton_vjp": ("sm_90a", "sm_80"),
 }
-"""Those of `splat2d`, and what each is compiled for."""
+"""Modules with kernels, and what they are compiled for."""
 
 CASES = [name for name, case in WORKLOADS.items() if case.sampling == "exact"]
-OPTIONAL = ("triton", "jax_triton")
+SSIM_CASES = {WORKLOADS[name][1:4]: name for name in reversed(CASES)}.values()
+"""One for each shape of frames."""
+
+DTYPES = ("float32", "bfloat16")
 
 
 class Job(NamedTuple):
-    """What is compiled at once."""
+    """The kernels of a module, for one case, of frames of a dtype."""
 
-    implementation: str
-    direction: str
-    """"forward" or "backward"."""
+    module: str
     case: str
     dtype: str
     architecture: str
@@ -49,9 +62,9 @@ class Job(NamedTuple):
 def main(arguments: list[str] | None = None) -> int:
     """Compiles, prints a table, and writes its record as JSON where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--implementations", nargs="+", default=IMPLEMENTATIONS)
+    parser.add_argument("--kernels", nargs="+", default=list(KERNELS), choices=list(KERNELS))
     parser.add_argument("--cases", nargs="+", default=CASES, choices=CASES)
-    parser.add_argument("--dtypes", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--dtypes", nargs="+", default=DTYPES, choices=DTYPES)
     parser.add_argument("--architectures", nargs="+", default=aot.DEVICES, choices=aot.DEVICES)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, help="write the record here")
@@ -60,50 +73,50 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"cannot compile for a GPU here: {reason}")
 
     jobs = [
-        Job(implementation, direction, case, dtype, architecture)
-        for implementation in options.implementations
-        for direction in ("forward", "backward")
+        Job(module, case, dtype, architecture)
+        for module in options.kernels
         for case in options.cases
+        if module.startswith("splat2d") or case in SSIM_CASES
         for dtype in options.dtypes
-        for architecture in IMPLEMENTATIONS[implementation]
-        if architecture in options.architectures
+        for architecture in options.architectures
+        if architecture in KERNELS[module]
     ]
+    print(LINE.format(*COLUMNS))
     rows = []
-    print(LINE.format(*(title for title, _ in COLUMNS)))
-    # Fresh processes: in them JAX looks for no GPU, and a compiler that aborts takes one along.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, spawn, _without_gpu) as pool:
         for found in pool.map(compile_job, jobs):
-            for row in found:
-                print(_line(row), flush=True)
+            print(*map(_line, found), sep="\n", flush=True)
             rows += found
 
-    failed = [row for row in rows if "error" in row or row.get("spill_bytes")]
-    compiled = [row for row in rows if "registers" in row]
-    print(f"{len(compiled)} kernels compiled, {len(failed)} of {len(rows)} rows failed")
+    compiled = [row for row in rows if "kernel" in row]
+    spilled = [row for row in compiled if row["spill_bytes"]]
+    errors = [row for row in rows if "error" in row]
+    print(f"{len(compiled)} kernels compiled, {len(spilled)} spill; {len(errors)} errors")
     if options.output is not None:
         origin = record.origin("pallas_kernels.compile_check", arguments)
-        text = json.dumps({**origin, "ptxas": aot.ptxas_version(), "rows": rows}, indent=1)
+        origin["versions"]["ptxas"] = aot.ptxas_version()
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text + "\n")
-    return 1 if failed or not compiled else 0
+        options.output.write_text(json.dumps({**origin, "rows": rows}, indent=1) + "\n")
+    return 1 if spilled or errors or not compiled else 0
 
 
 def compile_job(job: Job) -> list[dict[str, Any]]:
-    """The rows of a job: one for each kernel, or one with an "error" or what it is "refused" for.
+    """The rows of a job: one for each kernel, or one that says why it was "refused" or the "error".
 
-    NotImplementedError is a refusal, and so is an optional package that is missing.
+    NotImplementedError is a refusal.
     """
+    family = _splat2d if job.module.startswith("splat2d") else _ssim
     try:
-        kernels = _compile(job)
+        kernels = list(family(job))
         if not kernels:
-            raise RuntimeError("no kernel in it was compiled")
+            raise RuntimeError("no kernel was compiled")
     except NotImplementedError as error:
         return [{**job._asdict(), "refused": str(error)}]
     except ModuleNotFoundError as error:
-        if error.name not in OPTIONAL:
+        if error.name != "triton":
             raise
-        return [{**job._asdict(), "refused": f"{error.name} is not installed"}]
+        return [{**job._asdict(), "refused": "triton is not installed"}]
     except Exception as error:
         return [{**job._asdict(), "error": f"{type(error).__name__}: {error}"}]
     return [{**job._asdict(), **figures(kernel)} for kernel in kernels]
@@ -122,8 +135,8 @@ def figures(kernel: aot.Kernel) -> dict[str, Any]:
     }
 
 
-def _compile(job: Job) -> list[aot.Kernel]:
-    """Compiles a job's function, whose arguments gather.py describes."""
+def _splat2d(job: Job) -> Iterator[aot.Kernel]:
+    """The kernels of an implementation, forward or backward, called as gather.py says."""
     case = WORKLOADS[job.case]
     geometry = gather.Geometry(
         case.height, case.width, case.window, jnp.dtype(job.dtype), interpret=False
@@ -131,46 +144,84 @@ def _compile(job: Job) -> list[aot.Kernel]:
     count = -(-case.gaussians // gather.CHUNK) * gather.CHUNK
     gaussians = jax.ShapeDtypeStruct((case.frames, 7, count), jnp.float32)
     amplitude = jax.ShapeDtypeStruct((case.frames, count, case.channels), jnp.float32)
-    compile_for = partial(aot.compile_for, job.architecture)
-    module = f"pallas_kernels.splat2d.{job.implementation}"
-    if job.direction == "backward":
+    module = import_module(f"pallas_kernels.{job.module}")
+    last: Any = None
+    if job.module.endswith("_vjp"):
+        function = module.backward
         shape = (case.frames, case.height, case.width, case.channels)
-        cotangent = jax.ShapeDtypeStruct(shape, geometry.dtype)
-        backward = import_module(module + "_vjp").backward
-        return compile_for(partial(backward, geometry), gaussians, amplitude, cotangent)
-    boxes = jax.eval_shape(gather.bounds, gaussians) if case.gaussians > gather.SORTED else None
-    forward = import_module(module).forward
-    return compile_for(partial(forward, geometry), gaussians, amplitude, boxes)
+        last = jax.ShapeDtypeStruct(shape, geometry.dtype)
+    else:
+        function = module.forward
+        if case.gaussians > gather.SORTED:
+            last = jax.eval_shape(gather.bounds, gaussians)
+    arguments = partial(function, geometry), gaussians, amplitude, last
+    if "jax_triton" in job.module:
+        return _triton_proper(job.architecture, module, *arguments)
+    return iter(aot.compile_for(job.architecture, *arguments))
+
+
+def _triton_proper(architecture, module, function, *arguments):
+    """The kernels that a function gives to jax-triton, which by itself compiles for a real GPU."""
+    launches = []
+
+    def call(launch, arrays, out):
+        launches.append((launch, [x.dtype for x in (*arrays, *out)]))
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), out)
+
+    with mock.patch.object(module, "call", call):
+        jax.eval_shape(function, *arguments)
+    for launch, dtypes in launches:
+        yield from aot.compile_triton(
+            architecture, launch.kernel, dtypes, launch.constants, launch.warps
+        )
+
+
+def _ssim(job: Job) -> Iterator[aot.Kernel]:
+    """Both borders: the value alone and with the maps for its gradient, or the gradient."""
+    case, window = WORKLOADS[job.case], gaussian_window()
+    shape = (case.frames, case.height, case.width, case.channels)
+    frames = jax.ShapeDtypeStruct(shape, jnp.dtype(job.dtype))
+    cotangent = jax.ShapeDtypeStruct(shape[:1], jnp.float32)
+    for padding in ("valid", "same"):
+        geometry = Geometry(Measure(window, window, 0.0, 1.0, False, padding), *shape[1:], False)
+        value = partial(ssim.forward, geometry)
+        with_maps = partial(ssim.forward, geometry, maps=True)
+        calls: dict[str, tuple] = {
+            "": (value, frames, frames),
+            " maps": (with_maps, frames, frames),
+        }
+        if job.module.endswith("_vjp"):
+            _, maps = jax.eval_shape(with_maps, frames, frames)
+            calls = {"": (partial(ssim_vjp.backward, geometry), frames, frames, maps, cotangent)}
+        for what, call in calls.items():
+            for kernel in aot.compile_for(job.architecture, *call):
+                yield kernel._replace(name=f"{kernel.name} {padding}{what}")
 
 
 def _without_gpu():
     jax.config.update("jax_platforms", "cpu")
 
 
-COLUMNS = [
-    ("implementation", "implementation"),
-    ("pass", "direction"),
-    ("case", "case"),
-    ("dtype", "dtype"),
-    ("for", "architecture"),
-    ("registers", "registers"),
-    ("spill bytes", "spill_bytes"),
-    ("shared bytes", "shared_bytes"),
-    ("instructions", "instructions"),
-    ("a pair", "instructions_per_pair"),
-]
-"""Titles of the table, and what of a row stands below them."""
-
-LINE = "{:14} {:8} {:13} {:8} {:6} {:>9} {:>11} {:>12} {:>12} {:>6}"
+COLUMNS = (
+    "module",
+    "case",
+    "dtype",
+    "for",
+    "kernel",
+    "registers",
+    "spilled",
+    "shared",
+    "instructions",
+    "a pair",
+)
+LINE = "{:25} {:13} {:8} {:6} {:29} {:>9} {:>7} {:>6} {:>12} {:>6}"
 
 
 def _line(row):
-    for what in ("refused", "error"):
-        if what in row:
-            job = LINE.format(*(row[key] for key in Job._fields), *[""] * 5)
-            return f"{job.rstrip()}  {what}: {row[what]}"
-    values = [row[key] for _, key in COLUMNS]
-    return LINE.format(*("-" if value is None else value for value in values))
+    for why in ("refused", "error"):
+        if why in row:
+            return LINE.format(*list(row.values())[:4], f"{why}: {row[why]}", *[""] * 5).rstrip()
+    return LINE.format(*("-" if value is None else value for value in row.values()))
 
 
 if __name__ == "__main__":

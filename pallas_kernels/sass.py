@@ -36,7 +36,7 @@ def parse(text: str) -> dict[str, list[Instruction]]:
         for line in body.splitlines():
             if label := re.match(r"(\S+):$", line):
                 labels[label[1]] = len(lines)
-            elif code := re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\S+\s+)?(\w\S*)(.*)", line):
+            elif code := re.match(r"\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\S+\s+)?(\w[^\s;]*)(.*)", line):
                 lines.append((code[1], code[2]))
         while len(lines) > 1 and lines[-1][0] == "NOP":
             lines.pop()

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels.frames import align_frames
 from pallas_kernels.splat2d import reference, xla
-from pallas_kernels.splat2d.frames import align_frames
 
 IMPLEMENTATIONS: dict[str, Callable] = {"reference": reference.splat, "xla": xla.splat}
 """Name -> function of (F, N, ...) arrays in one compute dtype, frames F first, that returns frames

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from pallas_kernels import gpu
-from pallas_kernels.splat2d.frames import differentiable
+from pallas_kernels.frames import differentiable
 from pallas_kernels.splat2d.reference import MAX_MEAN, MIN_SCALE
 
 MAX_SCALE = 2.0**24

@@ -1,7 +1,10 @@
-"""The backward kernel in Pallas for Triton, for few channels.
+"""The backward kernel in Pallas for Triton.
 
 A program of one warp owns some Gaussians, one after the other, and runs over the pixels of the
-frame that each can reach: the same number for all of them but at the frame's edges.
+frame that each can reach: the same number for all of them but at the frame's edges. Of many
+channels a program owns some as well; moments are linear in the channels, so those of several
+programs are added outside. (Matrix products do not win here: Gaussians would have to share pixels,
+and the box that a block of them reaches is several times one Gaussian's window.)
 """
 
 from functools import partial
@@ -12,8 +15,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
-from pallas_kernels.splat2d import pallas_triton_matrix_vjp
-from pallas_kernels.splat2d.gather import FEW, OUTSIDE, Geometry
+from pallas_kernels.splat2d.gather import OUTSIDE, Geometry
 from pallas_kernels.splat2d.triton_math import exp2_minus, fma
 
 
@@ -29,27 +31,28 @@ class Sweep(NamedTuple):
     down: int = 1
     across: int | None = None
     gaussians: int = 4
+    channels: int = 16
 
 
 def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = None):
     """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, 5, P), (F, P, C): see `gather.splat_with`."""
     frames, _, count = gaussians.shape
     channels = amplitude.shape[-1]
-    if channels > FEW:
-        return pallas_triton_matrix_vjp.backward(geometry, gaussians, amplitude, cotangent)
     sweep = sweep or Sweep()
     if sweep.across is None:
         widest = min((geometry.window or geometry.width) + 1, geometry.width)
         sweep = sweep._replace(across=min(pl.cdiv(widest, sweep.columns), 8))
-    programs = count // sweep.gaussians
+    blocks = pl.cdiv(channels, sweep.channels)
+    sweep = sweep._replace(channels=pl.cdiv(channels, blocks))
+    programs = count // sweep.gaussians * blocks
 
     def of_frame(*shape):
         return pl.BlockSpec((None, *shape), lambda i: (i // programs, *(0,) * len(shape)))
 
     arrays = (gaussians, amplitude, cotangent)
-    shapes = ((5, count), (count, channels))
-    return pl.pallas_call(
-        partial(_kernel, geometry, sweep, programs),
+    shapes = ((blocks, 5, count), (count, channels))
+    moments, d_amplitude = pl.pallas_call(
+        partial(_kernel, geometry, sweep, blocks, programs),
         grid=(frames * programs,),
         in_specs=[of_frame(*x.shape[1:]) for x in arrays],
         out_specs=[of_frame(*shape) for shape in shapes],
@@ -58,20 +61,38 @@ def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = No
         interpret=geometry.interpret,
         name="splat2d_vjp",
     )(*arrays)
+    return moments.sum(1), d_amplitude
 
 
 def _kernel(
-    geometry: Geometry, sweep, programs, gaussians, amplitude, cotangent, moments, d_amplitude
+    geometry: Geometry,
+    sweep,
+    blocks,
+    programs,
+    gaussians,
+    amplitude,
+    cotangent,
+    moments,
+    d_amplitude,
 ):
-    channels = amplitude.shape[-1]
+    program = pl.program_id(0) % programs
+    block, first = program % blocks, program // blocks * sweep.gaussians
+    channels = [block * sweep.channels + k for k in range(sweep.channels)]
+    # The last block may be larger than what is left of the channels.
+    used = [c < amplitude.shape[-1] if amplitude.shape[-1] % blocks else None for c in channels]
     plain = geometry.interpret
     row = jax.lax.iota(jnp.int32, sweep.rows)[:, None]
     column = jax.lax.iota(jnp.int32, sweep.columns)[None, :]
     step_x, step_y = sweep.columns * sweep.across, sweep.rows * sweep.down
 
+    def load(ref, index, mask):
+        if mask is None:
+            return plt.load(ref.at[index])
+        return plt.load(ref.at[index], mask=mask & (index[0] >= 0), other=0.0)
+
     def pull(index):
         mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, index] for k in range(7))
-        amplitudes = [amplitude[index, channel] for channel in range(channels)]
+        amplitudes = [load(amplitude, (index, c), m) for c, m in zip(channels, used, strict=True)]
         first_x, last_x = within(mean_x, reach_x, geometry.width)
         first_y, last_y = within(mean_y, reach_y, geometry.height)
 
@@ -98,8 +119,8 @@ def _kernel(
             row_h = row_hu = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
             for x, dx, part in zip(xs, dxs, parts, strict=True):
                 pulled = [
-                    plt.load(cotangent.at[y, x, channel]).astype(jnp.float32)
-                    for channel in range(channels)
+                    load(cotangent, (y, x, c), m).astype(jnp.float32)
+                    for c, m in zip(channels, used, strict=True)
                 ]
                 u = part + down_u
                 value = exp2_minus(fma(u, u, v2, plain), plain)
@@ -124,14 +145,13 @@ def _kernel(
             return (*sums, *d_amplitudes)
 
         zero = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
-        sums = (zero,) * (5 + channels)
+        sums = (zero,) * (5 + len(channels))
         sums = jax.lax.fori_loop(0, pl.cdiv(last_x - first_x + 1, step_x), columns, sums)
         for k in range(5):
-            moments[k, index] = sums[k].sum()
-        for channel in range(channels):
-            d_amplitude[index, channel] = sums[5 + channel].sum()
+            moments[block, k, index] = sums[k].sum()
+        for c, m, s in zip(channels, used, sums[5:], strict=True):
+            plt.store(d_amplitude.at[index, c], s.sum(), mask=m)
 
-    first = pl.program_id(0) % programs * sweep.gaussians
     jax.lax.fori_loop(0, sweep.gaussians, lambda i, _: pull(first + i), None)
 
 

@@ -7,7 +7,7 @@ find_python = $(shell for p in python$(1) $$(ls -d $$(pyenv root 2>/dev/null)/ve
   $$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(1)")' 2>/dev/null && { echo $$p; break; }; done)
 VERSIONS := $(foreach v,3.11 3.12,$(if $(call find_python,$(v)),$(v)))
 
-.PHONY: demo test test-slow format
+.PHONY: demo test compile-check test-slow format
 .NOTPARALLEL:
 
 demo: .venv/demo/ready
@@ -19,7 +19,7 @@ demo: .venv/demo/ready
 	touch $@
 
 # What CI runs. A fresh environment for each Python, so that a missing dependency shows.
-test: $(addprefix test-python,$(VERSIONS))
+test: $(addprefix test-python,$(VERSIONS)) compile-check
 	@test -n "$(VERSIONS)" || { echo "make test needs python3.11 or python3.12 on PATH; found neither"; exit 1; }
 
 test-python%:
@@ -29,6 +29,19 @@ test-python%:
 	.venv/$*/bin/ruff format --check .
 	.venv/$*/bin/mypy
 	.venv/$*/bin/pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+# Compiles GPU kernels without a GPU, after the tests, in the newest Python's environment. The CUDA
+# plugin lies beside it: installed in it, JAX would look for a GPU. `python -m
+# pallas_kernels.compile_check` alone compiles every case; two of them take the kernels' every path.
+compile-check: LATEST = .venv/$(lastword $(VERSIONS))/bin
+compile-check:
+	rm -rf .venv/cuda
+	@version=$$($(LATEST)/python -c 'import jax; print(jax.__version__)') && \
+	if ! $(LATEST)/pip install --quiet --no-deps --target .venv/cuda nvidia-cuda-nvcc \
+	  nvidia-cuda-nvdisasm jax-cuda13-plugin==$$version jax-cuda13-pjrt==$$version; \
+	then echo "compile-check skipped: the packages above cannot be installed"; \
+	else PYTHONPATH=.venv/cuda $(LATEST)/python -m pallas_kernels.compile_check \
+	  --cases A weather --architectures sm_90a; fi
 
 # Minutes to hours: trainings that must learn, and checks against data outside the repository.
 test-slow: test-python$(lastword $(VERSIONS))

@@ -210,6 +210,7 @@ def recorded_kernels() -> Iterator[list[Kernel]]:
         "MOSAIC_GPU_CUDA_ROOT": str(folder),
         "MOSAIC_GPU_DUMP_TO": str(folder),  # its passes say how much shared memory it asks for
         "TRITON_PTXAS_PATH": str(folder / "bin" / "ptxas"),
+        "TRITON_PTXAS_BLACKWELL_PATH": str(folder / "bin" / "ptxas"),  # Triton 3.9: from Hopper on
         "TRITON_ALWAYS_COMPILE": "1",
     }
     with _environment(environment):

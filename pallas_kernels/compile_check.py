@@ -191,8 +191,8 @@ def _ssim(job: Job) -> Iterator[aot.Kernel]:
             " maps": (with_maps, frames, frames),
         }
         if job.module.endswith("_vjp"):
-            _, maps = jax.eval_shape(with_maps, frames, frames)
-            calls = {"": (partial(ssim_vjp.backward, geometry), frames, frames, maps, cotangent)}
+            _, *maps = jax.eval_shape(with_maps, frames, frames)
+            calls = {"": (partial(ssim_vjp.backward, geometry), frames, frames, *maps, cotangent)}
         for what, call in calls.items():
             for kernel in aot.compile_for(job.architecture, *call):
                 yield kernel._replace(name=f"{kernel.name} {padding}{what}")

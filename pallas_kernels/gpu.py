@@ -14,6 +14,14 @@ def interpreting() -> bool:
     return os.environ.get("PALLAS_KERNELS_INTERPRET") == "1"
 
 
+def present() -> bool:
+    """Whether JAX computes on a GPU unless told otherwise."""
+    chosen = jax.config.jax_default_device
+    if chosen is None:
+        return jax.default_backend() == "gpu"
+    return getattr(chosen, "platform", chosen) in ("gpu", "cuda")
+
+
 def require(capability: tuple[int, int]) -> None:
     """Checks that this process computes on an NVIDIA GPU that kernels can be compiled for.
 
@@ -24,7 +32,7 @@ def require(capability: tuple[int, int]) -> None:
         NotImplementedError: which GPU was found, or that none was.
     """
     least = ".".join(map(str, capability))
-    if jax.default_backend() != "gpu":
+    if not present():
         raise NotImplementedError(
             f"needs an NVIDIA GPU of compute capability {least} or newer; JAX computes on "
             f"{jax.default_backend()} here"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pallas_kernels import splat2d
-from pallas_kernels.splat2d import IMPLEMENTATIONS
+from pallas_kernels.splat2d.api import PORTABLE
 from pallas_kernels.splat2d.shapes import SMALL, WORKLOADS
 
-OTHERS = [name for name in IMPLEMENTATIONS if name != "reference"]
+OTHERS = [name for name in PORTABLE if name != "reference"]
 
 
 def one(mean, scale, rotation=0.0, amplitude=(1.0,), **options):
@@ -68,7 +68,7 @@ class TestAgainstReference:
             assert np.abs(np.asarray(got, np.float64) - want).max() < bound * np.abs(want).max()
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", PORTABLE)
 class TestClosedForms:
     @pytest.fixture(autouse=True)
     def options(self, implementation, x64):
@@ -158,7 +158,7 @@ class TestClosedForms:
         assert splat2d(*none, **self.options).shape == (0, 21, 30, 3)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", PORTABLE)
 def test_bfloat16_accumulates_in_float32(implementation):
     # Adding ones in bfloat16 gets stuck at 256.
     count = 1000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pallas_kernels import splat2d
-from pallas_kernels.splat2d import IMPLEMENTATIONS
+from pallas_kernels.splat2d.api import PORTABLE
 from pallas_kernels.splat2d.grid_sample import grid_sample, paper_to_pixels
 
 
@@ -22,7 +22,7 @@ def paper_arguments(count=5, channels=2, reach=1.0):
     )
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", PORTABLE)
 @pytest.mark.parametrize(
     ("height", "width", "window"),
     [(16, 17, 7), (13, 20, 13)],  # size - window even and odd, and a window as high as the frame

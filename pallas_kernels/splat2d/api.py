@@ -1,14 +1,36 @@
 """`splat2d`: checks its arguments, chooses an implementation and calls it."""
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels import gpu
 from pallas_kernels.frames import align_frames
 from pallas_kernels.splat2d import reference, xla
 
-IMPLEMENTATIONS: dict[str, Callable] = {"reference": reference.splat, "xla": xla.splat}
+PORTABLE = ("reference", "xla")
+"""The implementations that run wherever JAX does, in any dtype."""
+
+ON_GPU = ("pallas_triton", "pallas_mosaic", "jax_triton")
+"""The implementations for NVIDIA's GPUs, in the order in which they are tried there."""
+
+
+def _when_called(name: str) -> Callable:
+    """An implementation whose module, and what that imports, is loaded when it is first used."""
+
+    def splat(*args, **options):
+        return import_module(f"pallas_kernels.splat2d.{name}").splat(*args, **options)
+
+    return splat
+
+
+IMPLEMENTATIONS: dict[str, Callable] = {
+    "reference": reference.splat,
+    "xla": xla.splat,
+    **{name: _when_called(name) for name in ON_GPU},
+}
 """Name -> function of (F, N, ...) arrays in one compute dtype, frames F first, that returns frames
 in `dtype`. It raises NotImplementedError for platforms, shapes, dtypes that it does not serve."""
 
@@ -48,7 +70,8 @@ def splat2d(
             semantics, a lattice of window x window values placed by bilinear interpolation;
             it needs a window.
         implementation: a name in `IMPLEMENTATIONS`, or several to be tried in order until one
-            does not raise NotImplementedError, or None for the best one here.
+            does not raise NotImplementedError, or None for the best one here: on an NVIDIA GPU the
+            first of `ON_GPU` that can be had, "xla" elsewhere.
 
     Returns:
         (..., height, width, C) in amplitude's dtype. Sums are accumulated in the widest dtype of
@@ -148,7 +171,7 @@ def _check_window(window, sampling):
 
 def _check_implementation(implementation):
     if implementation is None:
-        return ("xla",)
+        return (*ON_GPU, "xla") if gpu.present() else ("xla",)
     names = (implementation,) if isinstance(implementation, str) else tuple(implementation)
     for name in names:
         if name not in IMPLEMENTATIONS:

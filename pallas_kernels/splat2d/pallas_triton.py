@@ -19,6 +19,7 @@ from pallas_kernels.splat2d import pallas_triton_matrix, pallas_triton_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, Geometry, splat_with
 from pallas_kernels.splat2d.triton_math import exp2_minus, fma, for_each_bit
 
+
 class Tile(NamedTuple):
     """How a program's pixels lie over its threads.
 
@@ -34,11 +35,13 @@ class Tile(NamedTuple):
 
 def forward(geometry, gaussians, amplitude, boxes, tile: Tile | None = None):
     """(F, 7, P), (F, P, C) -> (F, H, W, C): see `gather.splat_with`."""
-    frames, _, count = gaussians.shape
-    channels = amplitude.shape[-1]
+    frames, channels = len(gaussians), amplitude.shape[-1]
     if channels > FEW:
         return pallas_triton_matrix.forward(geometry, gaussians, amplitude, boxes)
-    tile = tile or Tile()
+    if tile is None:  # no larger than the frame
+        tile = Tile()
+        down, across = pl.cdiv(geometry.height, tile.rows), pl.cdiv(geometry.width, tile.columns)
+        tile = tile._replace(down=min(tile.down, down), across=min(tile.across, across))
     down = pl.cdiv(geometry.height, tile.rows * tile.down)
     across = pl.cdiv(geometry.width, tile.columns * tile.across)
 
@@ -124,4 +127,9 @@ def _iota(size):
     return jax.lax.iota(jnp.int32, size)
 
 
-splat = splat_with(forward, pallas_triton_vjp.backward, partial(gpu.require, (8, 0)))
+def _require():
+    if not gpu.interpreting():
+        gpu.require((8, 0))
+
+
+splat = splat_with(forward, pallas_triton_vjp.backward, _require)

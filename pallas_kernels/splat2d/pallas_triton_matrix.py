@@ -18,18 +18,19 @@ from pallas_kernels.splat2d.triton_math import dot, exp2_minus, fma, for_each_bi
 
 
 class Product(NamedTuple):
-    """How a matrix product is cut: a square of side x side pixels, Gaussians and channels."""
+    """What a program owns: a square of side x side pixels, and of the channels at most so many."""
 
     side: int = 8
-    gaussians: int = CHUNK
     channels: int = 128
     warps: int = 4
 
 
-def forward(geometry, gaussians, amplitude, boxes, product: Product = Product()):
+def forward(geometry, gaussians, amplitude, boxes, product: Product | None = None):
     """(F, 7, P), (F, P, C) -> (F, H, W, C): see `gather.splat_with`."""
+    product = product or Product()
     frames, channels = len(gaussians), amplitude.shape[-1]
-    block = channel_block(product, channels)
+    # A power of two, as Triton wants, and at least the 16 of a product.
+    block = min(max(pl.next_power_of_2(channels), 16), product.channels)
     down = pl.cdiv(geometry.height, product.side)
     across = pl.cdiv(geometry.width, product.side)
     blocks = pl.cdiv(channels, block)
@@ -71,7 +72,7 @@ def _kernel(geometry: Geometry, side, block, blocks, across, down, gaussians, am
 
     def add(chunk, sums):
         lanes = pl.ds(chunk * CHUNK, CHUNK)
-        value, *_ = weights(gaussians, lanes, x, y, geometry.interpret)
+        value = _weights(gaussians, lanes, x, y, geometry.interpret)
         rows = chunk * CHUNK + jax.lax.iota(jnp.int32, CHUNK)[:, None]
         a = plt.load(amplitude.at[rows, channel], mask=channel < channels, other=0.0)
         return sums + dot(value, a, geometry)
@@ -95,27 +96,10 @@ def _kernel(geometry: Geometry, side, block, blocks, across, down, gaussians, am
     plt.store(frame.at[y, x, channel], sums.astype(geometry.dtype), mask=inside)
 
 
-def weights(gaussians, lanes, x, y, plain):
-    """Values of some Gaussians (lanes) at some pixels, and u, dx and dy.
-
-    Args:
-        gaussians: a frame's, (7, P).
-        lanes: which of them, G.
-        x: columns of the pixels, (pixels, 1) int32.
-        y: rows of the pixels.
-        plain: whether the kernel is interpreted.
-
-    Returns:
-        Four float32 arrays (pixels, G).
-    """
+def _weights(gaussians, lanes, x, y, plain):
+    """Values of the Gaussians in some lanes at pixels x, y (pixels, 1): (pixels, lanes)."""
     mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, lanes][None, :] for k in range(7))
     dx, dy = x.astype(jnp.float32) - mean_x, y.astype(jnp.float32) - mean_y
     u, v = fma(a, dx, b * dy, plain), c * dy
     value = exp2_minus(fma(u, u, v * v, plain), plain)
-    beyond = (jnp.abs(dx) > reach_x) | (jnp.abs(dy) > reach_y)
-    return jnp.where(beyond, 0.0, value), u, dx, dy
-
-
-def channel_block(product: Product, channels: int) -> int:
-    """Channels of a program: a power of two, as Triton wants, and at least the 16 of a product."""
-    return min(max(pl.next_power_of_2(channels), 16), product.channels)
+    return jnp.where((jnp.abs(dx) > reach_x) | (jnp.abs(dy) > reach_y), 0.0, value)

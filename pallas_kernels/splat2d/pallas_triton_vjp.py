@@ -108,7 +108,7 @@ def _kernel(
                     sums = patches(y, xs, dxs, parts, sums)
                 return sums
 
-            return jax.lax.fori_loop(0, pl.cdiv(last_y - first_y + 1, step_y), rows, sums)
+            return jax.lax.fori_loop(0, steps(first_y, last_y, step_y), rows, sums)
 
         def patches(y, xs, dxs, parts, sums):
             dy = y.astype(jnp.float32) - mean_y
@@ -146,7 +146,7 @@ def _kernel(
 
         zero = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
         sums = (zero,) * (5 + len(channels))
-        sums = jax.lax.fori_loop(0, pl.cdiv(last_x - first_x + 1, step_x), columns, sums)
+        sums = jax.lax.fori_loop(0, steps(first_x, last_x, step_x), columns, sums)
         for k in range(5):
             moments[block, k, index] = sums[k].sum()
         for c, m, s in zip(channels, used, sums[5:], strict=True):
@@ -161,3 +161,8 @@ def within(mean, reach, size):
     first = jnp.ceil(jnp.where(least > 0, least, 0.0))
     last = jnp.floor(jnp.where(most < size - 1, most, size - 1.0))
     return first.astype(jnp.int32), last.astype(jnp.int32)
+
+
+def steps(first, last, size):
+    """Steps of `size` pixels from the first to the last; none if the last comes before it."""
+    return jax.lax.div(last - first + size, jnp.int32(size))

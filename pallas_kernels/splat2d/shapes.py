@@ -68,6 +68,9 @@ SMALL = {
     "window beyond the frame": Case(2, 5, 40, 1, 4, 15),
     "many chunks": Case(1, 70, 90, 2, 13, 65),
     "one pixel": Case(3, 1, 1, 4, 3, 7),
+    "many channels": Case(1, 11, 14, 19, 9, 5),
+    "many Gaussians": Case(1, 24, 20, 1, 1100, 3),
+    "many of both": Case(1, 10, 9, 9, 1030, 3),
     "bilinear": Case(2, 20, 13, 3, 7, 5, "bilinear"),
     "bilinear beyond the frame": Case(2, 5, 21, 1, 9, 11, "bilinear"),
 }

@@ -15,7 +15,7 @@ from pallas_kernels.splat2d.gather import Geometry
 
 
 def fma(a: Any, b: Any, c: Any, plain: bool) -> jax.Array:
-    """a b + c in float32, rounded once."""
+    """Returns a b + c in float32, rounded once."""
     if plain:
         return a * b + c
     return _assembly("fma.rn.f32 $0, $1, $2, $3;", a, b, c)
@@ -29,7 +29,7 @@ def exp2_minus(x: jax.Array, plain: bool) -> jax.Array:
 
 
 def for_each_bit(bits: jax.Array, body: Callable[[jax.Array, Any], Any], carry: Any) -> Any:
-    """carry = body(index, carry) for every set bit of an int32, from the lowest."""
+    """Runs carry = body(index, carry) for every set bit of an int32, from the lowest."""
 
     def step(state):
         bits, carry = state

@@ -1,0 +1,224 @@
+"""The GPU implementations of splat2d, in the interpreter: all of them against the definition."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from pallas_kernels import splat2d
+from pallas_kernels.splat2d.api import ON_GPU
+from pallas_kernels.splat2d.shapes import SMALL, Case
+
+NAMES = ("frame", "mean", "scale", "rotation", "amplitude")
+EXACT = [name for name, case in SMALL.items() if case.sampling == "exact"]
+OLD_JAX = jax.__version_info__ < (0, 11)
+
+
+@pytest.fixture(autouse=True)
+def interpreted(monkeypatch):
+    monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")
+
+
+@pytest.fixture(params=ON_GPU)
+def implementation(request):
+    if request.param == "jax_triton":
+        pytest.skip("jax-triton has no interpreter: test_jax_triton.py runs it in Triton's")
+    if request.param == "pallas_mosaic" and OLD_JAX:
+        pytest.skip("the interpreter of Mosaic GPU came with jax 0.11")
+    return request.param
+
+
+def run(implementation, case, arrays, cotangent):
+    """The frames and the gradient of all arrays."""
+
+    @jax.jit
+    def both(arrays, cotangent):
+        out, pull = jax.vjp(
+            lambda *arrays: splat2d(*arrays, **case.options, implementation=implementation), *arrays
+        )
+        return out, *pull(cotangent)
+
+    return both(arrays, cotangent)
+
+
+def exactly(case, arrays, cotangent):
+    """The same in float64 by the definition."""
+    with jax.enable_x64(True):
+        arrays, cotangent = jax.tree.map(lambda x: jnp.asarray(x, float), (arrays, cotangent))
+        return run("reference", case, arrays, cotangent)
+
+
+def error(got, want):
+    """Relative, in the Euclidean norm."""
+    got, want = np.asarray(got, np.float64), np.asarray(want)
+    return np.linalg.norm(got - want) / max(np.linalg.norm(want), 1e-30)
+
+
+class TestAgainstReference:
+    @pytest.mark.parametrize("name", EXACT)
+    def test_float32(self, implementation, name):
+        case = SMALL[name]
+        arrays, cotangent = case.arguments(seed=3), case.cotangent(seed=3)
+        got = run(implementation, case, arrays, cotangent)
+        want = exactly(case, arrays, cotangent)
+        for what, x, y in zip(NAMES, got, want, strict=True):
+            assert x.dtype == jnp.float32
+            assert error(x, y) < 2e-6, what
+
+    @pytest.mark.parametrize("name", ["window", "many channels"])
+    def test_bfloat16(self, implementation, name):
+        # Frames, their cotangent and amplitudes are bfloat16; places and shapes float32.
+        case = SMALL[name]
+        *arrays, amplitude = case.arguments(seed=4)
+        arrays = [*arrays, jnp.asarray(amplitude, jnp.bfloat16)]
+        cotangent = jnp.asarray(case.cotangent(seed=4), jnp.bfloat16)
+        got = run(implementation, case, arrays, cotangent)
+        want = exactly(case, arrays, cotangent)
+        for what, x, y in zip(NAMES, got, want, strict=True):
+            assert error(x, y) < 2**-8, what
+        assert got[0].dtype == got[4].dtype == jnp.bfloat16
+
+    def test_with_x64_enabled(self, implementation):
+        case = SMALL["window"]
+        arrays, cotangent = case.arguments(seed=5), case.cotangent(seed=5)
+        want = exactly(case, arrays, cotangent)
+        with jax.enable_x64(True):
+            got = run(implementation, case, arrays, cotangent)
+        assert max(map(error, got, want)) < 2e-6
+
+    def test_runs_are_identical(self, implementation):
+        case = SMALL["window"]
+        arrays, cotangent = case.arguments(), case.cotangent()
+        first = run(implementation, case, arrays, cotangent)
+        second = run(implementation, case, arrays, cotangent)
+        assert all(np.array_equal(x, y) for x, y in zip(first, second, strict=True))
+
+
+DEGENERATE = Case(1, 9, 11, 2, 4, 5)
+MEANS = st.sampled_from([-1e30, -1e6, -2.6, 0.0, 3.5, 4.2, 8.0, 12.9, 1e6, 1e30])
+SCALES = st.sampled_from([-1.0, 0.0, 1e-6, 0.03, 0.7, 5.0, 1e5, 1e30])
+ANGLES = st.sampled_from([0.0, 0.3, np.pi / 4, np.pi / 2, -2.0, 100.0])
+AMPLITUDES = st.sampled_from([0.0, 1.0, -2.5, 1e-20, 1e4])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    mean=hnp.arrays(np.float32, (1, 4, 2), elements=MEANS.map(np.float32)),
+    scale=hnp.arrays(np.float32, (1, 4, 2), elements=SCALES.map(np.float32)),
+    rotation=hnp.arrays(np.float32, (1, 4), elements=ANGLES.map(np.float32)),
+    amplitude=hnp.arrays(np.float32, (1, 4, 2), elements=AMPLITUDES.map(np.float32)),
+)
+def test_degenerate_gaussians(mean, scale, rotation, amplitude):
+    arrays, cotangent = (mean, scale, rotation, amplitude), DEGENERATE.cotangent()
+    got = DEGENERATE_RUN(arrays, cotangent)
+    want = exactly(DEGENERATE, arrays, cotangent)
+    size = max(np.abs(amplitude).max(), 1e-30)
+    assert np.abs(np.asarray(got[0]) - want[0]).max() < 2e-5 * size
+    for what, x, y in zip(NAMES, got, want, strict=True):
+        assert np.isfinite(x).all(), what
+        # A gradient through a thin Gaussian is that much larger than what it is the gradient of.
+        bound = 1e-3 * np.abs(y) + 1e-4 * size
+        assert (np.abs(np.asarray(x, np.float64) - y) < bound).all(), what
+
+
+@jax.jit
+def DEGENERATE_RUN(arrays, cotangent):  # noqa: N802
+    out, pull = jax.vjp(
+        lambda *x: splat2d(*x, **DEGENERATE.options, implementation="pallas_triton"), *arrays
+    )
+    return out, *pull(cotangent)
+
+
+def test_nan_stays_in_its_frame(implementation):
+    case = SMALL["window"]
+    cotangent = case.cotangent()
+    clean = run(implementation, case, case.arguments(), cotangent)
+    for spoilt in range(4):
+        arrays = [x.copy() for x in case.arguments()]
+        arrays[spoilt][0, 2] = np.nan
+        frame, *gradients = run(implementation, case, arrays, cotangent)
+        assert np.isnan(frame[0]).any()
+        assert np.array_equal(frame[1], clean[0][1])
+        for got, want in zip(gradients, clean[1:], strict=True):
+            assert np.array_equal(got[1], want[1])
+
+
+class TestTransformations:
+    """jit, vmap, checkpoint, scan, donation, sharding and export, on one small shape."""
+
+    @pytest.fixture(autouse=True)
+    def functions(self, implementation):
+        options = {"height": 5, "width": 6, "window": 3, "implementation": implementation}
+        self.draw = jax.jit(lambda *arrays: splat2d(*arrays, **options))
+        self.gradients = jax.jit(
+            jax.grad(lambda *arrays: jnp.sin(self.draw(*arrays)).sum(), argnums=(0, 1, 2, 3))
+        )
+        self.arrays = [jnp.asarray(x) for x in Case(2, 5, 6, 2, 3, 3).arguments()]
+
+    def check(self, got, want):
+        for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+            np.testing.assert_allclose(x, y, atol=1e-6)
+
+    def test_vmap_of_the_gradient(self):
+        self.check(jax.vmap(self.gradients)(*self.arrays), self.gradients(*self.arrays))
+
+    def test_checkpoint_in_scan(self):
+        def loss(*arrays, wrap):
+            def step(mean, _):
+                return mean + 0.5, jnp.sin(wrap(self.draw)(mean, *arrays[1:])).sum()
+
+            return jax.lax.scan(step, arrays[0], None, length=2)[1].sum()
+
+        plain = jax.jit(jax.grad(lambda *a: loss(*a, wrap=lambda f: f), argnums=(0, 3)))
+        saved = jax.jit(jax.grad(lambda *a: loss(*a, wrap=jax.checkpoint), argnums=(0, 3)))
+        self.check(saved(*self.arrays), plain(*self.arrays))
+
+    def test_donated(self):
+        want = self.draw(*self.arrays)
+        donated = jax.jit(lambda x, *arrays: (x * 2, self.draw(x, *arrays)), donate_argnums=0)
+        _, got = donated(self.arrays[0] + 0, *self.arrays[1:])
+        self.check(got, want)
+
+    @pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
+    def test_sharded_frames_do_not_communicate(self, axis_type):
+        mesh = jax.make_mesh((2,), ("data",), axis_types=(axis_type,))
+        sharding = NamedSharding(mesh, P("data"))
+        sharded = [jax.device_put(x, sharding) for x in self.arrays]
+        compiled = self.gradients.lower(*sharded).compile()
+        assert "all-" not in compiled.as_text()
+        got = compiled(*sharded)
+        assert all(x.sharding.is_equivalent_to(sharding, x.ndim) for x in got)
+        self.check(jax.device_get(got), self.gradients(*self.arrays))
+
+    def test_export_round_trip(self):
+        exported = jax.export.export(self.gradients)(*self.arrays)
+        again = jax.export.deserialize(exported.serialize())
+        self.check(again.call(*self.arrays), self.gradients(*self.arrays))
+
+
+class TestChoice:
+    def test_without_a_gpu_or_the_interpreter(self, monkeypatch):
+        monkeypatch.delenv("PALLAS_KERNELS_INTERPRET")
+        case = SMALL["window"]
+        for name in ON_GPU:
+            with pytest.raises(NotImplementedError, match=f"{name}: needs "):
+                splat2d(*case.arguments(), **case.options, implementation=name)
+
+    def test_float64_goes_elsewhere(self):
+        case = SMALL["window"]
+        with jax.enable_x64(True):
+            arrays = case.arguments(dtype=np.float64)
+            with pytest.raises(NotImplementedError, match="float32, not float64"):
+                splat2d(*arrays, **case.options, implementation="pallas_triton")
+            names = ["pallas_triton", "xla"]
+            assert splat2d(*arrays, **case.options, implementation=names).dtype == float
+
+    def test_bilinear_goes_elsewhere(self):
+        case = SMALL["bilinear"]
+        with pytest.raises(NotImplementedError, match="'bilinear'"):
+            splat2d(*case.arguments(), **case.options, implementation="pallas_triton")

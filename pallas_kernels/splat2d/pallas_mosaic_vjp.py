@@ -1,0 +1,132 @@
+"""The backward kernel in Pallas for Mosaic GPU.
+
+A program owns some Gaussians, one after the other, and runs over the pixels of the frame that each
+can reach, patch by patch. At the end the sums of all threads meet in shared memory and are added up
+together, each by eight lanes of a warp: one after the other, each would pass through all threads.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import mosaic_gpu as plgpu
+
+from pallas_kernels.splat2d import mosaic_gpu
+from pallas_kernels.splat2d.gather import FEW, OUTSIDE
+from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, load_patch, pixels, zeros
+
+GAUSSIANS = 8
+"""Of a program: it divides gather.CHUNK."""
+
+WIDEST = 4
+"""Patches side by side that are swept down together."""
+
+SUMS = 16
+"""Rows of shared memory, four for a warp: five moments, up to FEW = 8 channels, and idle ones."""
+
+
+def backward(geometry, gaussians, amplitude, cotangent):
+    """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, 5, P), (F, P, C): see `gather.splat_with`."""
+    frames, count, channels = amplitude.shape
+    passes = pl.cdiv(channels, FEW)
+    amplitude = jnp.pad(amplitude, ((0, 0), (0, 0), (0, -channels % passes)))
+    widest = min((geometry.window or geometry.width) + 1, geometry.width)
+    across = min(pl.cdiv(widest, COLUMNS), WIDEST)
+    # Mosaic loads whole patches, and whole rows of them hold what is left of a window.
+    margins = (-geometry.height % ROWS, -geometry.width % (across * COLUMNS))
+    if any(margins):
+        cotangent = jnp.pad(cotangent, ((0, 0), *((0, margin) for margin in margins), (0, 0)))
+    sums = mosaic_gpu.call(
+        partial(_kernel, geometry, across, passes),
+        geometry,
+        "splat2d_vjp",
+        frames * (count // GAUSSIANS) * passes,
+        jax.ShapeDtypeStruct((frames, count, passes, SUMS), jnp.float32),
+        [plgpu.SMEM((SUMS, ROWS * COLUMNS), jnp.float32)],
+    )(gaussians, amplitude, cotangent)
+    size = amplitude.shape[-1] // passes
+    d_amplitude = sums[..., 5 : 5 + size].reshape(frames, count, -1)
+    return sums[..., :5].sum(2).mT, d_amplitude[..., :channels]
+
+
+def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shared):
+    (height, width, channels), count = cotangent.shape[1:], gaussians.shape[-1]
+    size = amplitude.shape[-1] // passes
+    place, this = mosaic_gpu.program() // passes, mosaic_gpu.program() % passes
+    frame, place = place // (count // GAUSSIANS), place % (count // GAUSSIANS)
+    row, column = pixels()
+
+    def pull(i, _):
+        index = place * GAUSSIANS + i
+
+        @pl.when(~(gaussians[frame, 5, index] < 0))  # what pads the Gaussians is left as it is
+        def used():
+            gather(index)
+
+    def gather(index):
+        mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[frame, k, index] for k in range(7))
+        amplitudes = [amplitude[frame, index, this * size + k] for k in range(size)]
+        first_x, last_x = within(mean_x, reach_x, geometry.width)
+        first_y, last_y = within(mean_y, reach_y, geometry.height)
+
+        strips = (last_x - first_x) // (across * COLUMNS) + 1
+        steps = (last_y - first_y) // ROWS + 1
+        # The sweep ends in the frame; where it starts earlier for that, the Gaussian is zero.
+        first_x = jnp.minimum(first_x, width - strips * across * COLUMNS)
+        first_y = jnp.minimum(first_y, height - steps * ROWS)
+
+        def strip(i, sums):
+            lefts = [first_x + (i * across + k) * COLUMNS for k in range(across)]
+            dxs = [(left + column).astype(jnp.float32) - mean_x for left in lefts]
+            parts = [jnp.where(jnp.abs(dx) > reach_x, OUTSIDE, a * dx) for dx in dxs]
+            return jax.lax.fori_loop(np.int32(0), steps, partial(patches, lefts, dxs, parts), sums)
+
+        def patches(lefts, dxs, parts, j, sums):
+            top = first_y + j * ROWS
+            dy = (top + row).astype(jnp.float32) - mean_y
+            v = jnp.where(jnp.abs(dy) > reach_y, OUTSIDE, c * dy)
+            down_u, v2 = b * dy, v * v
+            (hu, hux, huy, hy, hyy), d_amplitudes = sums[:5], sums[5:]
+            row_h, row_hu = [], []
+            for left, dx, part in zip(lefts, dxs, parts, strict=True):
+                pulled = [
+                    load_patch(
+                        cotangent.at[frame, :, :, jnp.minimum(this * size + k, channels - 1)],
+                        top,
+                        left,
+                    )
+                    for k in range(size)
+                ]
+                u = part + down_u
+                value = jnp.exp2(-(u * u + v2))
+                d_amplitudes = [d + value * p for d, p in zip(d_amplitudes, pulled, strict=True)]
+                h = value * sum(x * p for x, p in zip(amplitudes, pulled, strict=True))
+                row_h.append(h)
+                row_hu.append(h * u)
+                hux = hux + h * u * dx
+            row_h, row_hu = sum(row_h), sum(row_hu)
+            moved = row_h * dy
+            moments = [hu + row_hu, hux, huy + row_hu * dy, hy + moved, hyy + moved * dy]
+            return moments + d_amplitudes
+
+        sums = jax.lax.fori_loop(np.int32(0), strips, strip, [zeros()] * (5 + size))
+        plgpu.commit_smem()  # the last Gaussian's sums have been read
+        for k, x in enumerate(sums):
+            shared[k] = x.reshape(-1)
+        plgpu.commit_smem()
+        mosaic_gpu.store(out.at[frame, index, this], mosaic_gpu.sum_patches(shared))
+
+    jax.lax.fori_loop(np.int32(0), np.int32(GAUSSIANS), pull, None)
+
+
+def within(mean, reach, size):
+    """First and last pixel of an axis of `size` that a Gaussian reaches, as int32; NaN: all."""
+    least, most = mean - reach, mean + reach
+    least = jnp.where(least > 0, jnp.minimum(least, size), 0.0)
+    most = jnp.where(most < size - 1, jnp.maximum(most, -1.0), size - 1.0)
+    first, last = least.astype(jnp.int32), most.astype(jnp.int32)  # towards zero
+    first += (first.astype(jnp.float32) < least).astype(jnp.int32)
+    last -= (last.astype(jnp.float32) > most).astype(jnp.int32)
+    return first, last

@@ -1,0 +1,81 @@
+"""The backward pass of `jax_triton`."""
+
+import jax
+import jax.numpy as jnp
+
+from pallas_kernels.splat2d import gather
+from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, FEW, Launch, call
+
+
+def backward(geometry, gaussians, amplitude, cotangent):
+    """Moments (F, 5, P) and the cotangent of amplitude: see `gather.splat_with`."""
+    if amplitude.shape[-1] <= FEW:
+        moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent)
+        return moments[0], d_amplitude
+    # A program reads the box of all its Gaussians: neighbours make it small.
+    order = jnp.argsort(gather._curve(geometry, gaussians[:, :2].mT), axis=-1)
+    gaussians = jnp.take_along_axis(gaussians, order[:, None], axis=2)
+    amplitude = jnp.take_along_axis(amplitude, order[..., None], axis=1)
+    moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent)
+    place = jnp.argsort(order, axis=-1)
+    moments = jnp.take_along_axis(moments.sum(0), place[:, None], axis=2)
+    return moments, jnp.take_along_axis(d_amplitude, place[..., None], axis=1)
+
+
+def _reduce(geometry, gaussians, amplitude, cotangent):
+    """Moments (blocks of channels, F, 5, P), which are to be added up, and d_amplitude."""
+    frames, count, channels = amplitude.shape
+    launch = plan(geometry, frames, count, channels)
+    blocks = -(-channels // launch.constants.get("BLOCK", channels))
+    out = (
+        jax.ShapeDtypeStruct((blocks, frames, 5, count), jnp.float32),
+        jax.ShapeDtypeStruct(amplitude.shape, jnp.float32),
+    )
+    return call(launch, (gaussians, amplitude, cotangent), out)
+
+
+def plan(
+    geometry: gather.Geometry,
+    frames: int,
+    count: int,
+    channels: int,
+    *,
+    owned: int | None = None,
+    rows: int | None = None,
+    columns: int = 16,
+    block: int = BLOCK,
+    warps: int | None = None,
+) -> Launch:
+    """The backward kernel and its launch.
+
+    Args:
+        geometry: of the frames.
+        frames: F.
+        count: P, a multiple of 32.
+        channels: C; up to FEW they are added up one by one, more as products of matrices.
+        owned: Gaussians of a program: a divisor of 32, 4 for few channels; 16 or 32 for many.
+        rows: pixels that are read at a time, a power of two: 16 for few channels, 2 for many.
+        columns: of them, a power of two.
+        block: channels a program owns; used for many channels.
+        warps: of a program, 1 for few channels, 2 for many.
+    """
+    from pallas_kernels.splat2d.jax_triton_kernels import few_vjp, many_vjp
+
+    matrix = channels > FEW
+    owned = owned or (16 if matrix else 4)
+    constants = {
+        "HEIGHT": geometry.height,
+        "WIDTH": geometry.width,
+        "CHANNELS": channels,
+        "COUNT": count,
+        "WINDOW": geometry.window or 0,
+        "OWNED": owned,
+        "ROWS": rows or (2 if matrix else 16),
+        "COLUMNS": columns,
+    }
+    programs = frames * count // owned
+    if not matrix:
+        constants["ACROSS"] = ACROSS
+        return Launch(few_vjp.few_vjp, (programs,), warps or 1, constants)
+    constants["BLOCK"] = block
+    return Launch(many_vjp.many_vjp, (programs * -(-channels // block),), warps or 2, constants)

@@ -11,7 +11,8 @@ OUTSIDE: tl.constexpr = tl.constexpr(1e18)
 def columns(COLUMNS: tl.constexpr, ACROSS: tl.constexpr):
     """Columns of a tile: each thread's first (1, 1, COLUMNS / ACROSS), and steps (ACROSS, 1, 1).
 
-    A thread's pixels are COLUMNS / ACROSS apart: neighbours belong to neighbouring threads.
+    On the three axes (step, row, thread) Triton gives a thread ACROSS pixels of each of its rows,
+    so that terms of a row are computed once for them.
     """
     THREADS: tl.constexpr = COLUMNS // ACROSS
     return tl.arange(0, THREADS)[None, None, :], THREADS * tl.arange(0, ACROSS)[:, None, None]

@@ -1,1 +1,1 @@
-"""The kernels of `jax_triton`, one a file. They import triton: import them where one is launched."""
+"""The kernels of `jax_triton`, one a file. They import triton, so they are imported at a launch."""

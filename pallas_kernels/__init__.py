@@ -1,5 +1,6 @@
 """Differentiable kernels for video prediction. Needs jax and numpy only."""
 
 from pallas_kernels.splat2d import splat2d
+from pallas_kernels.ssim import ssim
 
-__all__ = ["splat2d"]
+__all__ = ["splat2d", "ssim"]

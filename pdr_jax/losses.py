@@ -12,7 +12,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from pdr_jax import ssim as _ssim
+from pallas_kernels import ssim as structural_similarity
+from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 DataRange = float | tuple[float, float]
@@ -35,7 +36,7 @@ def ssim(
     target: jax.Array,
     *,
     data_range: DataRange = 1.0,
-    padding: _ssim.Padding = "valid",
+    padding: Padding = "valid",
 ) -> jax.Array:
     """Mean SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03 (Wang et al. 2004).
 
@@ -49,21 +50,19 @@ def ssim(
         relative to low first, since SSIM compares brightness as a ratio to zero. Use the pair for
         data around zero such as z-scored fields.
       padding: "valid", windows inside the frame; or "same", a window at every pixel: see
-        `pdr_jax.ssim.ssim_map`. Where a frame is shorter than 11 pixels, "valid" uses the largest
+        `pallas_kernels.ssim`. Where a frame is shorter than 11 pixels, "valid" uses the largest
         odd window that fits along that axis (16x8: 11x7).
     """
     prediction, target = _checked(prediction, target)
-    low, width = _range(data_range)
-    size = _ssim.GAUSSIAN_SIZE
-    sizes = [
-        _ssim.fit_window(size, length) if padding == "valid" else size
+    down, across = (
+        min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
         for length in prediction.shape[-3:-1]
-    ]
-    return _ssim.ssim_map(
-        prediction - low,
-        target - low,
-        windows=(_ssim.gaussian_window(sizes[0]), _ssim.gaussian_window(sizes[1])),
-        data_range=width,
+    )
+    return structural_similarity(
+        prediction,
+        target,
+        windows=(gaussian_window(down), gaussian_window(across)),
+        data_range=data_range,
         padding=padding,
     ).mean()
 
@@ -74,7 +73,7 @@ def l1_ssim(
     *,
     weight: float = 0.5,
     data_range: DataRange = 1.0,
-    padding: _ssim.Padding = "valid",
+    padding: Padding = "valid",
 ) -> jax.Array:
     """PDR's loss: weight * L1 + (1 - weight) * (1 - SSIM).
 
@@ -163,21 +162,19 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
             raise ValueError(f"loss {name!r}: {key} is {value!r}; expected 0 <= {key} <= {highest}")
     if options.get("padding", "valid") not in ("valid", "same"):
         raise ValueError(f"padding is {options['padding']!r}; expected 'valid' or 'same'")
-    _range(data_range)
+    _check_range(data_range)
     if "data_range" in accepted:
         options = {"data_range": data_range, **options}  # type: ignore[dict-item]
     return partial(LOSSES[name], **options)
 
 
-def _range(data_range: DataRange) -> tuple[float, float]:
-    """(low, high - low), refused unless finite and positive."""
+def _check_range(data_range: DataRange) -> None:
     low, high = data_range if isinstance(data_range, tuple | list) else (0.0, data_range)
     if not (math.isfinite(low) and math.isfinite(high) and high > low):
         raise ValueError(
             f"data_range is {data_range!r}; expected a positive number L for data in [0, L], "
             "or a pair (low, high) with high > low"
         )
-    return float(low), float(high - low)
 
 
 def _checked(prediction: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from pdr_jax import ssim as _ssim
+from pallas_kernels import ssim as structural_similarity
+from pallas_kernels.ssim import Weights, gaussian_window, uniform_window
 
 FrameMetric = Callable[[jax.Array, jax.Array], jax.Array]
 _FRAME = (-3, -2, -1)
@@ -57,7 +58,7 @@ def ssim(prediction: jax.Array, target: jax.Array, *, data_range: float = 2.0) -
       ValueError: a frame smaller than 7x7.
     """
     return _mean_ssim(
-        prediction, target, _ssim.uniform_window(7), data_range=data_range, sample_covariance=True
+        prediction, target, uniform_window(7), data_range=data_range, sample_covariance=True
     )
 
 
@@ -71,7 +72,7 @@ def ssim_gaussian(
     Raises:
       ValueError: a frame smaller than 11x11.
     """
-    return _mean_ssim(prediction, target, _ssim.gaussian_window(), data_range=data_range)
+    return _mean_ssim(prediction, target, gaussian_window(), data_range=data_range)
 
 
 def gradient_magnitude(frames: jax.Array) -> jax.Array:
@@ -363,7 +364,7 @@ def _mean_over_groups(metric: Metric, parts: tuple[str, ...]) -> Metric:
 def _mean_ssim(
     prediction: jax.Array,
     target: jax.Array,
-    window: _ssim.Weights,
+    window: Weights,
     *,
     data_range: float,
     sample_covariance: bool = False,
@@ -375,13 +376,14 @@ def _mean_ssim(
             f"frames are {height}x{width}; this SSIM needs at least {size}x{size} pixels: "
             "leave it out of `names`"
         )
-    return _ssim.ssim_map(
-        prediction,
-        target,
+    dtype = jnp.promote_types(jnp.result_type(prediction, target), jnp.float32)
+    return structural_similarity(
+        jnp.asarray(prediction, dtype),
+        jnp.asarray(target, dtype),
         windows=(window, window),
         data_range=data_range,
         sample_covariance=sample_covariance,
-    ).mean(_FRAME)
+    )
 
 
 def _reduce(values: jax.Array, spatial_norm: bool) -> jax.Array:

@@ -1,0 +1,195 @@
+"""`ssim`: every implementation against the reference in float64, transforms, refusals.
+
+Pallas kernels run in the interpreter, mostly with short windows, which compile in seconds.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pallas_kernels.ssim import IMPLEMENTATIONS, gaussian_window, ssim, uniform_window
+from pallas_kernels.ssim.measure import Measure
+from pallas_kernels.ssim.stream import Geometry, strips_of
+
+SHORT = (gaussian_window(3),) * 2
+LOPSIDED = ((0.1, 0.2, 0.7), (0.3, 0.1, 0.1, 0.1, 0.4))
+
+# Interpreted kernels are large programs that run once: nearly all their time is compilation.
+QUICK = {"compiler_options": {"xla_backend_optimization_level": 0}}
+
+
+class Case(NamedTuple):
+    shape: tuple[int, ...]
+    options: dict
+
+    def frames(self, dtype):
+        """A smooth truth and noisy frames over the data range, in `dtype`."""
+        rng = np.random.default_rng(0)
+        y = rng.random(self.shape).cumsum(-3).cumsum(-2)
+        y /= y.max()
+        x = y + 0.1 * rng.standard_normal(self.shape)
+        low, high = np.broadcast_to(self.options.get("data_range", (0.0, 1.0)), 2)
+        low = 0.0 if low == high else low
+        return [jnp.asarray(low + (high - low) * z, dtype) for z in (x, y)]
+
+    def values(self, x, y, implementation):
+        """SSIM of each frame and the gradients, for cotangents of different sizes."""
+
+        def similarity(x, y):
+            return ssim(x, y, implementation=implementation, **self.options)
+
+        def run(x, y):
+            values, pull = jax.vjp(similarity, x, y)
+            return values, *pull(jnp.arange(1, values.size + 1, dtype=values.dtype) / values.size)
+
+        return run(x, y)
+
+
+CASES = {
+    "eleven taps": Case((2, 15, 14, 2), {}),
+    "lopsided": Case((2, 8, 9, 3), {"windows": LOPSIDED, "padding": "same", "data_range": 255.0}),
+    "smaller than the window": Case(
+        (2, 4, 3, 5), {"windows": (gaussian_window(5), uniform_window(1)), "padding": "same"}
+    ),
+    "kelvin, in pieces": Case((1, 40, 17, 2), {"windows": SHORT, "data_range": (280.0, 280.5)}),
+    "uniform, around zero": Case(
+        (2, 9, 8, 1),
+        {"windows": (uniform_window(3),) * 2, "sample_covariance": True, "data_range": (-3.0, 3.0)},
+    ),
+    "one pixel": Case((3, 1, 1, 2), {"windows": (gaussian_window(1), gaussian_window(1))}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _interpret(monkeypatch):
+    monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")
+
+
+def in_float64(case, x, y):
+    with jax.enable_x64(True):
+        wide = [jnp.asarray(np.asarray(z, np.float64)) for z in (x, y)]
+        return [
+            np.asarray(z) for z in jax.jit(partial(case.values, implementation="reference"))(*wide)
+        ]
+
+
+def assert_close(actual, expected, bound):
+    for a, b in zip(actual, expected, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(np.float64(a), b, rtol=0, atol=bound * np.abs(b).max() + 1e-12)
+
+
+@pytest.mark.parametrize("implementation", sorted(set(IMPLEMENTATIONS) - {"reference"}))
+@pytest.mark.parametrize("name", CASES)
+def test_equals_reference(name, implementation):
+    x, y = CASES[name].frames(jnp.float32)
+    run = jax.jit(partial(CASES[name].values, implementation=implementation), **QUICK)
+    actual = run(x, y)
+    assert all(z.dtype == jnp.float32 for z in actual)
+    assert_close(actual, in_float64(CASES[name], x, y), 3e-5)
+
+
+@pytest.mark.parametrize("implementation", ["xla", "pallas_triton"])
+def test_bfloat16_is_computed_in_float32(implementation):
+    case = CASES["lopsided"]
+    x, y = case.frames(jnp.bfloat16)
+    run = jax.jit(partial(case.values, implementation=implementation), **QUICK)
+    value, *gradients = run(x, y)
+    assert value.dtype == jnp.float32
+    assert all(z.dtype == jnp.bfloat16 for z in gradients)
+    expected_value, *expected = in_float64(case, x, y)
+    assert_close([value], [expected_value], 1e-5)
+    assert_close(gradients, expected, 2**-8)
+
+
+def test_equal_frames_have_a_similarity_of_one_and_no_gradient():
+    """Exactly, in the kernel: constant frames, where variances are zero, and others."""
+    case = Case((1, 6, 7, 1), {"windows": SHORT, "padding": "same"})
+    run = jax.jit(partial(case.values, implementation="pallas_triton"), **QUICK)
+    constant = jnp.full(case.shape, 0.7)
+    for frame in (0 * constant, constant, constant.at[:, 2:4, 1:3].add(0.3)):
+        value, *gradients = run(frame, frame)
+        assert value == 1.0
+        assert not any(gradient.any() for gradient in gradients)
+    # Between constant frames of two levels only the brightness differs: rounding over C2 remains.
+    x, y = constant, constant - 0.3
+    assert_close(run(x, y), in_float64(case, x, y), 3e-4)
+
+
+def total(implementation):
+    """(x, y) -> the gradient by x of the sum of all similarities."""
+    return jax.grad(lambda x, y: ssim(x, y, windows=SHORT, implementation=implementation).sum())
+
+
+def test_gradient_under_vmap():
+    x, y = Case((2, 3, 6, 7, 1), {}).frames(jnp.float32)
+    actual = jax.jit(jax.vmap(total("pallas_triton"), in_axes=(0, None)), **QUICK)(x, y[0])
+    for i in range(2):
+        assert_close([actual[i]], [np.float64(total("xla")(x[i], y[0]))], 1e-5)
+
+
+def test_sharded_frames_stay_where_they_are():
+    x, y = Case((8, 6, 7, 1), {}).frames(jnp.float32)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    sharding = jax.NamedSharding(mesh, jax.P("data"))
+    x, y = jax.device_put((x, y), sharding)
+    compiled = jax.jit(total("pallas_triton"), **QUICK).lower(x, y).compile()
+    text = compiled.as_text()
+    assert not any(word in text for word in ("all-gather", "all-reduce", "all-to-all"))
+    actual = compiled(x, y)
+    assert actual.sharding.is_equivalent_to(sharding, 4)
+    assert_close([actual], [np.float64(total("xla")(x, y))], 1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 7, 160])
+@pytest.mark.parametrize(("height", "width", "channels"), [(1, 1, 1), (32, 64, 69), (300, 50, 3)])
+def test_strips_cover_every_frame_once(frames, height, width, channels):
+    measure = Measure((1.0,), (1.0,), 0.0, 1.0, False, "valid")
+    geometry = Geometry(measure, height, width, channels, True)
+    strips = strips_of(geometry.pixels, frames, channels)
+    down = strips.programs // strips.across
+    assert (down - 1) * strips.rows < height <= down * strips.rows
+    assert (strips.across - 1) * strips.lanes < width * channels <= strips.across * strips.lanes
+
+
+def test_kernels_say_where_they_cannot_run(monkeypatch):
+    frame = jnp.zeros((1, 20, 20, 1))
+    with pytest.raises(NotImplementedError, match="up to 17 pixels"):
+        ssim(frame, frame, windows=(uniform_window(19),) * 2, implementation="pallas_triton")
+    monkeypatch.delenv("PALLAS_KERNELS_INTERPRET")
+    with pytest.raises(NotImplementedError, match="needs an NVIDIA GPU"):
+        ssim(frame, frame, implementation="pallas_triton")
+    assert ssim(frame, frame, implementation=["pallas_triton", "xla"]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"padding": "zero"}, "padding is 'zero'"),
+        ({"data_range": -1.0}, "positive number"),
+        ({"data_range": (1.0, 1.0)}, "high > low"),
+        ({"windows": ((0.5, 0.5), (1.0,))}, "odd number"),
+        ({"windows": (uniform_window(9),) * 2}, "a window of 9 does not fit"),
+        ({"windows": ((1.0,), (1.0,)), "sample_covariance": True}, "one pixel"),
+        (
+            {"windows": SHORT, "implementation": "cuda"},
+            "expected one of reference, xla, pallas_triton",
+        ),
+        ({"windows": SHORT, "implementation": []}, "empty list"),
+    ],
+)
+def test_bad_input_is_refused(options, message):
+    frame = jnp.zeros((1, 8, 8, 1))
+    with pytest.raises(ValueError, match=message):
+        ssim(frame, frame, **options)
+
+
+def test_bad_arrays_are_refused():
+    with pytest.raises(ValueError, match="equal shapes"):
+        ssim(jnp.zeros((8, 8, 1)), jnp.zeros((8, 8, 2)))
+    with pytest.raises(TypeError, match="int32"):
+        ssim(jnp.zeros((8, 8, 1), jnp.int32), jnp.zeros((8, 8, 1)))

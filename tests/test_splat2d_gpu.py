@@ -1,5 +1,7 @@
 """The GPU implementations of splat2d, in the interpreter: all of them against the definition."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,9 +21,11 @@ EXACT = [name for name, case in SMALL.items() if case.sampling == "exact"]
 OLD_JAX = jax.__version_info__ < (0, 11)
 
 
-@pytest.fixture(autouse=True)
-def interpreted(monkeypatch):
-    monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")
+@pytest.fixture(autouse=True, scope="module")
+def interpreted():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PALLAS_KERNELS_INTERPRET", "1")
+        yield
 
 
 @pytest.fixture(params=ON_GPU)
@@ -33,8 +37,9 @@ def implementation(request):
     return request.param
 
 
-def run(implementation, case, arrays, cotangent):
-    """The frames and the gradient of all arrays."""
+@cache
+def compiled(implementation, case):
+    """(arrays, cotangent) -> the frames and the gradient of all arrays."""
 
     @jax.jit
     def both(arrays, cotangent):
@@ -43,14 +48,18 @@ def run(implementation, case, arrays, cotangent):
         )
         return out, *pull(cotangent)
 
-    return both(arrays, cotangent)
+    return both
+
+
+def run(implementation, case, arrays, cotangent):
+    return compiled(implementation, case)(arrays, cotangent)
 
 
 def exactly(case, arrays, cotangent):
     """The same in float64 by the definition."""
     with jax.enable_x64(True):
         arrays, cotangent = jax.tree.map(lambda x: jnp.asarray(x, float), (arrays, cotangent))
-        return run("reference", case, arrays, cotangent)
+        return [np.asarray(x) for x in run("reference", case, arrays, cotangent)]
 
 
 def error(got, want):
@@ -115,7 +124,7 @@ AMPLITUDES = st.sampled_from([0.0, 1.0, -2.5, 1e-20, 1e4])
 )
 def test_degenerate_gaussians(mean, scale, rotation, amplitude):
     arrays, cotangent = (mean, scale, rotation, amplitude), DEGENERATE.cotangent()
-    got = DEGENERATE_RUN(arrays, cotangent)
+    got = run("pallas_triton", DEGENERATE, arrays, cotangent)
     want = exactly(DEGENERATE, arrays, cotangent)
     size = max(np.abs(amplitude).max(), 1e-30)
     assert np.abs(np.asarray(got[0]) - want[0]).max() < 2e-5 * size
@@ -124,14 +133,6 @@ def test_degenerate_gaussians(mean, scale, rotation, amplitude):
         # A gradient through a thin Gaussian is that much larger than what it is the gradient of.
         bound = 1e-3 * np.abs(y) + 1e-4 * size
         assert (np.abs(np.asarray(x, np.float64) - y) < bound).all(), what
-
-
-@jax.jit
-def DEGENERATE_RUN(arrays, cotangent):  # noqa: N802
-    out, pull = jax.vjp(
-        lambda *x: splat2d(*x, **DEGENERATE.options, implementation="pallas_triton"), *arrays
-    )
-    return out, *pull(cotangent)
 
 
 def test_nan_stays_in_its_frame(implementation):

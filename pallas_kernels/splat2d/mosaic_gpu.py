@@ -5,7 +5,7 @@ thread, and Python lists of patches where a thread owns several pixels: what dep
 the column alone is then computed once for all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -104,17 +104,6 @@ def ballot_false(flags: jax.Array) -> jax.Array:
     """Which of CHUNK booleans, one in each lane, are false: the bits of an int32."""
     lane = plgpu.broadcasted_iota(jnp.int32, (CHUNK,), 0, layout=_lanes())
     return jnp.where(flags, 0, 1 << lane).sum(dtype=jnp.int32)
-
-
-def for_each_bit(bits: jax.Array, body: Callable[[jax.Array, Any], Any], carry: Any) -> Any:
-    """Calls carry = body(index, carry) for every set bit of an int32, from the lowest."""
-
-    def step(state):
-        bits, carry = state
-        lowest = bits & -bits
-        return bits ^ lowest, body(31 - jax.lax.clz(lowest), carry)
-
-    return jax.lax.while_loop(lambda state: state[0] != 0, step, (bits, carry))[1]
 
 
 def sum_patches(patches) -> jax.Array:

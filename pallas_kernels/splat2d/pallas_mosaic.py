@@ -15,7 +15,8 @@ from jax.experimental import pallas as pl
 
 from pallas_kernels.splat2d import mosaic_gpu, pallas_mosaic_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, splat_with
-from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, ballot_false, for_each_bit, load_lanes
+from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, ballot_false, load_lanes
 
 
 class Tile(NamedTuple):

@@ -15,6 +15,7 @@ from jax.experimental.pallas import mosaic_gpu as plgpu
 
 from pallas_kernels.splat2d import mosaic_gpu
 from pallas_kernels.splat2d.gather import FEW, OUTSIDE
+from pallas_kernels.splat2d.loops import within
 from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, load_patch, pixels, zeros
 
 GAUSSIANS = 8
@@ -119,14 +120,3 @@ def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shar
         mosaic_gpu.store(out.at[frame, index, this], mosaic_gpu.sum_patches(shared))
 
     jax.lax.fori_loop(np.int32(0), np.int32(GAUSSIANS), pull, None)
-
-
-def within(mean, reach, size):
-    """First and last pixel of an axis of `size` that a Gaussian reaches, as int32; NaN: all."""
-    least, most = mean - reach, mean + reach
-    least = jnp.where(least > 0, jnp.minimum(least, size), 0.0)
-    most = jnp.where(most < size - 1, jnp.maximum(most, -1.0), size - 1.0)
-    first, last = least.astype(jnp.int32), most.astype(jnp.int32)  # towards zero
-    first += (first.astype(jnp.float32) < least).astype(jnp.int32)
-    last -= (last.astype(jnp.float32) > most).astype(jnp.int32)
-    return first, last

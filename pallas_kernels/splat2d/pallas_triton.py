@@ -17,7 +17,8 @@ from jax.experimental.pallas import triton as plt
 from pallas_kernels import gpu
 from pallas_kernels.splat2d import pallas_triton_matrix, pallas_triton_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, Geometry, splat_with
-from pallas_kernels.splat2d.triton_math import exp2_minus, fma, for_each_bit
+from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.triton_math import exp2_minus, fma
 
 
 class Tile(NamedTuple):

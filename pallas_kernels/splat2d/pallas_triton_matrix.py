@@ -14,7 +14,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import CHUNK, Geometry
-from pallas_kernels.splat2d.triton_math import dot, exp2_minus, fma, for_each_bit
+from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.triton_math import dot, exp2_minus, fma
 
 
 class Product(NamedTuple):

@@ -16,6 +16,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import OUTSIDE, Geometry
+from pallas_kernels.splat2d.loops import within
 from pallas_kernels.splat2d.triton_math import exp2_minus, fma
 
 
@@ -153,14 +154,6 @@ def _kernel(
             plt.store(d_amplitude.at[index, c], s.sum(), mask=m)
 
     jax.lax.fori_loop(0, sweep.gaussians, lambda i, _: pull(first + i), None)
-
-
-def within(mean, reach, size):
-    """First and last pixel of an axis of `size` that a Gaussian reaches, as int32; NaN: all."""
-    least, most = mean - reach, mean + reach
-    first = jnp.ceil(jnp.where(least > 0, least, 0.0))
-    last = jnp.floor(jnp.where(most < size - 1, most, size - 1.0))
-    return first.astype(jnp.int32), last.astype(jnp.int32)
 
 
 def steps(first, last, size):

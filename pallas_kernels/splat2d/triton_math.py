@@ -4,7 +4,6 @@ It never contracts a product and a sum into one instruction, and lowers exp2 wit
 denormals. Interpreted kernels use the plain forms.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -26,17 +25,6 @@ def exp2_minus(x: jax.Array, plain: bool) -> jax.Array:
     if plain:
         return jnp.exp2(-x)
     return _assembly("{ .reg .f32 y; neg.f32 y, $1; ex2.approx.ftz.f32 $0, y; }", x)
-
-
-def for_each_bit(bits: jax.Array, body: Callable[[jax.Array, Any], Any], carry: Any) -> Any:
-    """Runs carry = body(index, carry) for every set bit of an int32, from the lowest."""
-
-    def step(state):
-        bits, carry = state
-        lowest = bits & -bits
-        return bits ^ lowest, body(31 - jax.lax.clz(lowest), carry)
-
-    return jax.lax.while_loop(lambda state: state[0] != 0, step, (bits, carry))[1]
 
 
 def dot(a: jax.Array, b: jax.Array, geometry: Geometry) -> jax.Array:

@@ -71,7 +71,7 @@ def splat_with(forward: Callable, backward: Callable, require: Callable[[], None
 
     def draw(geometry, mean, factor, amplitude):
         if mean.shape[1] > SORTED:
-            order = jnp.argsort(_curve(geometry, mean), axis=-1)[..., None]
+            order = jnp.argsort(curve(geometry, mean), axis=-1)[..., None]
             mean, factor, amplitude = (
                 jnp.take_along_axis(x, order, axis=1) for x in (mean, factor, amplitude)
             )
@@ -144,7 +144,7 @@ def bounds(gaussians: jax.Array) -> jax.Array:
     return jnp.stack([least[:, 0], most[:, 0], least[:, 1], most[:, 1]], 1)
 
 
-def _curve(geometry, mean):
+def curve(geometry, mean):
     """Places of means (F, N, 2) along a Morton curve over the frame, (F, N) int32."""
     cells = 2**12
     x, y = (

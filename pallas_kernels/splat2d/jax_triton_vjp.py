@@ -13,7 +13,7 @@ def backward(geometry, gaussians, amplitude, cotangent):
         moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent)
         return moments[0], d_amplitude
     # A program reads the box of all its Gaussians: neighbours make it small.
-    order = jnp.argsort(gather._curve(geometry, gaussians[:, :2].mT), axis=-1)
+    order = jnp.argsort(gather.curve(geometry, gaussians[:, :2].mT), axis=-1)
     gaussians = jnp.take_along_axis(gaussians, order[:, None], axis=2)
     amplitude = jnp.take_along_axis(amplitude, order[..., None], axis=1)
     moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent)

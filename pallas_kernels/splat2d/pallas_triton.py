@@ -18,7 +18,7 @@ from pallas_kernels import gpu
 from pallas_kernels.splat2d import pallas_triton_matrix, pallas_triton_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, Geometry, splat_with
 from pallas_kernels.splat2d.loops import for_each_bit
-from pallas_kernels.splat2d.triton_math import exp2_minus, fma
+from pallas_kernels.triton_math import exp2_minus, fma
 
 
 class Tile(NamedTuple):

@@ -15,7 +15,7 @@ from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import CHUNK, Geometry
 from pallas_kernels.splat2d.loops import for_each_bit
-from pallas_kernels.splat2d.triton_math import dot, exp2_minus, fma
+from pallas_kernels.triton_math import dot, exp2_minus, fma
 
 
 class Product(NamedTuple):
@@ -76,7 +76,7 @@ def _kernel(geometry: Geometry, side, block, blocks, across, down, gaussians, am
         value = _weights(gaussians, lanes, x, y, geometry.interpret)
         rows = chunk * CHUNK + jax.lax.iota(jnp.int32, CHUNK)[:, None]
         a = plt.load(amplitude.at[rows, channel], mask=channel < channels, other=0.0)
-        return sums + dot(value, a, geometry)
+        return sums + dot(value, a, geometry.dtype, geometry.interpret)
 
     def add_chunk(chunk, sums):
         lanes = pl.ds(chunk * CHUNK, CHUNK)

@@ -17,7 +17,7 @@ from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import OUTSIDE, Geometry
 from pallas_kernels.splat2d.loops import within
-from pallas_kernels.splat2d.triton_math import exp2_minus, fma
+from pallas_kernels.triton_math import exp2_minus, fma
 
 
 class Sweep(NamedTuple):

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
-from pallas_kernels.splat2d.triton_math import fma
 from pallas_kernels.ssim.measure import Measure, Weights
+from pallas_kernels.triton_math import fma
 
 LATTICE = 4
 """The origin that variances are taken about is the mean of LATTICE x LATTICE pixels of a frame."""

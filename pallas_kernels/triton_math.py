@@ -10,8 +10,6 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.pallas import triton as plt
 
-from pallas_kernels.splat2d.gather import Geometry
-
 
 def fma(a: Any, b: Any, c: Any, plain: bool) -> jax.Array:
     """Returns a b + c in float32, rounded once."""
@@ -27,16 +25,16 @@ def exp2_minus(x: jax.Array, plain: bool) -> jax.Array:
     return _assembly("{ .reg .f32 y; neg.f32 y, $1; ex2.approx.ftz.f32 $0, y; }", x)
 
 
-def dot(a: jax.Array, b: jax.Array, geometry: Geometry) -> jax.Array:
-    """Product of two matrices, accumulated in float32.
+def dot(a: jax.Array, b: jax.Array, dtype: jnp.dtype, plain: bool) -> jax.Array:
+    """Product of two matrices, accumulated in float32, for a result of some dtype.
 
-    For bfloat16 frames the factors are rounded to bfloat16 (2^-9 relative). Else each is split into
+    For bfloat16 the factors are rounded to bfloat16 (2^-9 relative). Else each is split into
     two tf32 numbers and three products are added, which leaves an error of about 2^-21.
     """
-    if geometry.dtype == jnp.bfloat16:
+    if dtype == jnp.bfloat16:
         a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
         return jnp.dot(a, b, preferred_element_type=jnp.float32)
-    if geometry.interpret:
+    if plain:
         return jnp.dot(a, b, precision="highest")
     return jnp.dot(a, b, precision=jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3)
 

@@ -22,7 +22,7 @@ class Product(NamedTuple):
     """What a program owns: a square of side x side pixels, and of the channels at most so many."""
 
     side: int = 8
-    channels: int = 128
+    channels: int = 64
     warps: int = 4
 
 

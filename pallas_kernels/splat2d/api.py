@@ -6,7 +6,7 @@ from importlib import import_module
 import jax
 import jax.numpy as jnp
 
-from pallas_kernels import gpu
+from pallas_kernels.choice import call_first, chosen
 from pallas_kernels.frames import align_frames
 from pallas_kernels.splat2d import reference, xla
 
@@ -90,29 +90,24 @@ def splat2d(
     height = _check_size("height", height)
     width = _check_size("width", width)
     window = _check_window(window, sampling)
-    names = _check_implementation(implementation)
+    names = chosen(implementation, IMPLEMENTATIONS, ON_GPU)
 
     batch, out_dtype = arrays[0].shape[:-2], arrays[3].dtype
     dtype = jnp.result_type(jnp.float32, *arrays)
     if 0 in arrays[0].shape:
         return jnp.zeros((*batch, height, width, arrays[3].shape[-1]), out_dtype)
     flat = align_frames([x.astype(dtype).reshape(-1, *x.shape[len(batch) :]) for x in arrays])
-    refusals = []
-    for name in names:
-        try:
-            out = IMPLEMENTATIONS[name](
-                *flat,
-                height=height,
-                width=width,
-                window=window,
-                sampling=sampling,
-                dtype=out_dtype,
-            )
-        except NotImplementedError as error:
-            refusals.append(f"{name}: {error}")
-            continue
-        return out.reshape(*batch, *out.shape[1:])
-    raise NotImplementedError("no implementation serves this call: " + "; ".join(refusals))
+    out = call_first(
+        names,
+        IMPLEMENTATIONS,
+        *flat,
+        height=height,
+        width=width,
+        window=window,
+        sampling=sampling,
+        dtype=out_dtype,
+    )
+    return out.reshape(*batch, *out.shape[1:])
 
 
 def _check_arrays(mean, scale, rotation, amplitude):
@@ -167,18 +162,3 @@ def _check_window(window, sampling):
     if window % 2 == 0:
         raise ValueError(f"window is {window}; expected an odd number: use {window + 1}")
     return window
-
-
-def _check_implementation(implementation):
-    if implementation is None:
-        return (*ON_GPU, "xla") if gpu.present() else ("xla",)
-    names = (implementation,) if isinstance(implementation, str) else tuple(implementation)
-    for name in names:
-        if name not in IMPLEMENTATIONS:
-            raise ValueError(
-                f"implementation is {name!r}; expected one of {', '.join(IMPLEMENTATIONS)}, "
-                "a list of them, or None"
-            )
-    if not names:
-        raise ValueError("implementation is an empty list; expected at least one name, or None")
-    return names

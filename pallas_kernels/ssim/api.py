@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels.choice import call_first, chosen
 from pallas_kernels.frames import align_frames
 from pallas_kernels.ssim import pallas_triton, reference, xla
 from pallas_kernels.ssim.measure import Measure, Padding, Weights, gaussian_window
@@ -65,16 +66,10 @@ def ssim(
     """
     x, y = _check_arrays(x, y)
     measure = _check_measure(x.shape, windows, data_range, sample_covariance, padding)
-    names = _check_implementation(implementation)
+    names = chosen(implementation, IMPLEMENTATIONS, on_gpu=("pallas_triton",))
     batch = x.shape[:-3]
     x, y = align_frames([z.reshape(-1, *z.shape[-3:]) for z in (x, y)])
-    refusals = []
-    for name in names:
-        try:
-            return IMPLEMENTATIONS[name](x, y, measure).reshape(batch)
-        except NotImplementedError as error:
-            refusals.append(f"{name}: {error}")
-    raise NotImplementedError("no implementation serves this call: " + "; ".join(refusals))
+    return call_first(names, IMPLEMENTATIONS, x, y, measure).reshape(batch)
 
 
 def _check_arrays(x, y):
@@ -115,18 +110,3 @@ def _check_measure(shape, windows, data_range, sample_covariance, padding):
         raise ValueError("a window of one pixel has no sample covariance")
     rows, columns = scaled
     return Measure(rows, columns, float(low), float(high - low), sample_covariance, padding)
-
-
-def _check_implementation(implementation):
-    if implementation is None:
-        return ("pallas_triton", "xla") if jax.default_backend() == "gpu" else ("xla",)
-    names = (implementation,) if isinstance(implementation, str) else tuple(implementation)
-    for name in names:
-        if name not in IMPLEMENTATIONS:
-            raise ValueError(
-                f"implementation is {name!r}; expected one of {', '.join(IMPLEMENTATIONS)}, "
-                "a list of them, or None"
-            )
-    if not names:
-        raise ValueError("implementation is an empty list; expected at least one name, or None")
-    return names

@@ -9,6 +9,7 @@ VERSIONS := $(foreach v,3.11 3.12,$(if $(call find_python,$(v)),$(v)))
 
 .PHONY: demo test compile-check test-slow format
 .NOTPARALLEL:
+.SECONDARY:
 
 demo: .venv/demo/ready
 	.venv/demo/bin/pdr demo
@@ -19,22 +20,24 @@ demo: .venv/demo/ready
 	touch $@
 
 # What CI runs. A fresh environment for each Python, so that a missing dependency shows.
-test: $(addprefix test-python,$(VERSIONS)) compile-check
+test: compile-check $(addprefix test-python,$(VERSIONS))
 	@test -n "$(VERSIONS)" || { echo "make test needs python3.11 or python3.12 on PATH; found neither"; exit 1; }
 
-test-python%:
-	$(call find_python,$*) -m venv --clear .venv/$*
-	.venv/$*/bin/pip install --quiet --editable '.[dev]'
+test-python%: env-python%
 	.venv/$*/bin/ruff check .
 	.venv/$*/bin/ruff format --check .
 	.venv/$*/bin/mypy
 	.venv/$*/bin/pytest -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
-# Compiles GPU kernels without a GPU, after the tests, in the newest Python's environment. The CUDA
-# plugin lies beside it: installed in it, JAX would look for a GPU. `python -m
-# pallas_kernels.compile_check` alone compiles every case; two of them take the kernels' every path.
+env-python%:
+	$(call find_python,$*) -m venv --clear .venv/$*
+	.venv/$*/bin/pip install --quiet --editable '.[dev]'
+
+# Compiles GPU kernels without a GPU, in the newest Python's environment. The CUDA plugin lies beside
+# it: installed in it, JAX would look for a GPU. `python -m pallas_kernels.compile_check` alone
+# compiles every case; two of them take the kernels' every path.
 compile-check: LATEST = .venv/$(lastword $(VERSIONS))/bin
-compile-check:
+compile-check: $(addprefix env-python,$(lastword $(VERSIONS)))
 	rm -rf .venv/cuda
 	@version=$$($(LATEST)/python -c 'import jax; print(jax.__version__)') && \
 	if ! $(LATEST)/pip install --quiet --no-deps --target .venv/cuda nvidia-cuda-nvcc \

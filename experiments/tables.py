@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.provenance import RESULTS
+from pallas_kernels.splat2d import bench_table
 from pdr_jax import recipes
 
 README = Path(__file__).parent / "README.md"
@@ -154,31 +155,49 @@ def kth(result: dict[str, Any]) -> str:
 
 def splat2d(result: dict[str, Any]) -> str:
     """The renderer on a CPU."""
-    shapes = result["shapes"]
-    rows = []
-    for row in result["rows"]:
-        shape = shapes[row["case"]]
-        size = f"{shape['height']}x{shape['width']}x{shape['channels']}"
-        window = shape["window"] or "none"
-        rows.append(
-            [
-                row["case"],
-                size,
-                f"{shape['gaussians']:,}",
-                str(window),
-                row["implementation"],
-                *(f"{row[part]['cpu']:.3g}" for part in ("forward", "forward+backward")),
-            ]
-        )
+    header, *rows = bench_table.lines(result)
     return "\n".join(
         [
             "## splat2d on a CPU\n",
-            f"Milliseconds of CPU time a frame, over all cores. `{result['command']}`, commit "
+            "CPU time over all cores, the least of some calls, and the published baseline's over "
+            f"it. `{result['command']}`, commit "
             f"{result['commit'][:10]}, {result['date'][:10]}, {result['hardware']['cpu']}, "
             f"{result['hardware']['cores']} cores (load {result['hardware']['load']}: other work "
             "ran beside it), "
             f"jax {result['versions']['jax']}, seed {result['seed']}.\n",
-            markdown(["", "frame", "N", "K", "implementation", "forward", "+ backward"], rows),
+            markdown(header, rows),
+        ]
+    )
+
+
+def growth(result: dict[str, Any]) -> str:
+    """How the cost of the renderer grows on a CPU: a figure, and its curves' ends."""
+    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in result["rows"]:
+        lines.setdefault((row["along"], row["implementation"]), []).append(row)
+    rows = [
+        [
+            f"{axis}, {first['value']:,} to {last['value']:,}",
+            implementation,
+            *(
+                f"{first[part]['cpu']:.3g} to {last[part]['cpu']:.3g}"
+                for part in bench_table.PASSES
+            ),
+        ]
+        for (axis, implementation), (first, *_, last) in lines.items()
+    ]
+    start = result["start"]
+    return "\n".join(
+        [
+            "## How the cost of splat2d grows, on a CPU\n",
+            f"From {start['height']}x{start['width']}x{start['channels']}, N = "
+            f"{start['gaussians']}, K = {start['window']}, one of N, side of the frame, K and C at "
+            "a time: CPU milliseconds a frame, over all cores. Where `reference` ends early, its "
+            "dense arrays were too large to wait for. These are a CPU's curves; no GPU's have been "
+            "measured.\n",
+            origin(result),
+            "![cost against N, side, K and C](results/figures/splat2d_growth_cpu.png)\n",
+            markdown(["", "implementation", *bench_table.PASSES], rows),
         ]
     )
 
@@ -212,6 +231,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "kth_person01": kth,
     "adapters": adapters,
     "cpu_splat2d": splat2d,
+    "splat2d_growth_cpu": growth,
     "depthwise_cpu": convolutions,
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 from pallas_kernels import splat2d
 from pallas_kernels.splat2d.api import PORTABLE
-from pallas_kernels.splat2d.grid_sample import grid_sample, paper_to_pixels
+from pallas_kernels.splat2d.grid_sample import base_grid, grid_sample, paper_to_pixels
 
 
 def paper_arguments(count=5, channels=2, reach=1.0):
@@ -54,6 +54,38 @@ def test_equals_the_baseline(implementation, height, width, window):
         for what, got, want in zip(names, both(ours), both(literal), strict=True):
             assert np.abs(want).max() > 0.01
             np.testing.assert_allclose(got, want, atol=1e-12, rtol=1e-10, err_msg=what)
+
+
+def test_its_base_grid_form_draws_the_same():
+    size = {"height": 13, "width": 20, "window": 9}
+    with jax.enable_x64(True):
+        arrays = [jnp.asarray(x) for x in paper_arguments(count=9, reach=2.5)]  # some off the frame
+        cotangent = np.random.default_rng(8).normal(size=(13, 20, 2))
+
+        def both(function):
+            def run(*arrays):
+                out, pull = jax.vjp(partial(function, **size), *arrays)
+                return out, *pull(cotangent)
+
+            return jax.jit(run)(*arrays)
+
+        for got, want in zip(both(base_grid), both(grid_sample), strict=True):
+            assert np.abs(want).max() > 0.01
+            np.testing.assert_allclose(got, want, atol=1e-12, rtol=1e-9)
+
+
+def test_in_pytorch_it_draws_the_same():
+    pytest.importorskip("torch")
+    from pallas_kernels.splat2d import bench_torch
+
+    arrays = [np.float32(x)[None] for x in paper_arguments()]
+    size = {"height": 16, "width": 21, "window": 7}
+    cotangent = np.float32(np.random.default_rng(8).normal(size=(1, 16, 21, 2)))
+    want, pull = jax.vjp(lambda *frame: grid_sample(*frame, **size), *(x[0] for x in arrays))
+    got, gradients = bench_torch.passes([arrays], cotangent, size)["forward+backward"](0)
+    np.testing.assert_allclose(got.detach().numpy()[0], want, atol=2e-5)
+    for x, y in zip(gradients, pull(cotangent[0]), strict=True):
+        np.testing.assert_allclose(x.numpy()[0], y, atol=1e-4 * np.abs(y).max())
 
 
 def test_the_papers_conventions():

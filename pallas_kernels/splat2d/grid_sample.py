@@ -3,10 +3,13 @@
 GaussianSR, and before it OutofAi/2D-Gaussian-Splatting, draw a Gaussian as a K x K kernel, pad it
 with zeros to the size of the frame and move it with affine_grid and grid_sample (bilinear,
 align_corners=True, zeros outside). Everything is an (N, C, H, W) array, which is why it is slow.
+`base_grid` draws the same frame from (N, K + 1, K + 1, C) patches.
 """
 
 import jax
 import jax.numpy as jnp
+
+from pallas_kernels.splat2d.reference import gaussian, whitening
 
 
 def grid_sample(
@@ -57,6 +60,45 @@ def grid_sample(
         ((0, 0), (0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)),
     )
     return _translate(image, mu).sum(0).transpose(1, 2, 0)
+
+
+def base_grid(
+    mu: jax.Array,
+    scale: jax.Array,
+    rotation: jax.Array,
+    amplitude: jax.Array,
+    *,
+    height: int,
+    width: int,
+    window: int,
+) -> jax.Array:
+    """What `grid_sample` draws, with its arguments, from patches little larger than the window.
+
+    All pixels of a Gaussian lie between lattice points at the same fractions, so its K x K values
+    on the base grid are blended by one 2 x 2 stencil, and the (K + 1) x (K + 1) patch is added to
+    the frame where the integer part of the translation puts it.
+    """
+    mean, scale, rotation = paper_to_pixels(
+        mu, scale, rotation, height=height, width=width, window=window
+    )
+    corner = jnp.floor(mean)
+    fx, fy = (mean - corner).T[:, :, None, None]
+    axis = jnp.arange(window, dtype=mean.dtype) - window // 2
+    lattice = jnp.stack(jnp.meshgrid(axis, axis), -1)[None]
+    value = gaussian(whitening(scale, rotation)[:, None, None], lattice, None)
+    value = jnp.pad(value, ((0, 0), (1, 1), (1, 1)))
+    value = fx * value[:, :, :-1] + (1 - fx) * value[:, :, 1:]
+    value = fy * value[:, :-1] + (1 - fy) * value[:, 1:]
+
+    # The margin of the canvas takes what lies beyond the frame.
+    side = window + 1
+    canvas = jnp.zeros((height + 2 * side, width + 2 * side, amplitude.shape[1]), amplitude.dtype)
+    last = jnp.array([[width, height]], mean.dtype) + side
+    first = jnp.clip(corner - window // 2 + side, 0, last).astype(jnp.int32)
+    columns, rows = first.T[:, :, None] + jnp.arange(side, dtype=jnp.int32)[None, None]
+    patches = amplitude[:, None, None] * value[..., None]
+    canvas = canvas.at[rows[:, :, None], columns[:, None, :]].add(patches)
+    return canvas[side:-side, side:-side]
 
 
 def _translate(image, mu):

@@ -5,12 +5,14 @@ import jax.numpy as jnp
 
 from pallas_kernels.splat2d import gather, jax_triton_vjp
 from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, FEW, Launch, call, require
+from pallas_kernels.splat2d.tuned import tuned
 
 
-def forward(geometry, gaussians, amplitude, boxes):
-    """Frames (F, H, W, C) of packed Gaussians: see `gather.splat_with`."""
+def forward(geometry, gaussians, amplitude, boxes, options=None):
+    """Frames (F, H, W, C) of packed Gaussians: see `gather.splat_with`, and `plan` for options."""
     frames, count, channels = amplitude.shape
-    launch = plan(geometry, frames, count, channels)
+    options = options or tuned("jax_triton", geometry, channels)
+    launch = plan(geometry, frames, count, channels, **options)
     shape = (frames, geometry.height, geometry.width, channels)
     out = [jax.ShapeDtypeStruct(shape, geometry.dtype)]
     if channels > FEW:

@@ -5,27 +5,29 @@ import jax.numpy as jnp
 
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, FEW, Launch, call
+from pallas_kernels.splat2d.tuned import tuned
 
 
-def backward(geometry, gaussians, amplitude, cotangent):
-    """Moments (F, 5, P) and the cotangent of amplitude: see `gather.splat_with`."""
+def backward(geometry, gaussians, amplitude, cotangent, options=None):
+    """Moments (F, 5, P) and amplitude's cotangent: see `gather.splat_with`; `plan` for options."""
+    options = options or tuned("jax_triton_vjp", geometry, amplitude.shape[-1])
     if amplitude.shape[-1] <= FEW:
-        moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent)
+        moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
         return moments[0], d_amplitude
     # A program reads the box of all its Gaussians: neighbours make it small.
     order = jnp.argsort(gather.curve(geometry, gaussians[:, :2].mT), axis=-1)
     gaussians = jnp.take_along_axis(gaussians, order[:, None], axis=2)
     amplitude = jnp.take_along_axis(amplitude, order[..., None], axis=1)
-    moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent)
+    moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
     place = jnp.argsort(order, axis=-1)
     moments = jnp.take_along_axis(moments.sum(0), place[:, None], axis=2)
     return moments, jnp.take_along_axis(d_amplitude, place[..., None], axis=1)
 
 
-def _reduce(geometry, gaussians, amplitude, cotangent):
+def _reduce(geometry, gaussians, amplitude, cotangent, options):
     """Moments (blocks of channels, F, 5, P), which are to be added up, and d_amplitude."""
     frames, count, channels = amplitude.shape
-    launch = plan(geometry, frames, count, channels)
+    launch = plan(geometry, frames, count, channels, **options)
     blocks = -(-channels // launch.constants.get("BLOCK", channels))
     out = (
         jax.ShapeDtypeStruct((blocks, frames, 5, count), jnp.float32),

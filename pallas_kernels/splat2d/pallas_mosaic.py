@@ -17,6 +17,7 @@ from pallas_kernels.splat2d import mosaic_gpu, pallas_mosaic_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, splat_with
 from pallas_kernels.splat2d.loops import for_each_bit
 from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, ballot_false, load_lanes
+from pallas_kernels.splat2d.tuned import tuned
 
 
 class Tile(NamedTuple):
@@ -41,8 +42,10 @@ class Tile(NamedTuple):
 
 def forward(geometry, gaussians, amplitude, boxes, tile: Tile | None = None):
     """(F, 7, P), (F, P, C) -> (F, H, W, C): see `gather.splat_with`."""
-    tile = tile or tile_for(geometry.window)
     frames, channels = amplitude.shape[0], amplitude.shape[-1]
+    if tile is None:
+        options = tuned("pallas_mosaic", geometry, channels)
+        tile = Tile(**options) if options else tile_for(geometry.window)
     passes = pl.cdiv(channels, FEW)
     amplitude = jnp.pad(amplitude, ((0, 0), (0, 0), (0, -channels % passes)))
     down = pl.cdiv(geometry.height, tile.rows)

@@ -18,6 +18,7 @@ from pallas_kernels import gpu
 from pallas_kernels.splat2d import pallas_triton_matrix, pallas_triton_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, Geometry, splat_with
 from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.tuned import tuned
 from pallas_kernels.triton_math import exp2_minus, fma
 
 
@@ -40,7 +41,7 @@ def forward(geometry, gaussians, amplitude, boxes, tile: Tile | None = None):
     if channels > FEW:
         return pallas_triton_matrix.forward(geometry, gaussians, amplitude, boxes)
     if tile is None:  # no larger than the frame
-        tile = Tile()
+        tile = Tile(**tuned("pallas_triton", geometry, channels))
         down, across = pl.cdiv(geometry.height, tile.rows), pl.cdiv(geometry.width, tile.columns)
         tile = tile._replace(down=min(tile.down, down), across=min(tile.across, across))
     down = pl.cdiv(geometry.height, tile.rows * tile.down)

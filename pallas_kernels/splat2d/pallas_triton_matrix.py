@@ -15,6 +15,7 @@ from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import CHUNK, Geometry
 from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.tuned import tuned
 from pallas_kernels.triton_math import dot, exp2_minus, fma
 
 
@@ -28,8 +29,8 @@ class Product(NamedTuple):
 
 def forward(geometry, gaussians, amplitude, boxes, product: Product | None = None):
     """(F, 7, P), (F, P, C) -> (F, H, W, C): see `gather.splat_with`."""
-    product = product or Product()
     frames, channels = len(gaussians), amplitude.shape[-1]
+    product = product or Product(**tuned("pallas_triton_matrix", geometry, channels))
     # A power of two, as Triton wants, and at least the 16 of a product.
     block = min(max(pl.next_power_of_2(channels), 16), product.channels)
     down = pl.cdiv(geometry.height, product.side)

@@ -17,6 +17,7 @@ from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import OUTSIDE, Geometry
 from pallas_kernels.splat2d.loops import within
+from pallas_kernels.splat2d.tuned import tuned
 from pallas_kernels.triton_math import exp2_minus, fma
 
 
@@ -39,7 +40,7 @@ def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = No
     """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, 5, P), (F, P, C): see `gather.splat_with`."""
     frames, _, count = gaussians.shape
     channels = amplitude.shape[-1]
-    sweep = sweep or Sweep()
+    sweep = sweep or Sweep(**tuned("pallas_triton_vjp", geometry, channels))
     if sweep.across is None:
         widest = min((geometry.window or geometry.width) + 1, geometry.width)
         sweep = sweep._replace(across=min(pl.cdiv(widest, sweep.columns), 8))

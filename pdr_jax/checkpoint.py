@@ -18,8 +18,15 @@ _PACKAGES = ("pdr-jax", "jax", "flax", "optax", "orbax-checkpoint")
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that a result depends on."""
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
+    """Versions of the packages that a result depends on; a bare source tree has none."""
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 class Checkpoints:

@@ -5,6 +5,7 @@ at the start and stored beside the run.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -30,6 +31,13 @@ examples:
   pdr eval runs/kth-tau-predgs-l1_ssim-seed0
   pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class _CommandLineRecipe(Recipe):
+    """A recipe whose data set needs no option's name: `pdr train kth`."""
+
+    dataset: tyro.conf.Positional[str]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -60,10 +68,11 @@ def main(argv: list[str] | None = None) -> None:
 def _train_command(argv: list[str]) -> Any:
     """`train`, with the recipe that the command line names as the default of every option."""
     recipe = _named_recipe(argv[1:]) if argv[:1] == ["train"] else recipes.create("moving_sprites")
+    named = _CommandLineRecipe(**vars(recipe))
     options = tyro.conf.arg(name="", prefix_name=False)
 
     def train(
-        recipe: Annotated[Recipe, options] = recipe,
+        recipe: Annotated[_CommandLineRecipe, options] = named,
         out: Path | None = None,
         resume: Path | None = None,
     ) -> None:
@@ -74,18 +83,19 @@ def _train_command(argv: list[str]) -> Any:
             out: The run's folder; by default runs/ and what the run is made of.
             resume: A run folder to continue; its own recipe is used, and no other option.
         """
+        settings = Recipe(**vars(recipe))
         if resume is not None:
             if len(argv) > 3:
                 raise ValueError("--resume takes no other option: the run goes on as it began")
-            recipe = run.read_recipe(resume)
-        out = resume or out or default_folder(recipe)
-        dataset = run.open_dataset(recipe)
-        print(json.dumps(recipe.to_json(), indent=2))
+            settings = run.read_recipe(resume)
+        out = resume or out or default_folder(settings)
+        dataset = run.open_dataset(settings)
+        print(json.dumps(settings.to_json(), indent=2))
         print(f"run folder: {out}")
         if dataset.note:
             print(f"note: {dataset.note}")
-        with ProgressLine(recipe.label) as progress:
-            run.fit(recipe, out, dataset=dataset, resume=resume is not None, report=progress)
+        with ProgressLine(settings.label) as progress:
+            run.fit(settings, out, dataset=dataset, resume=resume is not None, report=progress)
         finish(out)
 
     return train

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax.numpy as jnp
-import tyro
 
 from pdr_jax import backbones, losses, predgs
 from pdr_jax.pdr import PDR
@@ -65,7 +64,7 @@ class Recipe:
       model_parallel: of these, how many share a copy of the parameters.
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: str
     in_length: int
     out_length: int
     backbone: str

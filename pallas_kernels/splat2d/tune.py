@@ -52,7 +52,7 @@ KERNELS = {
             {"down": 4, "across": 2},
             {"down": 2, "across": 4},
             {"down": 2, "across": 1},
-            {"down": 4, "across": 8, "warps": 1},
+            {"down": 4, "across": 8},
             {"rows": 8, "columns": 8, "down": 2, "across": 4, "warps": 2},
             {"rows": 8, "columns": 16, "down": 4, "across": 2, "warps": 4},
             {"rows": 2, "columns": 16, "down": 8, "across": 2},
@@ -62,13 +62,11 @@ KERNELS = {
         "Product",
         MANY,
         [
-            {"warps": 2},
-            {"side": 16},
             {"side": 16, "warps": 8},
             {"channels": 32},
             {"channels": 128},
             {"channels": 32, "warps": 2},
-            {"side": 16, "channels": 32},
+            {"side": 16, "channels": 32, "warps": 8},
         ],
     ),
     "pallas_triton_vjp": Kernel(

@@ -16,7 +16,7 @@ def interpreting() -> bool:
 
 def present() -> bool:
     """Whether JAX computes on a GPU unless told otherwise."""
-    chosen = jax.config.jax_default_device
+    chosen = getattr(jax.config, "jax_default_device", None)
     if chosen is None:
         return jax.default_backend() == "gpu"
     return getattr(chosen, "platform", chosen) in ("gpu", "cuda")

@@ -40,7 +40,7 @@ def dot(a: jax.Array, b: jax.Array, dtype: jnp.dtype, plain: bool) -> jax.Array:
 
 
 def _assembly(code, *args):
-    args = jnp.broadcast_arrays(*(jnp.asarray(x, jnp.float32) for x in args))
+    args = tuple(jnp.broadcast_arrays(*(jnp.asarray(x, jnp.float32) for x in args)))
     out = jax.ShapeDtypeStruct(args[0].shape, jnp.float32)
     constraints = ",".join(["=f", *["f"] * len(args)])
     return plt.elementwise_inline_asm(

@@ -79,7 +79,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     """A panel for each axis: time a frame, forward drawn through, forward+backward dashed."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
     panels = figure.subplots(1, len(AXES), sharey=True)
     for (axis, label), panel in zip(AXES.items(), panels, strict=True):
         for i, name in enumerate(result["implementations"]):
@@ -97,11 +97,15 @@ def draw(result: dict[str, Any], path: Path) -> None:
                     markersize=3,
                     label=f"{name}, {part}",
                 )
+        sizes = list(dict.fromkeys(x["value"] for x in result["rows"] if x["along"] == axis))
+        panel.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize="small")
+        panel.set_xticks([], minor=True)
         panel.set_xlabel(f"{axis}: {label}")
         panel.grid(alpha=0.3)
     unit = "CPU milliseconds" if result["figure"] == "cpu" else "milliseconds"
     panels[0].set_ylabel(f"{unit} a frame")
-    panels[0].legend(fontsize="x-small")
+    handles, labels = panels[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
 

@@ -13,6 +13,8 @@ from pallas_kernels.splat2d import bench_table
 from pdr_jax import recipes
 
 README = Path(__file__).parent / "README.md"
+KERNELS_README = Path(__file__).parent.parent / "pallas_kernels" / "README.md"
+MARKS = ("<!-- written by experiments/tables.py -->\n", "<!-- end -->\n")
 METRICS = ("mse", "mae", "psnr", "ssim", "ssim_range1", "sharpness", "st_lpips_alex")
 
 HEAD = """# Experiments
@@ -32,8 +34,9 @@ figures do not suffer from "mean Y" does not use its renderer.
 
 
 def main() -> None:
-    """Writes the file."""
+    """Writes the files."""
     README.write_text(document())
+    KERNELS_README.write_text(kernels_document(KERNELS_README.read_text()))
 
 
 def document() -> str:
@@ -44,6 +47,17 @@ def document() -> str:
         if (RESULTS / f"{name}.json").exists()
     ]
     return "\n".join([HEAD, *sections])
+
+
+def kernels_document(text: str) -> str:
+    """The kernels' README with its tables, between two marks, brought up to date."""
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    sections = [
+        section(json.loads((RESULTS / f"{name}.json").read_text()))
+        for name, section in {"cpu_splat2d": splat2d, "compile_check": compiled}.items()
+    ]
+    return before + MARKS[0] + "\n".join(sections).replace("## ", "### ") + MARKS[1] + after
 
 
 def origin(result: dict[str, Any]) -> str:
@@ -170,6 +184,41 @@ def splat2d(result: dict[str, Any]) -> str:
     )
 
 
+def compiled(result: dict[str, Any]) -> str:
+    """What the GPU kernels need, as compiled without a GPU."""
+    rows = [row for row in result["rows"] if "kernel" in row]
+    shown = [
+        [
+            row["module"],
+            row["case"],
+            str(row["registers"]),
+            f"{row['shared_bytes']:,}",
+            f"{row['instructions']:,}",
+            f"{row['instructions_per_pair']:.1f}" if row["instructions_per_pair"] else "",
+        ]
+        for row in rows
+        if row["module"].startswith("splat2d")
+        and (row["dtype"], row["architecture"]) == ("float32", "sm_90a")
+    ]
+    spilled = sum(row["spill_bytes"] for row in rows)
+    return "\n".join(
+        [
+            "## The GPU kernels, compiled without a GPU\n",
+            f"{len(rows)} kernels, float32 and bfloat16, for sm_90a and sm_80 (Mosaic: sm_90a); "
+            f"bytes spilled, over all of them: {spilled}. Below those of splat2d in float32 for "
+            "sm_90a. The last column is the SASS instructions of the drawing loop for a pair of a "
+            "pixel and a Gaussian; with more than 8 channels a pair is counted once for each block "
+            "of channels. These are static counts, not times: nothing was run.\n",
+            f"`{result['command']}`, commit {result['commit'][:10]}, {result['date'][:10]}, jax "
+            f"{result['versions']['jax']}.\n",
+            markdown(
+                ["", "", "registers", "shared, bytes", "instructions", "a pair"],
+                shown,
+            ),
+        ]
+    )
+
+
 def growth(result: dict[str, Any]) -> str:
     """How the cost of the renderer grows on a CPU: a figure, and its curves' ends."""
     lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -231,6 +280,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "kth_person01": kth,
     "adapters": adapters,
     "cpu_splat2d": splat2d,
+    "compile_check": compiled,
     "splat2d_growth_cpu": growth,
     "depthwise_cpu": convolutions,
 }

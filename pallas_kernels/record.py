@@ -20,6 +20,7 @@ def origin(module: str, arguments: list[str] | None) -> dict:
         arguments: of the command; None for those of this process.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    given = [Path(x).name if Path(x).is_absolute() else x for x in given]  # no machine's folders
     return {
         "command": shlex.join(["python", "-m", module, *given]),
         "commit": _commit(),

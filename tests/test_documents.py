@@ -22,3 +22,5 @@ def test_the_readmes_python_runs():
 
 def test_the_tables_are_those_of_the_results():
     assert tables.README.read_text() == tables.document()
+    kernels = tables.KERNELS_README.read_text()
+    assert kernels == tables.kernels_document(kernels)

@@ -22,7 +22,8 @@ def chosen(
     """
     if implementation is None:
         return (*on_gpu, "xla") if gpu.present() else ("xla",)
-    names = (implementation,) if isinstance(implementation, str) else tuple(implementation)
+    several = isinstance(implementation, list | tuple)
+    names = tuple(implementation) if several else (implementation,)
     for name in names:
         if name not in implementations:
             raise ValueError(

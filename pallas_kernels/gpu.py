@@ -14,12 +14,17 @@ def interpreting() -> bool:
     return os.environ.get("PALLAS_KERNELS_INTERPRET") == "1"
 
 
-def present() -> bool:
-    """Whether JAX computes on a GPU unless told otherwise."""
+def device() -> jax.Device:
+    """What JAX computes on unless told otherwise."""
     chosen = getattr(jax.config, "jax_default_device", None)
     if chosen is None:
-        return jax.default_backend() == "gpu"
-    return getattr(chosen, "platform", chosen) in ("gpu", "cuda")
+        return jax.devices()[0]
+    return jax.devices(chosen)[0] if isinstance(chosen, str) else chosen
+
+
+def present() -> bool:
+    """Whether that is a GPU."""
+    return device().platform == "gpu"
 
 
 def require(capability: tuple[int, int]) -> None:
@@ -35,14 +40,13 @@ def require(capability: tuple[int, int]) -> None:
     if not present():
         raise NotImplementedError(
             f"needs an NVIDIA GPU of compute capability {least} or newer; JAX computes on "
-            f"{jax.default_backend()} here"
+            f"{device().platform} here"
         )
-    device = jax.devices()[0]
-    found = getattr(device, "compute_capability", "")
+    found = getattr(device(), "compute_capability", "")
     major, _, minor = str(found).partition(".")
     if not (major.isdigit() and minor.isdigit()):
-        raise NotImplementedError(f"needs an NVIDIA GPU; JAX found {device.device_kind}")
+        raise NotImplementedError(f"needs an NVIDIA GPU; JAX found {device().device_kind}")
     if (int(major), int(minor)) < capability:
         raise NotImplementedError(
-            f"needs compute capability {least} or newer; {device.device_kind} has {found}"
+            f"needs compute capability {least} or newer; {device().device_kind} has {found}"
         )

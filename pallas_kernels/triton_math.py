@@ -25,6 +25,12 @@ def exp2_minus(x: jax.Array, plain: bool) -> jax.Array:
     return _assembly("{ .reg .f32 y; neg.f32 y, $1; ex2.approx.ftz.f32 $0, y; }", x)
 
 
+def ballot_false(flags: jax.Array) -> jax.Array:
+    """Which of 32 booleans are false: the bits of an int32."""
+    lane = jax.lax.iota(jnp.int32, 32)
+    return jnp.where(flags, 0, 1 << lane).sum(dtype=jnp.int32)
+
+
 def dot(a: jax.Array, b: jax.Array, dtype: jnp.dtype, plain: bool) -> jax.Array:
     """Product of two matrices, accumulated in float32, for a result of some dtype.
 

@@ -121,6 +121,22 @@ class TestAgainstReference:
         assert all(np.array_equal(x, y) for x, y in zip(first, second, strict=True))
 
 
+def test_means_an_ulp_from_a_tie(implementation):
+    # There rounding decides which pixels a window holds, so it is float32 that is compared with.
+    case = Case(2, 12, 12, 1, 6, 5)
+    ties = np.array([2.5, 4.5, 6.5, 8.5, 3.5, 1.5], np.float32)
+    mean = np.stack([np.nextafter(ties, np.float32(end)) for end in (-np.inf, np.inf)])
+    mean = np.stack([mean, mean[:, ::-1]], -1)
+    _, _, rotation, amplitude = case.arguments()
+    scale = np.broadcast_to(np.float32([3.0, 2.0]), mean.shape)
+    arrays = (mean, scale, rotation, amplitude)
+    want = run("reference", case, arrays, case.cotangent())
+    for what, x, y in zip(
+        NAMES, run(implementation, case, arrays, case.cotangent()), want, strict=True
+    ):
+        assert error(x, y) < 1e-5, what
+
+
 DEGENERATE = Case(1, 9, 11, 2, 4, 5)
 MEANS = st.sampled_from([-1e30, -1e6, -2.6, 0.0, 3.5, 4.2, 8.0, 12.9, 1e6, 1e30])
 SCALES = st.sampled_from([-1.0, 0.0, 1e-6, 0.03, 0.7, 5.0, 1e5, 1e30])

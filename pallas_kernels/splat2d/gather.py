@@ -63,7 +63,8 @@ def splat_with(forward: Callable, backward: Callable, require: Callable[[], None
         backward: (geometry, gaussians (F, 7, P), amplitude (F, P, C), cotangent (F, H, W, C)) ->
             moments (F, 5, P) and the cotangent of amplitude (F, P, C). With
             h = w(p) sum_c amplitude_c cotangent_c(p), the moments are the sums over pixels of
-            h u, h u dx, h u dy, h dy and h dy^2.
+            h u, h u dx, h u dy, h dy and h dy^2. Those of the Gaussians that `pack` adds may be
+            left unwritten.
         require: raises NotImplementedError where the kernels cannot run.
 
     Everything but the frames and their cotangent is float32.
@@ -138,6 +139,7 @@ def bounds(gaussians: jax.Array) -> jax.Array:
     chunks = gaussians.reshape(*gaussians.shape[:2], -1, CHUNK)
     mean, reach = chunks[:, :2], chunks[:, 5:]
     used = ~(reach < 0)  # NaN, which is drawn everywhere, is used
+    reach += 2**-22 * (jnp.abs(mean) + reach)  # no sum rounds to less than what is reached
     least = jnp.where(used, mean - reach, jnp.inf).min(-1)
     most = jnp.where(used, mean + reach, -jnp.inf).max(-1)
     least, most = _pad(least, 2, jnp.inf), _pad(most, 2, -jnp.inf)

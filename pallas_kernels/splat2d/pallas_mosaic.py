@@ -15,7 +15,7 @@ from jax.experimental import pallas as pl
 
 from pallas_kernels.splat2d import mosaic_gpu, pallas_mosaic_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, splat_with
-from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.loops import Area, for_each_bit
 from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, ballot_false, load_lanes
 from pallas_kernels.splat2d.tuned import tuned
 
@@ -79,11 +79,7 @@ def _kernel(tile: Tile, across, tiles, passes, gaussians, amplitude, *refs):
     rows = [(top + i * ROWS + row).astype(jnp.float32) for i in range(tile.down)]
     columns = [(left + i * COLUMNS + column).astype(jnp.float32) for i in range(tile.across)]
     first_x, first_y = left.astype(jnp.float32), top.astype(jnp.float32)
-    last_x, last_y = first_x + (tile.columns - 1), first_y + (tile.rows - 1)
-
-    def reaching(least_x, most_x, least_y, most_y):
-        beside = (least_x > last_x) | (most_x < first_x) | (least_y > last_y) | (most_y < first_y)
-        return ballot_false(beside)
+    area = Area(first_x, first_x + (tile.columns - 1), first_y, first_y + (tile.rows - 1))
 
     def add(index, sums):
         mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[frame, k, index] for k in range(7))
@@ -103,14 +99,13 @@ def _kernel(tile: Tile, across, tiles, passes, gaussians, amplitude, *refs):
         ]
 
     def add_chunk(chunk, sums):
-        mean_x, mean_y, reach_x, reach_y = (
-            load_lanes(gaussians.at[frame, k], chunk * CHUNK) for k in (0, 1, 5, 6)
-        )
-        bits = reaching(mean_x - reach_x, mean_x + reach_x, mean_y - reach_y, mean_y + reach_y)
+        lanes = (load_lanes(gaussians.at[frame, k], chunk * CHUNK) for k in (0, 1, 5, 6))
+        bits = ballot_false(area.missed(*lanes))
         return for_each_bit(bits, lambda bit, sums: add(chunk * CHUNK + bit, sums), sums)
 
     def add_chunks(group, sums):
-        bits = reaching(*(load_lanes(boxes[0].at[frame, k], group * CHUNK) for k in range(4)))
+        lanes = (load_lanes(boxes[0].at[frame, k], group * CHUNK) for k in range(4))
+        bits = ballot_false(area.outside(*lanes))
         return for_each_bit(bits, lambda bit, sums: add_chunk(group * CHUNK + bit, sums), sums)
 
     sums = [[mosaic_gpu.zeros()] * (tile.down * tile.across)] * size

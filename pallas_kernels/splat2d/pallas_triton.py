@@ -17,9 +17,9 @@ from jax.experimental.pallas import triton as plt
 from pallas_kernels import gpu
 from pallas_kernels.splat2d import pallas_triton_matrix, pallas_triton_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, Geometry, splat_with
-from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.loops import Area, for_each_bit
 from pallas_kernels.splat2d.tuned import tuned
-from pallas_kernels.triton_math import exp2_minus, fma
+from pallas_kernels.triton_math import ballot_false, exp2_minus, fma
 
 
 class Tile(NamedTuple):
@@ -75,12 +75,12 @@ def _kernel(geometry: Geometry, tile: Tile, across, tiles, gaussians, amplitude,
     xs = [left + i * tile.columns + _iota(tile.columns)[None, :] for i in range(tile.across)]
     rows, columns = ([z.astype(jnp.float32) for z in zs] for zs in (ys, xs))
     first_x, first_y = left.astype(jnp.float32), top.astype(jnp.float32)
-    last_x = first_x + (tile.columns * tile.across - 1)
-    last_y = first_y + (tile.rows * tile.down - 1)
-
-    def reaching(least_x, most_x, least_y, most_y):
-        beside = (least_x > last_x) | (most_x < first_x) | (least_y > last_y) | (most_y < first_y)
-        return jnp.where(beside, 0, 1 << _iota(CHUNK)).sum(dtype=jnp.int32)
+    area = Area(
+        left=first_x,
+        right=first_x + (tile.columns * tile.across - 1),
+        top=first_y,
+        bottom=first_y + (tile.rows * tile.down - 1),
+    )
 
     def add(index, sums):
         mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, index] for k in range(7))
@@ -101,12 +101,12 @@ def _kernel(geometry: Geometry, tile: Tile, across, tiles, gaussians, amplitude,
 
     def add_chunk(chunk, sums):
         lanes = pl.ds(chunk * CHUNK, CHUNK)
-        mean_x, mean_y, reach_x, reach_y = (gaussians[k, lanes] for k in (0, 1, 5, 6))
-        bits = reaching(mean_x - reach_x, mean_x + reach_x, mean_y - reach_y, mean_y + reach_y)
+        bits = ballot_false(area.missed(*(gaussians[k, lanes] for k in (0, 1, 5, 6))))
         return for_each_bit(bits, lambda bit, sums: add(chunk * CHUNK + bit, sums), sums)
 
     def add_chunks(group, sums):
-        bits = reaching(*(boxes[0][k, pl.ds(group * CHUNK, CHUNK)] for k in range(4)))
+        lanes = pl.ds(group * CHUNK, CHUNK)
+        bits = ballot_false(area.outside(*(boxes[0][k, lanes] for k in range(4))))
         return for_each_bit(bits, lambda bit, sums: add_chunk(group * CHUNK + bit, sums), sums)
 
     zero = jnp.zeros((tile.rows, tile.columns), jnp.float32)

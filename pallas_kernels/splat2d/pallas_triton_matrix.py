@@ -14,9 +14,9 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.gather import CHUNK, Geometry
-from pallas_kernels.splat2d.loops import for_each_bit
+from pallas_kernels.splat2d.loops import Area, for_each_bit
 from pallas_kernels.splat2d.tuned import tuned
-from pallas_kernels.triton_math import dot, exp2_minus, fma
+from pallas_kernels.triton_math import ballot_false, dot, exp2_minus, fma
 
 
 class Product(NamedTuple):
@@ -65,12 +65,8 @@ def _kernel(geometry: Geometry, side, block, blocks, across, down, gaussians, am
     y, x = top + pixel // side, left + pixel % side
     channel = first_channel + jax.lax.iota(jnp.int32, block)[None, :]
 
-    def reaching(least_x, most_x, least_y, most_y):
-        first_x, first_y = left.astype(jnp.float32), top.astype(jnp.float32)
-        beside = (least_x > first_x + (side - 1)) | (most_x < first_x)
-        beside |= (least_y > first_y + (side - 1)) | (most_y < first_y)
-        bit = 1 << jax.lax.iota(jnp.int32, CHUNK)
-        return jnp.where(beside, 0, bit).sum(dtype=jnp.int32)
+    first_x, first_y = left.astype(jnp.float32), top.astype(jnp.float32)
+    area = Area(first_x, first_x + (side - 1), first_y, first_y + (side - 1))
 
     def add(chunk, sums):
         lanes = pl.ds(chunk * CHUNK, CHUNK)
@@ -81,12 +77,12 @@ def _kernel(geometry: Geometry, side, block, blocks, across, down, gaussians, am
 
     def add_chunk(chunk, sums):
         lanes = pl.ds(chunk * CHUNK, CHUNK)
-        mean_x, mean_y, reach_x, reach_y = (gaussians[k, lanes] for k in (0, 1, 5, 6))
-        bits = reaching(mean_x - reach_x, mean_x + reach_x, mean_y - reach_y, mean_y + reach_y)
+        bits = ballot_false(area.missed(*(gaussians[k, lanes] for k in (0, 1, 5, 6))))
         return jax.lax.cond(bits != 0, partial(add, chunk), lambda sums: sums, sums)
 
     def add_chunks(group, sums):
-        bits = reaching(*(boxes[0][k, pl.ds(group * CHUNK, CHUNK)] for k in range(4)))
+        lanes = pl.ds(group * CHUNK, CHUNK)
+        bits = ballot_false(area.outside(*(boxes[0][k, lanes] for k in range(4))))
         return for_each_bit(bits, lambda bit, sums: add_chunk(group * CHUNK + bit, sums), sums)
 
     sums = jnp.zeros((side * side, block), jnp.float32)

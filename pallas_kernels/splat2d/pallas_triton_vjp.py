@@ -90,7 +90,8 @@ def _kernel(
     def load(ref, index, mask):
         if mask is None:
             return plt.load(ref.at[index])
-        return plt.load(ref.at[index], mask=mask & (index[0] >= 0), other=0.0)
+        mask &= index[0] >= 0  # true, and of the shape that is loaded
+        return plt.load(ref.at[index], mask=mask, other=0.0)
 
     def pull(index):
         mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, index] for k in range(7))

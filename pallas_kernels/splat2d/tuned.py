@@ -57,7 +57,7 @@ def device_kind() -> str | None:
     absent = jax.sharding.get_abstract_mesh().abstract_device
     if absent is not None:
         return absent.device_kind
-    return jax.devices()[0].device_kind if gpu.present() else None
+    return gpu.device().device_kind if gpu.present() else None
 
 
 @functools.cache

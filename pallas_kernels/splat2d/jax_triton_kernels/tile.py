@@ -85,4 +85,7 @@ def first_and_last(mean, reach, SIZE: tl.constexpr):
     low, high = mean - reach, mean + reach
     first = tl.where(low > 0, tl.minimum(tl.ceil(low), 1.0 * SIZE), 0.0)
     last = tl.where(high < SIZE - 1, tl.maximum(tl.floor(high), -1.0), SIZE - 1.0)
-    return first.to(tl.int32), last.to(tl.int32)
+    # The sums may have rounded past a pixel that the comparison takes in.
+    first -= tl.where(tl.abs(first - 1 - mean) <= reach, 1.0, 0.0)
+    last += tl.where(tl.abs(last + 1 - mean) <= reach, 1.0, 0.0)
+    return tl.maximum(first, 0.0).to(tl.int32), tl.minimum(last, SIZE - 1.0).to(tl.int32)

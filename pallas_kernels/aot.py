@@ -147,7 +147,13 @@ def compile_for(architecture: str, function: Callable, *arguments: Any) -> list[
         with lowering():
             fresh = jax.jit(lambda *x: function(*x))  # what jax.jit has cached compiles nothing
             lowered = fresh.trace(*arguments).lower(lowering_platforms=("cuda",))
-        lowered.compile({"xla_gpu_autotune_level": 0, "xla_dump_to": str(_folder())})
+        options = {
+            "xla_gpu_autotune_level": 0,
+            "xla_dump_to": str(_folder()),
+            # Where XLA looks for ptxas before PATH, if CUDA is installed as a package.
+            "xla_gpu_cuda_data_dir": str(_folder()),
+        }
+        lowered.compile(options)
     triton = re.findall(r'@__gpu\$xla\.gpu\.triton\(.*?\bname = "(\w+)"', lowered.as_text())
     ours = re.compile(rf"({'|'.join(triton)})(_+\d+)?|\w+_mosaic_gpu_kernel")
     return [kernel for kernel in kernels if ours.fullmatch(kernel.name)]

@@ -148,9 +148,9 @@ ADAPTERS_READING = """\
 The default was chosen for being ahead of plain, or level with it, on most figures of both data
 sets, with the fewest parameters, while its coarse frames remain frames. That is `conv`. It is not
 the best everywhere: on KTH `robust` has the lower mse and mae but the worse st_lpips_alex, and it
-falls behind plain on ERA5. On ERA5 `conv` is ahead of plain in psnr and SSIM with both seeds, in mse
-and mae with one. With one seed on KTH the mse of `conv` is not worse with the mean of Y; on ERA5 all
-its errors are.
+falls behind plain on ERA5. On ERA5 `conv` is ahead of plain in psnr and SSIM with both seeds, in
+mse and mae with one. With one seed on KTH the mse of `conv` is not worse with the mean of Y; on
+ERA5 all its errors are.
 """
 
 

@@ -23,7 +23,7 @@ def chosen(
     if implementation is None:
         return (*on_gpu, "xla") if gpu.present() else ("xla",)
     several = isinstance(implementation, list | tuple)
-    names = tuple(implementation) if several else (implementation,)
+    names: tuple[Any, ...] = tuple(implementation) if several else (implementation,)
     for name in names:
         if name not in implementations:
             raise ValueError(

@@ -11,7 +11,7 @@ TensorFlow never.
 """
 
 from pdr_datasets.catalogue import info, load, names, prepare
-from pdr_datasets.dataset import Source, VideoDataset
+from pdr_datasets.dataset import Scoring, Source, VideoDataset
 from pdr_datasets.loader import batches
 
-__all__ = ["Source", "VideoDataset", "batches", "info", "load", "names", "prepare"]
+__all__ = ["Scoring", "Source", "VideoDataset", "batches", "info", "load", "names", "prepare"]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Protocol, SupportsIndex
+from typing import Any, Literal, Protocol, SupportsIndex
 
 import numpy as np
 
@@ -20,6 +20,25 @@ class Source(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class Scoring:
+    """How figures on a data set are computed, besides the choice of metrics.
+
+    Attributes:
+      units: what errors are measured in: "model" units, or the "stored" ones (kelvin, say).
+      spatial_norm: whether OpenSTL averages its mse and mae over H, W, C rather than summing them.
+      groups: names of equal groups of channels that get figures of their own; () for none.
+      latitudes: of the rows, in degrees; () for frames that are no map.
+      climatology: (H, W, C) stored units, what anomalies are taken from; None for no map.
+    """
+
+    units: Literal["model", "stored"] = "model"
+    spatial_norm: bool = False
+    groups: tuple[str, ...] = ()
+    latitudes: tuple[float, ...] = ()
+    climatology: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class VideoDataset:
     """Clips of a data set, split into parts.
 
@@ -34,6 +53,7 @@ class VideoDataset:
       scale: see `offset`.
       data_range: (low, high) of the model units: (0, 1) for uint8 frames, else what the training
         part spans.
+      scoring: see `Scoring`.
       note: what a reader of a result must know (a partial copy, a split that is not the
         benchmark's), or "".
     """
@@ -47,6 +67,7 @@ class VideoDataset:
     offset: float | tuple[float, ...] = 0.0
     scale: float | tuple[float, ...] = 255.0
     data_range: tuple[float, float] = (0.0, 1.0)
+    scoring: Scoring = Scoring()
     note: str = ""
 
     def normalise(self, frames: Any) -> Any:

@@ -95,8 +95,7 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
             "a configuration with these lengths."
         )
     splits: dict[str, Source] = {}
-    for name in builder.info.splits:
-        source = builder.as_data_source(name)
+    for name, source in builder.sources().items():
         splits[name] = source if length == stored else FirstFrames(source, length)
     return VideoDataset(
         name=builder.name,
@@ -104,8 +103,9 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
         splits=splits,
         in_length=in_length,
         out_length=out_length,
-        frame_shape=builder.info.features["frames"].shape[1:],
+        frame_shape=builder.info.features["frames"].shape[-3:],
         note=(builder.info.metadata or {}).get("note", ""),
+        **builder.units(),
     )
 
 

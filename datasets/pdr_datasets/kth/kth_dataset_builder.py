@@ -2,13 +2,14 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.kth.clips import EXPECTED_FILES, Clip, find_clips, frame_numbers, read_frames
 from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
@@ -72,7 +73,7 @@ class Config(tfds.core.BuilderConfig):
         )
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(VideoBuilder):
     """Cuts windows from the clips in a manual directory; see README.md."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -85,8 +86,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         Config(size=64, out_length=10),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
-    # Called with (samples done, samples in all).
-    report: Callable[[int, int], None] = staticmethod(lambda done, total: None)
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

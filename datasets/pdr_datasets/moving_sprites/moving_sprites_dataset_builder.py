@@ -2,12 +2,13 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.moving_sprites.scenes import draw_clip
 
@@ -85,14 +86,12 @@ class Config(tfds.core.BuilderConfig):
         return cls(**values)
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(VideoBuilder):
     """Draws the clips; see README.md."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
     BUILDER_CONFIGS = [Config(), Config(size=64)]  # noqa: RUF012
-    # Called with (samples done, samples in all).
-    report: Callable[[int, int], None] = staticmethod(lambda done, total: None)
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

@@ -1,0 +1,51 @@
+"""Clips cut from a series whose time steps are stored once each."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from pdr_datasets.dataset import Source
+
+
+class Windows:
+    """Source of clips: clip k is made of the frames at starts[k] + offsets.
+
+    Overlapping clips share their frames on disk, so that 24-frame windows at every time step take
+    no more room than the series. A clip's id is its start.
+
+    Args:
+      frames: records of {"frames": (H, W, C)}, one a time step.
+      starts: positions in `frames`; a range or an array.
+      offsets: of a clip's frames from its start, in the order they are served.
+
+    Raises:
+      ValueError: if a clip would reach beyond the series.
+    """
+
+    def __init__(self, frames: Source, starts: Sequence[int] | np.ndarray, offsets: Sequence[int]):
+        self._frames = frames
+        self._starts = starts
+        self._offsets = tuple(int(offset) for offset in offsets)
+        if len(starts):
+            first = int(np.min(starts)) + min(self._offsets)
+            last = int(np.max(starts)) + max(self._offsets)
+            if first < 0 or last >= len(frames):
+                raise ValueError(
+                    f"clips reach from frame {first} to {last}; the series has frames 0 to "
+                    f"{len(frames) - 1}."
+                )
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
+        start = int(self._starts[operator.index(index)])
+        positions = [start + offset for offset in self._offsets]
+        if hasattr(self._frames, "__getitems__"):  # one read for all
+            records = self._frames.__getitems__(positions)
+        else:
+            records = [self._frames[position] for position in positions]
+        frames = np.stack([record["frames"] for record in records])
+        return {"frames": frames, "id": np.int64(start)}

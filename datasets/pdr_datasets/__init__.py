@@ -10,8 +10,19 @@ Importing this package is cheap: TFDS, Grain, av and zarr are imported where the
 TensorFlow never.
 """
 
-from pdr_datasets.catalogue import info, load, names, prepare
+from pdr_datasets.augment import augmentation
+from pdr_datasets.catalogue import info, load, names, options, prepare
 from pdr_datasets.dataset import Scoring, Source, VideoDataset
 from pdr_datasets.loader import batches
 
-__all__ = ["Scoring", "Source", "VideoDataset", "batches", "info", "load", "names", "prepare"]
+__all__ = [
+    "Scoring",
+    "Source",
+    "VideoDataset",
+    "batches",
+    "info",
+    "load",
+    "names",
+    "options",
+    "prepare",
+]

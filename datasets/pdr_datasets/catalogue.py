@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,22 @@ def info(name: str) -> str:
     """
     _check_name(name)
     return resources.files("pdr_datasets").joinpath(name, "README.md").read_text("utf-8")
+
+
+def options(name: str) -> tuple[str, ...]:
+    """What `load` takes for a data set besides its lengths and where it lies.
+
+    Raises:
+      ValueError: for an unknown name.
+    """
+    _check_name(name)
+    if name == "arrays":
+        from pdr_datasets.arrays import open_arrays
+
+        valid: Iterable[str] = inspect.signature(open_arrays).parameters
+    else:
+        valid = _module(name).Config.OPTIONS
+    return tuple(option for option in valid if option not in ("in_length", "out_length"))
 
 
 def prepare(
@@ -142,7 +159,7 @@ def _builder(
 ) -> Any:
     from pdr_datasets import store
 
-    module = importlib.import_module(f"pdr_datasets.{name}.{name}_dataset_builder")
+    module = _module(name)
     cls = module.Builder
     if config is not None:
         if options:
@@ -150,6 +167,10 @@ def _builder(
         return store.make_builder(cls, module.Config.parse(config), data_dir)
     _check_options(name, options, module.Config.OPTIONS)
     return store.make_builder(cls, module.Config(**options), data_dir)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"pdr_datasets.{name}.{name}_dataset_builder")
 
 
 def _check_name(name: str) -> None:

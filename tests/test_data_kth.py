@@ -109,9 +109,10 @@ def test_resizing_is_opencvs():
     row = np.array([[0, 10, 40, 90, 160]], np.float32)
     np.testing.assert_array_equal(resize_bilinear(row, 1, 2), [[7.5, 107.5]])
     image = np.array([[0, 10, 40], [90, 160, 250]], np.float32)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         resize_bilinear(image, 3, 4),
         [[0, 6.25, 21.25, 40], [45, 70, 107.5, 145], [90, 133.75, 193.75, 250]],
+        rtol=1e-6,
     )
     frames = np.random.default_rng(0).uniform(0, 255, (2, 12, 16))
     np.testing.assert_allclose(resize_bilinear(frames, 12, 16), frames, atol=1e-4)

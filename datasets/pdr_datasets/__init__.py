@@ -19,6 +19,7 @@ __all__ = [
     "Scoring",
     "Source",
     "VideoDataset",
+    "augmentation",
     "batches",
     "info",
     "load",

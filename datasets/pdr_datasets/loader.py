@@ -1,27 +1,42 @@
 """The Grain pipeline: from a source of samples to batches in a repeatable order."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
+from pdr_datasets.augment import Augment
 from pdr_datasets.dataset import Source
 
+_AUGMENT = 1  # marks the streams of random numbers drawn here
 
+
+@dataclasses.dataclass(frozen=True)
 class _ReadBatch:
-    """Reads this process's rows of one global batch of sample indices."""
+    """Reads this process's rows of one global batch, given its number and its sample indices."""
 
-    def __init__(self, source: Source, batch_size: int, process_index: int, process_count: int):
-        self._source = source
-        share = batch_size // process_count
-        self._rows = slice(process_index * share, (process_index + 1) * share)
+    source: Source
+    batch_size: int
+    rows: slice
+    per_epoch: int
+    augment: Augment | None
+    seed: int
 
-    def __call__(self, indices: np.ndarray) -> dict[str, np.ndarray]:
-        samples = [self._source[int(i)] for i in indices[self._rows]]
+    def __call__(self, number: int, indices: np.ndarray) -> dict[str, np.ndarray]:
+        epoch, batch = divmod(number, self.per_epoch)
+        places = range(batch * self.batch_size, (batch + 1) * self.batch_size)[self.rows]
+        clips, ids = [], []
+        for place, index in zip(places, indices[self.rows], strict=False):  # a batch may be partial
+            sample = self.source[int(index)]
+            frames = np.asarray(sample["frames"])
+            if self.augment is not None:
+                stream = [_AUGMENT, self.seed, epoch, place]
+                frames = self.augment(frames, np.random.default_rng(stream))
+            clips.append(frames)
+            ids.append(sample["id"])
         # A last, partial batch may leave this process nothing; its shapes still have to be known.
-        rows = samples or [self._source[0]]
-        frames = np.stack([np.asarray(row["frames"]) for row in rows])
-        ids = np.array([row["id"] for row in rows], np.int64)
-        return {"frames": frames[: len(samples)], "id": ids[: len(samples)]}
+        shaped = clips or [np.asarray(self.source[0]["frames"])]
+        return {"frames": np.stack(shaped)[: len(clips)], "id": np.array(ids, np.int64)}
 
 
 def batches(
@@ -36,6 +51,7 @@ def batches(
     process_count: int = 1,
     num_threads: int = 4,
     prefetch: int = 8,
+    augment: Augment | None = None,
 ) -> Any:
     """Iterates over batches of a source.
 
@@ -47,7 +63,7 @@ def batches(
       source: the samples, see `Source`.
       batch_size: samples in a batch over all processes; each process gets its contiguous
         batch_size / process_count rows, in the order of a batch axis sharded over processes.
-      seed: of the order; non-negative, without effect unless `shuffle`.
+      seed: of the order and of `augment`; non-negative.
       shuffle: whether each epoch's order is a random permutation.
       num_epochs: how often the source is gone through; None repeats for ever.
       drop_remainder: leave out an epoch's last, incomplete batch. Otherwise it is served with
@@ -56,6 +72,8 @@ def batches(
       process_count: number of processes, as jax.process_count().
       num_threads: threads that read ahead; 0 reads in the caller's thread.
       prefetch: batches read ahead, at most.
+      augment: changes each clip as it is read, see `pdr_datasets.augmentation`. What it draws is
+        a function of (seed, epoch, place in the epoch's order) alone, as the order is.
 
     Returns:
       A Grain iterator of {"frames": (B, T, H, W, C) in the stored dtype, "id": (B,) int64} with
@@ -83,9 +101,17 @@ def batches(
     if shuffle:
         order = order.shuffle(seed=seed)
     order = order.batch(batch_size, drop_remainder=drop_remainder).repeat(num_epochs)
-    read = _ReadBatch(source, batch_size, process_index, process_count)
+    share = batch_size // process_count
+    read = _ReadBatch(
+        source,
+        batch_size,
+        rows=slice(process_index * share, (process_index + 1) * share),
+        per_epoch=size // batch_size if drop_remainder else -(-size // batch_size),
+        augment=augment,
+        seed=seed,
+    )
     return iter(
-        order.map(read).to_iter_dataset(
+        order.map_with_index(read).to_iter_dataset(
             grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
         )
     )

@@ -1,11 +1,12 @@
 """What the TFDS builders share: how their records become a `VideoDataset`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
 
 from pdr_datasets.dataset import Source
+from pdr_datasets.writer import write_split
 
 
 class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -24,3 +25,11 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def units(self) -> dict[str, Any]:
         """offset, scale, data_range and scoring of `VideoDataset`; by default those of uint8."""
         return {}
+
+    def _generate_splits(self, dl_manager: Any, download_config: Any) -> Sequence[Any]:
+        """Streams the records to disk, one split after another (overrides TFDS's)."""
+        del download_config
+        return [
+            write_split(examples, self.info.features, self._get_filename_template(name))
+            for name, examples in self._split_generators(dl_manager).items()
+        ]

@@ -158,12 +158,12 @@ def test_default_folder_comes_from_the_environment(tmp_path, monkeypatch):
 
 
 def test_names_and_cards():
-    assert pdr_datasets.names() == ("arrays", "kth", "moving_sprites")
+    assert {"arrays", "bikenyc", "kth", "moving_sprites", "taxibj"} <= set(pdr_datasets.names())
     for name in pdr_datasets.names():
         card = pdr_datasets.info(name)
         assert card.startswith(f"# {name}\n")
         assert "Licence" in card or "research use" in card
-    with pytest.raises(ValueError, match=r"name='mnist'.* arrays, kth, moving_sprites"):
+    with pytest.raises(ValueError, match=r"name='mnist'.* There are: arrays, bikenyc"):
         pdr_datasets.load("mnist")
     with pytest.raises(ValueError, match="no preparation"):
         pdr_datasets.prepare("arrays")

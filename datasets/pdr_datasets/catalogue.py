@@ -11,8 +11,8 @@ from typing import Any
 from pdr_datasets.dataset import VideoDataset
 
 # Prepared with TFDS, in the module <name>.<name>_dataset_builder; "arrays" is opened as it is.
-_BUILDERS = ("kth", "moving_sprites")
-_NEEDS_FILES = ("kth",)
+_BUILDERS = ("bikenyc", "kth", "moving_mnist", "moving_sprites", "taxibj")
+_NEEDS_FILES = ("bikenyc", "kth", "moving_mnist", "taxibj")
 
 
 def names() -> tuple[str, ...]:

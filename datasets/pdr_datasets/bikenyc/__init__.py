@@ -1,0 +1,1 @@
+"""BikeNYC: hourly flows of New York's bikes."""

@@ -1,0 +1,102 @@
+"""TFDS builder of BikeNYC: one float32 record a frame, windows on top."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from pdr_datasets.dataset import check_lengths
+from pdr_datasets.deepst import open_h5, open_npz
+from pdr_datasets.flows import FlowBuilder, whole_days
+from pdr_datasets.manual import describe_checksums, find_files
+
+SLOTS = 24  # a day
+TEST_DAYS = 10
+HEIGHT, WIDTH = 16, 8
+H5_FILE = "NYC14_M16x8_T60_NewEnd.h5"
+MD5 = {H5_FILE: "461e58f5e14e33f279164ecc74b748b2"}
+EXPECTED_FILES = (
+    f"Either ST-ResNet's file {H5_FILE} (data (4392, 2, 16, 8), date), from BikeNYC in "
+    "https://github.com/lucktroy/DeepST/tree/master/data\n"
+    "Or one file bikenyc*.npz with the hourly counts as flow (T, 2, 16, 8).\n"
+    "Put it into the folder, and give that as manual_dir."
+)
+_NAME = re.compile(rf"{HEIGHT}x{WIDTH}_(?P<in_length>\d+)to(?P<out_length>\d+)")
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+    """One variant; its name is a function of its options.
+
+    Attributes:
+      in_length: frames given; one an hour.
+      out_length: frames to predict.
+    """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length")
+    name: str = ""
+    in_length: int = 4
+    out_length: int = 4
+
+    def __post_init__(self) -> None:
+        check_lengths(self.in_length, self.out_length)
+        self.name = f"{HEIGHT}x{WIDTH}_{self.in_length}to{self.out_length}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Config":
+        """The configuration of that name.
+
+        Raises:
+          ValueError: if the name does not have the form of `Config().name`.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(f"bikenyc: config={name!r}: expected a name such as {cls().name!r}.")
+        return cls(in_length=int(match["in_length"]), out_length=int(match["out_length"]))
+
+
+class Builder(FlowBuilder):
+    """Reads ST-ResNet's file, or a plain .npz; see README.md."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
+    BUILDER_CONFIGS = [Config()]  # noqa: RUF012
+    MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        frames = tfds.features.Tensor(shape=(HEIGHT, WIDTH, 2), dtype=np.float32, encoding="bytes")
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict({"frames": frames}),
+            disable_shuffling=True,  # on disk in the order of time
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
+        path = _find_file(Path(dl_manager.manual_dir))
+        if path.suffix == ".h5":
+            flow = open_h5(path, HEIGHT, WIDTH, SLOTS)
+            kept = whole_days(flow.times, SLOTS)
+            note = describe_checksums([path], MD5)
+        else:
+            flow = open_npz(path, HEIGHT, WIDTH)
+            kept = np.ones(len(flow.times), bool)
+            note = (
+                f"From {path.name}: {len(kept)} frames without timestamps, taken for hourly and "
+                "gapless (ST-ResNet's file has 4392)."
+            )
+        self.info.metadata["note"] = note
+        return self.series_splits([flow], kept, TEST_DAYS * SLOTS)
+
+
+def _find_file(folder: Path) -> Path:
+    arrays = sorted(path for path in folder.rglob("bikenyc*.npz") if path.is_file())
+    if not arrays:
+        return find_files(folder, [H5_FILE], EXPECTED_FILES)[0]
+    others = [*arrays[1:], *sorted(folder.rglob(H5_FILE))]
+    if others:
+        raise ValueError(f"{arrays[0]} and {others[0]}: keep the one that is to be used.")
+    return arrays[0]

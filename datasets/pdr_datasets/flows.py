@@ -1,0 +1,137 @@
+"""What builders of city-wide flows share: whole days, the last ones for testing, windows."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.dataset import Scoring, Source
+from pdr_datasets.deepst import Flow
+from pdr_datasets.series import Windows
+
+
+class FlowBuilder(VideoBuilder, skip_registration=True):
+    """Stores each frame of a series of counts once, and serves every gapless window of it.
+
+    As DeepST does it: negative counts become 0, and min-max scaling is fitted on the training
+    part. Errors are measured in counts.
+
+    Attributes:
+      MODEL_RANGE: the model units that the training part's least and greatest count become.
+    """
+
+    MODEL_RANGE: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def series_splits(
+        self, flows: Sequence[Flow], kept: np.ndarray, test_frames: int
+    ) -> dict[str, Iterator[Any]]:
+        """The generators of both splits.
+
+        Args:
+          flows: the files, in the order of time.
+          kept: (T,) bool, which of all their frames to keep.
+          test_frames: how many of those, the last ones, are for testing.
+
+        Raises:
+          ValueError: if time goes back from one file to the next, or a part has no window.
+        """
+        for before, after in itertools.pairwise(flows):
+            if before.times[-1] >= after.times[0]:
+                raise ValueError(f"{after.path} begins before {before.path} ends.")
+        config = self.builder_config
+        length = config.in_length + config.out_length
+        times = np.concatenate([flow.times for flow in flows])[kept]
+        boundary = max(0, len(times) - test_frames)
+        runs = {"train": find_runs(times[:boundary]), "test": find_runs(times[boundary:])}
+        for part, found in runs.items():
+            if not window_starts(found, length):
+                raise ValueError(
+                    f"{self.name} {config.name!r}: no {part} window of {length} frames. The files "
+                    f"hold {len(times)} usable frames, of which the last {test_frames} are for "
+                    "testing."
+                )
+        self.info.metadata["runs"] = runs
+        self.info.metadata["left_out"] = int((~kept).sum())
+        return {
+            "train": self._generate_examples(flows, kept, 0, boundary),
+            "test": self._generate_examples(flows, kept, boundary, len(times)),
+        }
+
+    def _generate_examples(
+        self, flows: Sequence[Flow], kept: np.ndarray, first: int, last: int
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Records of the kept frames first ... last - 1; of those for training, the extremes."""
+        low, high = np.inf, -np.inf
+        for index, frame in enumerate(_kept_frames(flows, kept)):
+            if index >= last:
+                break
+            if index < first:
+                continue
+            low, high = min(low, float(frame.min())), max(high, float(frame.max()))
+            yield index - first, {"frames": np.ascontiguousarray(np.moveaxis(frame, 0, -1))}
+            self.report(index + 1, int(kept.sum()))
+        if first == 0:
+            if low == high:
+                raise ValueError(
+                    f"{self.name}: every count of the training part is {low}. Check the files."
+                )
+            self.info.metadata["minimum"], self.info.metadata["maximum"] = low, high
+
+    def sources(self) -> Mapping[str, Source]:
+        """Windows at every time step, none across a gap."""
+        config = self.builder_config
+        length = config.in_length + config.out_length
+        return {
+            name: Windows(self.as_data_source(name), window_starts(runs, length), range(length))
+            for name, runs in self.info.metadata["runs"].items()
+        }
+
+    def units(self) -> dict[str, Any]:
+        """Min-max to MODEL_RANGE, errors in counts."""
+        minimum, maximum = self.info.metadata["minimum"], self.info.metadata["maximum"]
+        low, high = self.MODEL_RANGE
+        scale = (maximum - minimum) / (high - low)
+        return {
+            "offset": minimum - low * scale,
+            "scale": scale,
+            "data_range": self.MODEL_RANGE,
+            "scoring": Scoring(units="stored"),
+        }
+
+
+def whole_days(times: np.ndarray, slots: int) -> np.ndarray:
+    """(T,) bool: which time slots are of days that have all of theirs."""
+    _, day, count = np.unique(times // slots, return_inverse=True, return_counts=True)
+    return count[day] == slots
+
+
+def find_runs(times: np.ndarray) -> list[list[int]]:
+    """[position, length] of each longest stretch of successive time slots."""
+    if not len(times):
+        return []
+    edges = [0, *(np.flatnonzero(np.diff(times) != 1) + 1).tolist(), len(times)]
+    return [[first, last - first] for first, last in itertools.pairwise(edges)]
+
+
+def window_starts(runs: Sequence[Sequence[int]], length: int) -> list[int]:
+    """Positions at which `length` frames of one run begin."""
+    return [start for first, count in runs for start in range(first, first + count - length + 1)]
+
+
+def _kept_frames(flows: Sequence[Flow], kept: np.ndarray) -> Iterator[np.ndarray]:
+    """Frames (2, H, W) float32, checked, not negative."""
+    position = 0
+    for flow in flows:
+        done = 0
+        for block in flow.blocks():
+            frames = block.astype(np.float32)
+            if bad := np.argwhere(~np.isfinite(frames))[:1].tolist():
+                where = (bad[0][0] + done, *bad[0][1:])
+                raise ValueError(f"{flow.path} holds NaN or infinity, the first at {where}.")
+            done += len(frames)
+            for frame, keep in zip(frames, kept[position : position + len(frames)], strict=True):
+                if keep:
+                    yield np.maximum(frame, 0)
+            position += len(frames)

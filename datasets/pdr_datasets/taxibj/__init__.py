@@ -1,0 +1,1 @@
+"""TaxiBJ: half-hourly flows of Beijing's taxis."""

@@ -214,6 +214,16 @@ BENCHMARKS: dict[str, Benchmark] = {
             "simvp_gsta": (5e-4, _simvp(32, 256, 2, 8, drop_path=0.1)),
             "simvp_incepu": (1e-3, _simvp(32, 256, 2, 8)),
         },
+        {"source": "openstl"},
+    ),
+    # Ours: the paper has no BikeNYC. Two downsamplings leave 4 x 2 cells.
+    "bikenyc": Benchmark(
+        4, 4, (16, 8, 2), 2, 64, 7, 50, "onecycle", 0,
+        {
+            "tau": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
+            "simvp_gsta": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
+            "simvp_incepu": (1e-3, _simvp(32, 128, 2, 4)),
+        },
     ),
     "weatherbench": Benchmark(
         12, 12, (32, 64, 1), 2, 300, 15, 50, "cosine", 0,

@@ -12,7 +12,7 @@ from pdr_datasets.deepst import Flow
 from pdr_datasets.series import Windows
 
 
-class FlowBuilder(VideoBuilder, skip_registration=True):
+class FlowBuilder(VideoBuilder):
     """Stores each frame of a series of counts once, and serves every gapless window of it.
 
     As DeepST does it: negative counts become 0, and min-max scaling is fitted on the training

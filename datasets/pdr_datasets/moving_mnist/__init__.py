@@ -1,0 +1,1 @@
+"""Two MNIST digits that drift, bounce and pass over one another: OpenSTL's Moving MNIST."""

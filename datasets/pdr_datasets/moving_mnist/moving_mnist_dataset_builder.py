@@ -1,0 +1,169 @@
+"""TFDS builder of Moving MNIST: the digits to draw training clips from, and the test clips."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.dataset import Source, check_lengths
+from pdr_datasets.manual import describe_checksums
+from pdr_datasets.moving_mnist.digits import (
+    EXPECTED_FILES,
+    FRAME,
+    TEST_FILE,
+    find_digits,
+    open_test_clips,
+    read_digits,
+)
+from pdr_datasets.moving_mnist.motion import MovingDigits
+
+_NAME = re.compile(
+    r"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<num_train>\d+)train_(?P<num_test>\d+)test"
+    r"_seed(?P<seed>\d+)"
+)
+_MNIST_SIZE = 60_000
+_MD5 = {
+    TEST_FILE: "be083ec986bfe91a449d63653c411eb2",
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+}
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+    """One variant; its name is a function of its options.
+
+    Attributes:
+      in_length: frames given.
+      out_length: frames to predict.
+      num_train: training clips, drawn as they are read: as many as you like.
+      num_test: test clips where they have to be drawn; the fixed file is used whole.
+      seed: of all drawn clips.
+    """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = (
+        "in_length",
+        "out_length",
+        "num_train",
+        "num_test",
+        "seed",
+    )
+    name: str = ""
+    in_length: int = 10
+    out_length: int = 10
+    num_train: int = 10_000
+    num_test: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_lengths(self.in_length, self.out_length)
+        for field, low, high in (
+            ("num_train", 1, 10**9),
+            ("num_test", 1, 10**9),
+            ("seed", 0, 2**32 - 1),
+        ):
+            value = getattr(self, field)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(
+                    f"moving_mnist: {field}={value!r}: expected a whole number from {low} to "
+                    f"{high}."
+                )
+        self.name = (
+            f"{self.in_length}to{self.out_length}_{self.num_train}train_{self.num_test}test"
+            f"_seed{self.seed}"
+        )
+
+    @classmethod
+    def parse(cls, name: str) -> "Config":
+        """The configuration of that name.
+
+        Raises:
+          ValueError: if the name does not have the form of `Config().name`.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(
+                f"moving_mnist: config={name!r}: expected a name such as {cls().name!r}."
+            )
+        values: dict[str, Any] = {field: int(value) for field, value in match.groupdict().items()}
+        return cls(**values)
+
+
+class Builder(VideoBuilder):
+    """Keeps the digits as digits.npy beside the records of the test clips; see README.md."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
+    BUILDER_CONFIGS = [Config()]  # noqa: RUF012
+    MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+
+    def sources(self) -> Mapping[str, Source]:
+        """Training clips are drawn when they are read, test clips are records."""
+        digits = np.load(self.data_path / "digits.npy", mmap_mode="r")
+        train = self._moving(digits, self.builder_config.num_train, part=0)
+        return {"train": train, "test": self.as_data_source("test")}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        shape = (config.in_length + config.out_length, FRAME, FRAME, 1)
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {
+                    "frames": tfds.features.Tensor(shape=shape, dtype=np.uint8, encoding="bytes"),
+                    "id": tfds.features.Scalar(dtype=np.int64),
+                }
+            ),
+            disable_shuffling=True,  # on disk in the order of their ids
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
+        config = self.builder_config
+        folder = Path(dl_manager.manual_dir)
+        digits_path = find_digits(folder)
+        digits = read_digits(digits_path)
+        notes = []
+        if len(digits) != _MNIST_SIZE:
+            notes.append(f"{digits_path.name} holds {len(digits)} digits; MNIST has {_MNIST_SIZE}.")
+        if found := sorted(folder.rglob(TEST_FILE)):
+            clips = open_test_clips(found[0], config.in_length + config.out_length)
+            test: Source = _FixedClips(clips, config.in_length + config.out_length)
+            notes.append(describe_checksums([digits_path, found[0]], _MD5))
+        else:
+            held_out = max(len(digits) // 6, 1)
+            test = self._moving(digits[-held_out:], config.num_test, part=1)
+            digits = digits[:-held_out]
+            notes.append(
+                f"{TEST_FILE} was not there: the test clips are drawn from {held_out} digits that "
+                "training does not use. They are not the benchmark's."
+            )
+        self.info.metadata["note"] = " ".join(filter(None, notes))
+        np.save(self.data_path / "digits.npy", digits)
+        return {"test": self._generate_examples(test)}
+
+    def _generate_examples(self, clips: Source) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(len(clips)):
+            yield index, {**clips[index]}
+            self.report(index + 1, len(clips))
+
+    def _moving(self, digits: np.ndarray, size: int, part: int) -> MovingDigits:
+        config = self.builder_config
+        length = config.in_length + config.out_length
+        return MovingDigits(digits, size, length=length, seed=config.seed, part=part)
+
+
+class _FixedClips:
+    """The clips of mnist_test_seq.npy, (frames, N, H, W), as a source."""
+
+    def __init__(self, clips: np.ndarray, length: int):
+        self._clips = clips[:length]
+
+    def __len__(self) -> int:
+        return self._clips.shape[1]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"frames": np.asarray(self._clips[:, index, :, :, np.newaxis]), "id": index}

@@ -23,7 +23,7 @@ One script for each result; its docstring holds the command. The tables below ar
 the JSON files in `results/` by `python -m experiments.tables`; each file records command, commit,
 versions, hardware, date and seeds.
 
-What the columns mean is said in `pdr_jax/metrics.py`: mse and mae are summed over a frame's pixels
+What the columns mean is said in `pdr_jax/metrics`: mse and mae are summed over a frame's pixels
 and averaged over frames (for ERA5: averaged, in kelvin), ssim is OpenSTL's (data range 2),
 ssim_range1 the same with data range 1, sharpness 1 is as sharp as the truth, st_lpips_alex is the
 shift-tolerant LPIPS. A cell holds one figure for each seed. The rows "coarse", "mean Y" and

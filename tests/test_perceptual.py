@@ -1,9 +1,11 @@
-"""ST-LPIPS: the original's figure for closed-form weights, properties, refusals.
+"""LPIPS and ST-LPIPS: the originals' figures for closed-form weights, properties, refusals.
 
 Where the trained weights are at hand also the distances of the authors' example images.
 """
 
 import os
+import sys
+import types
 from pathlib import Path
 
 import jax
@@ -13,7 +15,9 @@ import pytest
 
 from pdr_jax import perceptual
 from pdr_jax.metrics import Evaluator
+from pdr_jax.perceptual import alexnet, distance, lpips_alex, st_lpips_alex
 
+GOLDEN = np.load(Path(__file__).parent / "golden" / "lpips.npz")
 WEIGHTS = os.environ.get("PDR_ST_LPIPS_WEIGHTS")
 EXAMPLES = os.environ.get("PDR_ST_LPIPS_EXAMPLES")
 
@@ -55,10 +59,105 @@ def narrow():
 def test_equals_the_original_with_closed_form_weights(tmp_path):
     """1.2156963 is the PyTorch package's output (torch 2, CPU) for these weights and images."""
     path = tmp_path / "weights.npz"
-    np.savez(path, **closed_form(perceptual.expected_arrays()))
+    np.savez(path, **closed_form(st_lpips_alex.expected_arrays()))
     distance = perceptual.load_st_lpips_alex(path)
     actual = distance(image(33, 40, 1, 0.0), image(33, 40, 1, 0.7))
     np.testing.assert_allclose(actual, 1.2156963, rtol=2e-6)
+
+
+def golden_trunk():
+    """The closed form that golden/lpips.npz was made with, as torchvision names it."""
+    arrays = {}
+    for k, (name, shape) in enumerate(alexnet.trunk_arrays(lpips_alex._CONVOLUTIONS).items()):
+        i = np.arange(np.prod(shape)).reshape(shape)
+        wave = np.sqrt(4 / np.prod(shape[1:])) * np.sin(0.37 * i + 0.11 * k)
+        arrays[name] = np.float32(0.01 * np.cos(i + k) if len(shape) == 1 else wave)
+    return arrays
+
+
+def golden_heads():
+    """The trained heads of the package lpips 0.1.4 (BSD 2-clause), as it names them."""
+    return {f"lin{k}.model.1.weight": GOLDEN[f"lin{k}"].reshape(1, -1, 1, 1) for k in range(5)}
+
+
+@pytest.fixture(scope="module")
+def lpips_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lpips")
+    np.savez(folder / "trunk.npz", **golden_trunk())
+    np.savez(folder / "heads.npz", **golden_heads())
+    return folder / "trunk.npz", folder / "heads.npz"
+
+
+@pytest.mark.parametrize("name", ["rgb", "gray"])
+def test_lpips_equals_the_original(name, lpips_files):
+    """To 1e-5; each layer to 1e-4, as near as the original's float32 is to float64 (these weights
+    cancel more than trained ones)."""
+    lpips = perceptual.load_lpips_alex(*lpips_files)
+    p, y = (GOLDEN[f"{name}/{key}"] for key in ("pred", "true"))
+    np.testing.assert_allclose(lpips(p, y), GOLDEN[f"{name}/lpips"], rtol=0, atol=1e-5)
+    for layer in range(5):
+        alone = {
+            key: 0 * array if key.startswith("weight") and key != f"weight{layer}" else array
+            for key, array in lpips.args[0].items()
+        }
+        expected = GOLDEN[f"{name}/per_layer"][:, layer]
+        np.testing.assert_allclose(perceptual.lpips(alone, p, y), expected, rtol=1e-4)
+
+
+def test_lpips_reads_pytorch_files_where_it_is_installed(tmp_path, monkeypatch):
+    class Tensor(np.ndarray):
+        def numpy(self):
+            return np.asarray(self)
+
+    files = {"trunk.pth": golden_trunk(), "alex.pth": golden_heads()}
+    for name in files:
+        (tmp_path / name).write_bytes(b"a state dict")
+
+    def load(path, map_location, weights_only):
+        assert weights_only
+        assert map_location == "cpu"
+        return {key: array.view(Tensor) for key, array in files[path.name].items()}
+
+    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load))
+    lpips = perceptual.load_lpips_alex(*(tmp_path / name for name in files))
+    p, y = (GOLDEN[f"gray/{key}"] for key in ("pred", "true"))
+    np.testing.assert_allclose(lpips(p, y), GOLDEN["gray/lpips"], atol=1e-5)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"trunk.pth is read by PyTorch.*\n.*alexnet.*\n.*savez"):
+        perceptual.load_lpips_alex(*(tmp_path / name for name in files))
+
+
+def test_lpips_files_that_are_wrong_are_refused(tmp_path, lpips_files):
+    trunk, heads = lpips_files
+    with pytest.raises(FileNotFoundError, match=r"absent: no such file. The trunk is torchvision"):
+        perceptual.load_lpips_alex(tmp_path / "absent", heads)
+    with pytest.raises(FileNotFoundError, match=r"absent: no such file. The heads are .*alex\.pth"):
+        perceptual.load_lpips_alex(trunk, tmp_path / "absent")
+    with pytest.raises(ValueError, match=r"lacks features.0.weight, .*torchvision"):
+        perceptual.load_lpips_alex(heads, heads)
+    (tmp_path / "cut.npz").write_bytes(heads.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"cut.npz is no complete .npz"):
+        perceptual.load_lpips_alex(trunk, tmp_path / "cut.npz")
+
+
+def test_lpips_frames_it_cannot_take_are_refused(lpips_files):
+    lpips = perceptual.load_lpips_alex(*lpips_files)
+    with pytest.raises(ValueError, match="30x64; LPIPS needs at least 31x31"):
+        lpips(np.zeros((1, 30, 64, 1), np.float32), np.zeros((1, 30, 64, 1), np.float32))
+    assert np.isfinite(lpips(image(31, 31, 1, 0.0), image(31, 31, 1, 0.7)))
+
+
+def test_lpips_as_a_metric_is_openstls_convention(lpips_files):
+    """Predictions are clipped to [0, 1]; the figure is the mean over frames."""
+    p, y = (GOLDEN[f"rgb/{key}"][None] for key in ("pred", "true"))
+    lpips = perceptual.load_lpips_alex(*lpips_files)
+    evaluator = Evaluator((), extra={"lpips": lpips}, keep_samples=True)
+    evaluator.update(p, y)
+    evaluator.update(p + 2.0, y, valid=np.zeros(1, bool))
+    np.testing.assert_allclose(evaluator.compute()["lpips"], GOLDEN["rgb/lpips"].mean(), atol=1e-5)
+    frames = evaluator.per_sample_frame()["lpips"]
+    np.testing.assert_allclose(frames, GOLDEN["rgb/lpips"][None], atol=1e-5)
+    assert evaluator.metrics["lpips"].better == "lower"
 
 
 def test_equal_images_symmetry_and_shapes(narrow):
@@ -81,7 +180,7 @@ def test_grey_is_repeated_to_rgb(narrow):
 def test_chunks_do_not_change_the_distances(narrow, monkeypatch):
     p, y = (np.stack([image(21, 21, 1, i + phase) for i in range(5)]) for phase in (0.0, 0.4))
     whole = narrow(p, y)
-    monkeypatch.setattr(perceptual, "_CHUNK_PIXELS", 2 * 21 * 21)
+    monkeypatch.setattr(distance, "_CHUNK_PIXELS", 2 * 21 * 21)
     np.testing.assert_allclose(perceptual.st_lpips(*narrow.args, p, y), whole, rtol=1e-5)
 
 
@@ -123,16 +222,16 @@ def test_frames_it_cannot_take_are_refused(shapes, message, narrow):
 
 
 def test_incomplete_weights_are_refused(tmp_path):
-    arrays = {name: np.zeros(shape) for name, shape in perceptual.expected_arrays().items()}
+    arrays = {name: np.zeros(shape) for name, shape in st_lpips_alex.expected_arrays().items()}
     removed = arrays.pop("lin4.model.1.weight")
     np.savez(tmp_path / "missing.npz", **arrays)
-    with pytest.raises(ValueError, match=r"lacks lin4\.model\.1\.weight; expected .*slice1\.0"):
+    with pytest.raises(ValueError, match=r"lacks lin4\.model\.1\.weight\. .*stlpips-pytorch"):
         perceptual.load_st_lpips_alex(tmp_path / "missing.npz")
     arrays["lin4.model.1.weight"] = removed[:, :7]
     np.savez(tmp_path / "shape.npz", **arrays)
     with pytest.raises(ValueError, match=r"shape \(1, 7, 1, 1\); expected \(1, 256, 1, 1\)"):
         perceptual.load_st_lpips_alex(tmp_path / "shape.npz")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"absent.npz: no such file.*\n.*\n.*savez"):
         perceptual.load_st_lpips_alex(tmp_path / "absent.npz")
 
 

@@ -1,0 +1,37 @@
+"""Metrics by OpenSTL's protocol, so that figures can stand beside published ones, and beyond it.
+
+`METRICS` says of each what it means and which direction is better. The functions map
+(..., H, W, C) pairs to (...); `Evaluator` streams batches through them.
+"""
+
+from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
+from pdr_jax.metrics.frames import mae, mse, psnr, snr, ssim, ssim_gaussian
+from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
+from pdr_jax.metrics.table import BETTER, DEFAULT, METRICS, Metric
+from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warp, warping_error
+from pdr_jax.metrics.weather import anomaly_correlation, latitude_weights
+
+__all__ = [
+    "BETTER",
+    "DEFAULT",
+    "METRICS",
+    "Evaluator",
+    "Flow",
+    "FrameMetric",
+    "Metric",
+    "anomaly_correlation",
+    "central_moments",
+    "dis_flow",
+    "fine_power",
+    "gradient_magnitude",
+    "latitude_weights",
+    "mae",
+    "mse",
+    "occlusion_mask",
+    "psnr",
+    "snr",
+    "ssim",
+    "ssim_gaussian",
+    "warp",
+    "warping_error",
+]

@@ -1,0 +1,280 @@
+"""Metrics over a test set that arrives in batches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from pdr_jax.metrics import quantities, warping
+from pdr_jax.metrics.table import BETTER, DEFAULT, METRICS, Metric
+from pdr_jax.metrics.weather import latitude_weights
+
+FrameMetric = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class Evaluator:
+    """Metrics over a test set that arrives in batches; the figures do not depend on the batch size.
+
+    ```
+    evaluator = Evaluator(("mse", "ssim"))
+    for prediction, target in batches:
+        evaluator.update(prediction, target)
+    evaluator.compute()     # {"mse": ..., "ssim": ...}
+    evaluator.per_frame()   # {"mse": (T,), "ssim": (T,)}: over the horizon
+    ```
+
+    Per-frame values are computed on the device in float32 and summed on the host in float64. A NaN
+    in a prediction makes its figures NaN. `metrics` maps the name of each figure to its `Metric`.
+
+    Args:
+      names: keys of `METRICS`.
+      spatial_norm: mse and mae (hence rmse) averaged over H, W, C instead of summed, as OpenSTL
+        does for weather.
+      mean: subtracted at normalisation, a number or (C,); both clips become x * std + mean first,
+        so that figures are in the data's units.
+      std: as `mean`.
+      data_range: (low, high) of the denormalised data. psnr, snr, the ssims, the warping metrics
+        and `extra` see (x - low) / (high - low), the prediction clipped to [0, 1]; the truth is
+        never clipped.
+      channel_names: report the errors (`Metric.by_group`) of each of these equal groups of
+        channels too ("mse_t", ...), and "mse" as the mean over the groups (OpenSTL's
+        multi-variable weather).
+      latitudes: of the rows, in degrees; the weighted metrics need them.
+      climatology: (H, W, C) in the data's units, what "acc" takes anomalies from.
+      flow: optical flow of the warping metrics, see `warping.Flow`; default OpenCV's.
+      extra: further metrics by name, jax functions of (B, T, H, W, C) pairs scaled as for psnr to
+        (B, T), for example `perceptual.load_lpips_alex(trunk, heads)`.
+      keep_samples: keep the values of every clip for `per_sample` and `per_sample_frame`.
+
+    Raises:
+      ValueError: an unknown or repeated name, or an argument that is missing or out of range.
+      ImportError: a warping metric without `flow`, and OpenCV is not installed.
+    """
+
+    def __init__(
+        self,
+        names: tuple[str, ...] = DEFAULT,
+        *,
+        spatial_norm: bool = False,
+        mean: float | np.ndarray = 0.0,
+        std: float | np.ndarray = 1.0,
+        data_range: tuple[float, float] = (0.0, 1.0),
+        channel_names: tuple[str, ...] = (),
+        latitudes: Sequence[float] | np.ndarray = (),
+        climatology: np.ndarray | None = None,
+        flow: warping.Flow | None = None,
+        extra: Mapping[str, FrameMetric] | None = None,
+        keep_samples: bool = False,
+    ):
+        extra = dict(extra or {})
+        given = {
+            "latitudes": len(latitudes) > 0,
+            "climatology": climatology is not None,
+            "flow": True,
+        }
+        _check_names(names, extra, given)
+        low, high = (float(bound) for bound in data_range)
+        if not high > low:
+            raise ValueError(f"data_range is {data_range!r}; expected (low, high) with low < high")
+        self.metrics: dict[str, Metric] = {}
+        for name in names:
+            self.metrics |= _with_groups(name, METRICS[name], channel_names)
+        for name in extra:
+            self.metrics[name] = Metric(BETTER.get(name, "lower"), "see its function", (name,))
+        self._units = quantities.Units(
+            mean=np.asarray(mean, np.float64),
+            std=np.asarray(std, np.float64),
+            low=low,
+            high=high,
+            spatial_norm=spatial_norm,
+            groups=channel_names,
+            weights=latitude_weights(latitudes) if given["latitudes"] else None,
+            climatology=None if climatology is None else np.asarray(climatology, np.float64),
+        )
+        wanted = frozenset(q for metric in self.metrics.values() for q in metric.sums)
+        self._frame_values = jax.jit(
+            partial(quantities.frame_values, wanted=wanted, units=self._units)
+        )
+        self._unit_frames = jax.jit(partial(quantities.unit_frames, units=self._units))
+        # As arguments of the jitted function: a metric's weights must not become its constants.
+        self._extra = {name: Partial(function) for name, function in extra.items()}
+        self._flow = None
+        if any("flow" in metric.needs for metric in self.metrics.values()):
+            self._flow = flow or warping.dis_flow()
+        self._keep_samples = keep_samples
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.count = 0
+        self._sums: dict[str, np.ndarray] = {}
+        self._samples: list[dict[str, np.ndarray]] = []
+
+    def update(
+        self, prediction: jax.Array, target: jax.Array, valid: np.ndarray | None = None
+    ) -> None:
+        """Add a batch.
+
+        Args:
+          prediction: (B, T, H, W, C) float.
+          target: (B, T, H, W, C) float.
+          valid: (B,) bool; False marks clips that only fill up a batch and are not counted.
+
+        Raises:
+          ValueError: shapes that do not fit each other, the units or the batches before.
+          TypeError: integer frames, which are not in model units.
+        """
+        chosen = self._check(prediction, target, valid)
+        values = {
+            name: np.asarray(value, np.float64)
+            for name, value in self._frame_values(prediction, target, chosen, self._extra).items()
+        }
+        if self._flow is not None:
+            values |= self._warping_values(prediction, target, self._flow)
+        kept = {
+            name: value[chosen]
+            for name, value in values.items()
+            if name not in quantities.OVER_CLIPS
+        }
+        for name, value in values.items():
+            total = kept[name].sum(0) if name in kept else value
+            self._sums[name] = self._sums.get(name, 0.0) + total
+        self.count += int(chosen.sum())
+        if self._keep_samples:
+            self._samples.append(kept)
+
+    def compute(self) -> dict[str, float]:
+        """Every figure over all frames of all clips."""
+        means = {name: mean.mean() for name, mean in self._means().items()}
+        return {name: float(value) for name, value in _finish(self.metrics, means).items()}
+
+    def per_frame(self) -> dict[str, np.ndarray]:
+        """Every figure at each step of the horizon, (T,); NaN where a step has none."""
+        return _finish(self.metrics, self._means())
+
+    def per_sample(self) -> dict[str, np.ndarray]:
+        """Every figure of each clip over its frames, (clips,), in the order of `update`.
+
+        Metrics that compare clips with each other ("diversity") are left out.
+        """
+        values = self._sample_values()
+        return _finish(self._metrics_of_clips(), {name: v.mean(1) for name, v in values.items()})
+
+    def per_sample_frame(self) -> dict[str, np.ndarray]:
+        """As `per_sample`, for each frame of each clip: (clips, T)."""
+        return _finish(self._metrics_of_clips(), self._sample_values())
+
+    def _check(
+        self, prediction: jax.Array, target: jax.Array, valid: np.ndarray | None
+    ) -> np.ndarray:
+        """The clips that count, (B,) bool."""
+        if np.ndim(prediction) != 5 or np.shape(prediction) != np.shape(target):
+            raise ValueError(
+                f"prediction has shape {np.shape(prediction)}, target {np.shape(target)}; "
+                "expected (B, T, H, W, C) for both"
+            )
+        for name, clip in (("prediction", prediction), ("target", target)):
+            if not jnp.issubdtype(clip.dtype, jnp.floating):
+                raise TypeError(f"{name} is {clip.dtype}; expected floats in model units")
+        batch, length = np.shape(prediction)[:2]
+        chosen = np.ones(batch, bool) if valid is None else np.asarray(valid)
+        if chosen.shape != (batch,) or chosen.dtype != bool:
+            raise ValueError(
+                f"valid is {chosen.dtype} of shape {chosen.shape}; expected bool ({batch},)"
+            )
+        before = len(next(iter(self._sums.values()))) if self._sums else length
+        if length != before:
+            raise ValueError(
+                f"clips of {length} frames after clips of {before}; use one Evaluator each"
+            )
+        self._units.check(np.shape(prediction))
+        return chosen
+
+    def _warping_values(
+        self, prediction: jax.Array, target: jax.Array, flow: warping.Flow
+    ) -> dict[str, np.ndarray]:
+        unit, true_unit = self._unit_frames(prediction, target)
+        flows = warping.truth_flows(np.asarray(true_unit), flow)
+        error, steps = warping.warping_error(unit, *flows)
+        true_error, _ = warping.warping_error(true_unit, *flows)
+        values = {
+            "warping_prediction": error,
+            "warping_target": true_error,
+            "warping_steps": steps,
+        }
+        return {name: np.asarray(value, np.float64) for name, value in values.items()}
+
+    def _means(self) -> dict[str, np.ndarray]:
+        """Means over clips at each step, (T,)."""
+        if self.count == 0:
+            raise ValueError("no clips were evaluated: call update() first")
+        means = {name: total / self.count for name, total in self._sums.items()}
+        for name in quantities.OVER_CLIPS:
+            if name in means:
+                norm = (means[name] ** 2).sum((-3, -2, -1))
+                means[name] = norm if self.count > 1 else np.full_like(norm, np.nan)
+        return means
+
+    def _sample_values(self) -> dict[str, np.ndarray]:
+        if not self._keep_samples:
+            raise ValueError("values of each clip need Evaluator(..., keep_samples=True)")
+        self._means()
+        return {
+            name: np.concatenate([batch[name] for batch in self._samples])
+            for name in self._samples[0]
+        }
+
+    def _metrics_of_clips(self) -> dict[str, Metric]:
+        return {name: metric for name, metric in self.metrics.items() if not metric.across_clips}
+
+
+def _check_names(
+    names: Sequence[str], extra: Mapping[str, FrameMetric], given: Mapping[str, bool]
+) -> None:
+    for name in names:
+        if name not in METRICS:
+            raise ValueError(
+                f"unknown metric {name!r}; the metrics are {', '.join(METRICS)} "
+                "(others go into `extra`)"
+            )
+        for argument in METRICS[name].needs:
+            if not given[argument]:
+                raise ValueError(
+                    f"metric {name!r} needs Evaluator(..., {argument}=), which this data does not "
+                    f"have: leave it out of `names`, or give the {argument}"
+                )
+    for name in extra:
+        if name in METRICS:
+            raise ValueError(f"extra metric {name!r} has the name of a built-in one: rename it")
+
+
+def _with_groups(name: str, metric: Metric, groups: tuple[str, ...]) -> dict[str, Metric]:
+    """The metric; with groups of channels their mean, and one of each group."""
+    if not groups or not metric.by_group:
+        return {name: metric}
+    (quantity,) = metric.sums
+    parts = tuple(f"{quantity}_{group}" for group in groups)
+
+    def finish(*means: np.ndarray) -> np.ndarray:
+        return np.mean([metric.finish(mean) for mean in means], axis=0)
+
+    mean = Metric(metric.better, f"{metric.convention}; mean over channel groups", parts, finish)
+    return {name: mean} | {
+        f"{name}_{group}": Metric(
+            metric.better, f"{metric.convention}; {group}", (part,), metric.finish
+        )
+        for group, part in zip(groups, parts, strict=True)
+    }
+
+
+def _finish(
+    metrics: Mapping[str, Metric], means: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            name: metric.finish(*(means[quantity] for quantity in metric.sums))
+            for name, metric in metrics.items()
+        }

@@ -1,0 +1,156 @@
+"""The per-frame quantities whose means the figures are made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pdr_jax.metrics import frames, statistics, weather
+
+Value = Callable[[], jax.Array]
+
+OVER_CLIPS = ("mean_prediction", "mean_target")
+"""Frames averaged over clips; what counts is the squared norm of that average at each step."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """How frames in model units become what is measured; see `Evaluator`."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    low: float
+    high: float
+    spatial_norm: bool
+    groups: tuple[str, ...]
+    weights: np.ndarray | None
+    climatology: np.ndarray | None
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raises ValueError unless the units fit clips of this shape, (B, T, H, W, C)."""
+        height, width, channels = shape[-3:]
+        for name, value in (("mean", self.mean), ("std", self.std)):
+            if value.shape not in ((), (1,), (channels,)):
+                raise ValueError(
+                    f"{name} has shape {value.shape}; expected a number or one for each of the "
+                    f"{channels} channels"
+                )
+        if self.groups and channels % len(self.groups):
+            raise ValueError(
+                f"{channels} channels cannot be split into {len(self.groups)} equal groups "
+                f"{self.groups}"
+            )
+        if self.weights is not None and len(self.weights) != height:
+            raise ValueError(
+                f"latitudes has {len(self.weights)} values; the frames have {height} rows"
+            )
+        if self.climatology is not None and self.climatology.shape != (height, width, channels):
+            raise ValueError(
+                f"climatology has shape {self.climatology.shape}; the frames have "
+                f"{(height, width, channels)}"
+            )
+
+
+def unit_frames(
+    prediction: jax.Array, target: jax.Array, *, units: Units
+) -> tuple[jax.Array, jax.Array]:
+    """The data range as [0, 1], the prediction clipped to it."""
+    x, y = (_scaled(clip, units) for clip in (prediction, target))
+    offset = _channels(units.mean - units.low)
+    height = units.high - units.low
+    return jnp.clip((x + offset) / height, 0.0, 1.0), (y + offset) / height
+
+
+def frame_values(
+    prediction: jax.Array,
+    target: jax.Array,
+    chosen: jax.Array,
+    extra: Mapping[str, Callable[[jax.Array, jax.Array], jax.Array]],
+    *,
+    wanted: frozenset[str],
+    units: Units,
+) -> dict[str, jax.Array]:
+    """The wanted quantities, (B, T) each.
+
+    Those of `OVER_CLIPS` are (T, H, W, C): summed over the `chosen` clips.
+    """
+    # Differences are taken before the mean is added, which would cost them digits.
+    x, y = (_scaled(clip, units) for clip in (prediction, target))
+    unit, true_unit = unit_frames(prediction, target, units=units)
+    values: dict[str, Value] = {
+        **_errors(x, y, units),
+        **_statistics(x, y, chosen, units),
+        "psnr": lambda: frames.psnr(unit, true_unit),
+        "snr": lambda: frames.snr(unit, true_unit),
+        "ssim": lambda: frames.ssim(unit, true_unit),
+        "ssim_range1": lambda: frames.ssim(unit, true_unit, data_range=1.0),
+        "ssim_gaussian": lambda: frames.ssim_gaussian(unit, true_unit),
+        **{name: partial(function, unit, true_unit) for name, function in extra.items()},
+    }
+    return {name: values[name]() for name in sorted(wanted & values.keys())}
+
+
+def _errors(x: jax.Array, y: jax.Array, units: Units) -> dict[str, Value]:
+    """Errors in the data's units, over all channels and over each group."""
+    channels = x.shape[-1]
+    width = channels // max(len(units.groups), 1)
+    parts = {"": slice(None)}
+    for index, name in enumerate(units.groups):
+        parts[f"_{name}"] = slice(index * width, (index + 1) * width)
+    values: dict[str, Value] = {}
+    for suffix, part in parts.items():
+        p, t = x[..., part], y[..., part]
+        values["mse" + suffix] = partial(frames.mse, p, t, spatial_norm=units.spatial_norm)
+        values["mae" + suffix] = partial(frames.mae, p, t, spatial_norm=units.spatial_norm)
+        if units.weights is None:
+            continue
+        weights = jnp.asarray(units.weights, jnp.float32).reshape(1, 1, -1, 1, 1)
+        values["mse_weighted" + suffix] = partial(weather.weighted_mse, p, t, weights)
+        values["mae_weighted" + suffix] = partial(weather.weighted_mae, p, t, weights)
+        values["rmse_weighted_frame" + suffix] = partial(weather.weighted_rmse, p, t, weights)
+        if units.climatology is not None:
+            # Less the mean, as x and y are.
+            normal = jnp.asarray(units.climatology - units.mean, jnp.float32)[None, None, ..., part]
+            values["acc" + suffix] = partial(weather.anomaly_correlation, p, t, weights, normal)
+    return values
+
+
+def _statistics(x: jax.Array, y: jax.Array, chosen: jax.Array, units: Units) -> dict[str, Value]:
+    """Statistics of the predictions and of the truth."""
+    centre = (units.low + units.high) / 2
+    offset, height = _channels(units.mean - centre), units.high - units.low
+    keep = chosen.reshape(-1, 1, 1, 1, 1)
+    values: dict[str, Value] = {}
+    for name, clip in (("prediction", x), ("target", y)):
+        # A variance is taken from these: about the centre of the range it keeps its digits.
+        centred = (clip + offset) / height
+        values[f"edges_{name}"] = partial(statistics.gradient_magnitude, clip)
+        values[f"fine_{name}"] = partial(statistics.fine_power, clip)
+        for index, moment in enumerate(("m2", "m4")):
+            values[f"{moment}_{name}"] = partial(_central_moment, clip, index)
+        values[f"square_{name}"] = partial(_squared_norm, centred)
+        values[f"mean_{name}"] = partial(_sum_over_clips, centred, keep)
+    return values
+
+
+def _central_moment(clip: jax.Array, index: int) -> jax.Array:
+    return statistics.central_moments(clip)[index]
+
+
+def _squared_norm(clip: jax.Array) -> jax.Array:
+    return (clip**2).sum((-3, -2, -1))
+
+
+def _sum_over_clips(clip: jax.Array, keep: jax.Array) -> jax.Array:
+    return jnp.where(keep, clip, 0.0).sum(0)
+
+
+def _scaled(clip: jax.Array, units: Units) -> jax.Array:
+    return clip.astype(jnp.float32) * _channels(units.std)
+
+
+def _channels(value: np.ndarray) -> jax.Array:
+    return jnp.asarray(value, jnp.float32).reshape(1, 1, 1, 1, -1)

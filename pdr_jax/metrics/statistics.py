@@ -1,0 +1,63 @@
+"""Statistics of frames that show blur and collapse; reported relative to the truth's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_FRAME = (-3, -2, -1)
+
+
+def gradient_magnitude(frames: jax.Array) -> jax.Array:
+    """Sum over a frame's pixels and channels of |(dx, dy)|, by forward differences."""
+    dx = frames[..., :-1, 1:, :] - frames[..., :-1, :-1, :]
+    dy = frames[..., 1:, :-1, :] - frames[..., :-1, :-1, :]
+    return jnp.sqrt(dx**2 + dy**2).sum(_FRAME)
+
+
+def fine_power(frames: jax.Array) -> jax.Array:
+    """Power of a frame's finest details: its radially averaged spectrum, summed over one octave.
+
+    Each channel, less its mean and under a Hann window (a frame's opposite edges do not continue
+    each other), is Fourier transformed; |.|^2 is averaged over rings one frequency step of the
+    shorter side wide, and the rings between 1/4 and 1/2 cycles a pixel are summed.
+
+    Raises:
+      ValueError: frames smaller than 8x8, which have too few rings.
+    """
+    height, width = frames.shape[-3:-1]
+    if min(height, width) < 8:
+        raise ValueError(
+            f"frames are {height}x{width}; the spectrum needs at least 8x8 pixels: leave "
+            "'spectral_energy' out of `names`"
+        )
+    window = np.outer(_hann(height), _hann(width))[..., None]
+    detail = (frames - frames.mean((-3, -2), keepdims=True)) * _like(window, frames)
+    power = jnp.abs(jnp.fft.rfft2(detail, axes=(-3, -2))) ** 2
+    return (power * _like(_ring_weights(height, width)[..., None], frames)).sum(_FRAME)
+
+
+def central_moments(frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Second and fourth moment of a frame's values about the mean of their channel."""
+    squared = (frames - frames.mean((-3, -2), keepdims=True)) ** 2
+    return squared.mean(_FRAME), (squared**2).mean(_FRAME)
+
+
+def _hann(size: int) -> np.ndarray:
+    return np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+
+
+def _ring_weights(height: int, width: int) -> np.ndarray:
+    """(H, W // 2 + 1): turns rfft2's power into the sum of ring averages over the top octave."""
+    size = min(height, width)
+    fy, fx = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    ring = np.round(np.hypot(fy, fx) * size).astype(int)
+    # rfft2 leaves out the mirror images of all columns but the first and, if W is even, the last.
+    twice = np.where((fx == 0) | (fx == 0.5), 1.0, 2.0) + 0.0 * fy
+    pixels = np.bincount(ring.ravel(), twice.ravel())[ring]
+    chosen = (ring >= -(-size // 4)) & (ring <= size // 2)
+    return np.where(chosen, twice / pixels, 0.0)
+
+
+def _like(array: np.ndarray, frames: jax.Array) -> jax.Array:
+    """As float32 of the frames' rank: JAX may be set to refuse implicit rank promotion."""
+    return jnp.asarray(array, jnp.float32).reshape((1,) * (frames.ndim - array.ndim) + array.shape)

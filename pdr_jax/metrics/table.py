@@ -1,0 +1,157 @@
+"""What every metric means: the one table."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Better = Literal["lower", "higher", "one"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One reported figure.
+
+    Attributes:
+      better: which direction is better; "one" for a ratio that should be 1.
+      convention: what is computed, in a line for tables and captions.
+      sums: names of the per-frame quantities whose mean over frames `finish` turns into the figure.
+      finish: from those means to the figure; applied once, at the end.
+      by_group: whether groups of channels get figures of their own.
+      needs: arguments of `Evaluator` without which there is no such figure.
+      across_clips: it compares clips with each other, so that one clip has no such figure.
+    """
+
+    better: Better
+    convention: str
+    sums: tuple[str, ...]
+    finish: Callable[..., np.ndarray] = lambda mean: mean
+    by_group: bool = False
+    needs: tuple[str, ...] = ()
+    across_clips: bool = False
+
+
+def _kurtosis_ratio(
+    prediction2: np.ndarray, prediction4: np.ndarray, target2: np.ndarray, target4: np.ndarray
+) -> np.ndarray:
+    return (prediction4 / prediction2**2) / (target4 / target2**2)
+
+
+def _distance_ratio(
+    prediction: np.ndarray, mean_prediction: np.ndarray, target: np.ndarray, mean_target: np.ndarray
+) -> np.ndarray:
+    # The mean squared distance of two clips is twice the variance over clips, times n / (n - 1).
+    variance = np.maximum(prediction - mean_prediction, 0.0)
+    return np.sqrt(variance / (target - mean_target))
+
+
+_MAP = ("latitudes",)
+
+METRICS: Mapping[str, Metric] = {
+    "mse": Metric(
+        "lower",
+        "squared error summed over H, W, C of a frame, not clipped",
+        ("mse",),
+        by_group=True,
+    ),
+    "mae": Metric(
+        "lower",
+        "absolute error summed over H, W, C of a frame, not clipped",
+        ("mae",),
+        by_group=True,
+    ),
+    "rmse": Metric(
+        "lower", "square root of mse, taken once over all frames", ("mse",), np.sqrt, by_group=True
+    ),
+    "psnr": Metric("higher", "dB a frame, peak 1, prediction clipped to [0, 1]", ("psnr",)),
+    "ssim": Metric("higher", "OpenSTL: 7x7 uniform window, data range 2, clipped", ("ssim",)),
+    "ssim_range1": Metric("higher", "7x7 uniform window, data range 1, clipped", ("ssim_range1",)),
+    "ssim_gaussian": Metric(
+        "higher", "11x11 Gaussian window, sigma 1.5, data range 1, clipped", ("ssim_gaussian",)
+    ),
+    "snr": Metric("higher", "dB a frame, prediction clipped to [0, 1]", ("snr",)),
+    "sharpness": Metric(
+        "one",
+        "gradient magnitude summed over all predictions / the same of the truth, not clipped",
+        ("edges_prediction", "edges_target"),
+        np.divide,
+    ),
+    "spectral_energy": Metric(
+        "one",
+        "radially averaged power between 1/4 and 1/2 cycles a pixel (Hann window), summed over all "
+        "predictions / the same of the truth, not clipped",
+        ("fine_prediction", "fine_target"),
+        np.divide,
+    ),
+    "kurtosis": Metric(
+        "one",
+        "m4 / m2^2 of all predictions / the same of the truth (a Gaussian has 3); moments of pixel "
+        "values about the mean of their frame and channel, not clipped",
+        ("m2_prediction", "m4_prediction", "m2_target", "m4_target"),
+        _kurtosis_ratio,
+    ),
+    "diversity": Metric(
+        "one",
+        "root mean square distance between the predictions of two different clips at the same step "
+        "/ the same of the truth, not clipped",
+        ("square_prediction", "mean_prediction", "square_target", "mean_target"),
+        _distance_ratio,
+        across_clips=True,
+    ),
+    "warping_error": Metric(
+        "lower",
+        "Lai et al. 2018 with the flow of the truth: mean squared difference of a predicted frame "
+        "and the next one warped back, peak 1, occluded pixels left out, clipped; blur lowers it",
+        ("warping_prediction", "warping_steps"),
+        np.divide,
+        needs=("flow",),
+    ),
+    "warping_ratio": Metric(
+        "one",
+        "warping_error of the predictions / the same of the truth",
+        ("warping_prediction", "warping_target"),
+        np.divide,
+        needs=("flow",),
+    ),
+    "rmse_weighted": Metric(
+        "lower",
+        "WeatherBench 2: cos(latitude)-weighted, averaged over H, W, C, one root over all frames",
+        ("mse_weighted",),
+        np.sqrt,
+        by_group=True,
+        needs=_MAP,
+    ),
+    "rmse_weighted_frame": Metric(
+        "lower",
+        "WeatherBench 1, as in its paper: cos(latitude)-weighted, mean of each frame's root",
+        ("rmse_weighted_frame",),
+        by_group=True,
+        needs=_MAP,
+    ),
+    "mae_weighted": Metric(
+        "lower",
+        "cos(latitude)-weighted, averaged over H, W, C",
+        ("mae_weighted",),
+        by_group=True,
+        needs=_MAP,
+    ),
+    "acc": Metric(
+        "higher",
+        "WeatherBench 2: cos(latitude)-weighted correlation of a frame's differences from the "
+        "climatology",
+        ("acc",),
+        by_group=True,
+        needs=(*_MAP, "climatology"),
+    ),
+}
+"""The metrics that `Evaluator` knows by name, with their direction and convention."""
+
+BETTER: Mapping[str, Better] = {
+    **{name: metric.better for name, metric in METRICS.items()},
+    "lpips": "lower",
+    "st_lpips_alex": "lower",
+}
+"""Direction of every figure that reports rank."""
+
+DEFAULT = ("mse", "mae", "rmse", "psnr", "ssim", "ssim_range1", "sharpness")

@@ -1,0 +1,10 @@
+"""Learned perceptual distances: LPIPS and its shift-tolerant variant, both on AlexNet.
+
+Their values do not compare with each other. Trained weights are files that the user points to;
+nothing is downloaded.
+"""
+
+from pdr_jax.perceptual.lpips_alex import load_lpips_alex, lpips
+from pdr_jax.perceptual.st_lpips_alex import load_st_lpips_alex, st_lpips
+
+__all__ = ["load_lpips_alex", "load_st_lpips_alex", "lpips", "st_lpips"]

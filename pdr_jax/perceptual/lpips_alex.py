@@ -1,0 +1,77 @@
+"""LPIPS, version 0.1 with AlexNet, as OpenSTL reports it.
+
+Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018.
+OpenSTL's convention: frames in [0, 1] are scaled to [-1, 1], grey is repeated to three channels,
+the figure is the mean over frames. (Its Human3.6M frames are BGR, here they are RGB unless the
+data set says otherwise, so that its figures there differ by the order of channels.)
+"""
+
+import os
+
+import jax
+from jax.tree_util import Partial
+
+from pdr_jax.perceptual import alexnet
+from pdr_jax.perceptual.distance import Network, distance
+from pdr_jax.perceptual.weights import read
+
+# Positions of the convolutions in torchvision's module.
+_CONVOLUTIONS = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
+
+_TRUNK_RECIPE = (
+    "The trunk is torchvision's AlexNet trained on ImageNet; where torchvision is installed, it is "
+    "downloaded and converted by\n"
+    '  state = torchvision.models.alexnet(weights="IMAGENET1K_V1").state_dict()\n'
+    '  numpy.savez("alexnet.npz", **{name: array.numpy() for name, array in state.items() '
+    'if "features" in name})'
+)
+_HEADS_RECIPE = (
+    "The heads are the file weights/v0.1/alex.pth of the Python package lpips; where both are "
+    "installed, it is converted by\n"
+    '  state = torch.load(lpips.__path__[0] + "/weights/v0.1/alex.pth", weights_only=True)\n'
+    '  numpy.savez("lpips_alex.npz", **{name: array.numpy() for name, array in state.items()})'
+)
+
+
+def load_lpips_alex(trunk: str | os.PathLike[str], heads: str | os.PathLike[str]) -> Partial:
+    """Reads trained weights; returns the metric, a function of two arrays of frames.
+
+    ```
+    lpips = load_lpips_alex(trunk="alexnet.npz", heads="lpips_alex.npz")
+    Evaluator(("mse", "ssim"), extra={"lpips": lpips})
+    ```
+
+    Args:
+      trunk: torchvision's AlexNet: its checkpoint (.pth; needs PyTorch) or an .npz of the same
+        arrays, "features.0.weight" ... "features.10.bias".
+      heads: the calibrated weights: alex.pth of the package lpips 0.1 (needs PyTorch) or an .npz
+        of the same arrays, "lin0.model.1.weight" ... "lin4.model.1.weight".
+
+    Raises:
+      FileNotFoundError: no such file; the message says how to get and convert it.
+      ImportError: a .pth, and PyTorch is not installed; the message says how to convert it.
+      ValueError: an array is missing or has another shape.
+    """
+    arrays = {
+        **read(trunk, alexnet.trunk_arrays(_CONVOLUTIONS), _TRUNK_RECIPE),
+        **read(heads, alexnet.head_arrays(), _HEADS_RECIPE),
+    }
+    return Partial(jax.jit(lpips), alexnet.parameters(arrays, _CONVOLUTIONS))
+
+
+def lpips(params: alexnet.Params, prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """LPIPS of each pair of frames, (..., H, W, C) in [0, 1] -> (...); see `distance`."""
+    return distance(_NETWORK, params, prediction, target)
+
+
+def _activations(params: alexnet.Params, x: jax.Array) -> list[jax.Array]:
+    activations = []
+    for layer in range(5):
+        if layer in (1, 2):
+            x = alexnet.max_pool(x, stride=2)
+        x = jax.nn.relu(alexnet.convolve(params, layer, x, stride=4 if layer == 0 else 1))
+        activations.append(x)
+    return activations
+
+
+_NETWORK = Network("LPIPS", _activations, smallest=31)

@@ -1,0 +1,83 @@
+"""ST-LPIPS: a learned perceptual distance that tolerates small shifts.
+
+Ghildyal and Liu, "Shift-tolerant Perceptual Similarity Metric", ECCV 2022: LPIPS with an AlexNet
+whose strides are anti-aliased (blur [1, 2, 1] / 4 on each axis, after the operation, with
+reflection padding), trained for this distance. It is NOT LPIPS (Zhang et al. 2018) and its values
+do not compare with published LPIPS figures: report it as "st_lpips_alex".
+"""
+
+import os
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from pdr_jax.perceptual import alexnet
+from pdr_jax.perceptual.distance import Network, distance
+from pdr_jax.perceptual.weights import read
+
+# Positions of the convolutions in the PyTorch module.
+_CONVOLUTIONS = tuple(
+    f"net.{name}" for name in ("slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13")
+)
+
+_RECIPE = (
+    "The trained arrays come with the Python package stlpips-pytorch 0.0.2; where it is installed, "
+    "they are converted by\n"
+    '  state = stlpips_pytorch.stlpips.LPIPS(net="alex", variant="shift_tolerant").state_dict()\n'
+    '  numpy.savez("st_lpips_alex.npz", **{name: array.numpy() for name, array in state.items()})'
+)
+
+
+def expected_arrays() -> dict[str, tuple[int, ...]]:
+    """Names and shapes that `load_st_lpips_alex` reads: PyTorch's state dict, convolutions OIHW."""
+    return {**alexnet.trunk_arrays(_CONVOLUTIONS), **alexnet.head_arrays()}
+
+
+def load_st_lpips_alex(path: str | os.PathLike[str]) -> Partial:
+    """Reads trained weights; returns the metric, a function of two arrays of frames.
+
+    ```
+    st_lpips = load_st_lpips_alex("st_lpips_alex.npz")
+    Evaluator(("mse", "ssim"), extra={"st_lpips_alex": st_lpips})
+    ```
+
+    Args:
+      path: .npz with the arrays of `expected_arrays` (others are ignored: the blur and the channel
+        statistics are constants of the architecture).
+
+    Raises:
+      FileNotFoundError: no such file; the message says how to get and convert it.
+      ValueError: an array is missing or has another shape.
+    """
+    arrays = read(path, expected_arrays(), _RECIPE)
+    return Partial(jax.jit(st_lpips), alexnet.parameters(arrays, _CONVOLUTIONS))
+
+
+def st_lpips(params: alexnet.Params, prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """ST-LPIPS of each pair of frames, (..., H, W, C) in [0, 1] -> (...); see `distance`."""
+    return distance(_NETWORK, params, prediction, target)
+
+
+def _activations(params: alexnet.Params, x: jax.Array) -> list[jax.Array]:
+    activations = []
+    for layer in range(5):
+        if layer in (1, 2):
+            x = _blur_and_halve(alexnet.max_pool(x))
+        x = alexnet.convolve(params, layer, x)
+        if layer == 0:
+            x = _blur_and_halve(x)
+        x = jax.nn.relu(x)
+        activations.append(x)
+    return activations
+
+
+def _blur_and_halve(x: jax.Array) -> jax.Array:
+    """[1, 2, 1] / 4 along both axes at every other pixel, 2 pixels reflected at each edge."""
+    x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
+    x = 0.25 * (x[:, :-2:2] + x[:, 2::2]) + 0.5 * x[:, 1:-1:2]
+    return 0.25 * (x[:, :, :-2:2] + x[:, :, 2::2]) + 0.5 * x[:, :, 1:-1:2]
+
+
+# Below, a reflection is wider than the feature map that it pads.
+_NETWORK = Network("ST-LPIPS", _activations, smallest=21)

@@ -1,5 +1,6 @@
 """BikeNYC: ST-ResNet's file and plain flows; gaps, splits, scaling, broken files."""
 
+import hashlib
 import sys
 
 import h5py
@@ -9,6 +10,7 @@ import pytest
 import pdr_datasets
 from pdr_datasets.bikenyc import bikenyc_dataset_builder
 from pdr_datasets.flows import find_runs, whole_days, window_starts
+from pdr_datasets.manual import describe_checksums
 
 H5_FILE = "NYC14_M16x8_T60_NewEnd.h5"
 
@@ -62,7 +64,7 @@ def test_the_last_ten_days_are_for_testing(tmp_path):
     # Fitted on the training part: its frames are 0 to 47.
     assert (dataset.offset, dataset.scale) == (0.0, 47 * 10 + 255)
     assert dataset.data_range == (0.0, 1.0)
-    assert dataset.scoring.units == "stored"
+    assert dataset.scoring == pdr_datasets.Scoring(units="stored", spatial_norm=True)
     assert dataset.note == f"Not the published file, by its MD5 sum: {H5_FILE}."
 
 
@@ -206,6 +208,15 @@ def test_broken_npz_files_are_refused(tmp_path, short_test):
         with pytest.raises(ValueError, match=message):
             load(tmp_path, tmp_path / "in")
     assert not list(tmp_path.glob("bikenyc/16x8*"))
+
+
+def test_published_files_are_told_by_their_sums(tmp_path):
+    (tmp_path / "a.h5").write_bytes(b"flows")
+    published = {"a.h5": hashlib.md5(b"flows").hexdigest(), "b.h5": "not looked for"}
+    assert describe_checksums([tmp_path / "a.h5"], published) == ""
+    (tmp_path / "b.h5").write_bytes(b"flows")
+    note = describe_checksums([tmp_path / "a.h5", tmp_path / "b.h5"], published)
+    assert note == "Not the published file, by its MD5 sum: b.h5."
 
 
 def test_missing_files_are_named(tmp_path, monkeypatch):

@@ -183,7 +183,7 @@ def test_deepsts_series(tmp_path, monkeypatch):
     np.testing.assert_allclose(dataset.normalise(np.array([[0, 334.5]])), [[-1, 1]], atol=1e-6)
     np.testing.assert_allclose(dataset.denormalise(np.array([[-1, 1]])), [[0, 334.5]], atol=1e-4)
     assert dataset.data_range == (-1.0, 1.0)
-    assert dataset.scoring.units == "stored"
+    assert dataset.scoring == pdr_datasets.Scoring(units="stored", spatial_norm=True)
     assert dataset.note == f"Not the published file, by its MD5 sum: {', '.join(H5_FILES)}."
 
 

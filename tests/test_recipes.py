@@ -67,6 +67,14 @@ def test_the_plain_recipe_is_the_backbones():
     assert recipes.create("taxibj", adapter="none", backbone="simvp_gsta").loss == "mse"
 
 
+@pytest.mark.parametrize("adapter", ["none", "predgs"])
+def test_small_frames_outlive_two_downsamplings(adapter):
+    recipe = recipes.create("bikenyc", adapter=adapter)
+    model, clip = recipe.build((16, 8, 2)), jnp.zeros((1, 4, 16, 8, 2))
+    prediction, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), clip)
+    assert prediction.shape == (1, 4, 16, 8, 2)
+
+
 @pytest.mark.parametrize("adapter", recipes.ADAPTERS)
 def test_json_round_trip(adapter):
     recipe = recipes.create("kth", adapter=adapter, data_dir="somewhere", seed=3)

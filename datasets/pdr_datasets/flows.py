@@ -16,7 +16,7 @@ class FlowBuilder(VideoBuilder):
     """Stores each frame of a series of counts once, and serves every gapless window of it.
 
     As DeepST does it: negative counts become 0, and min-max scaling is fitted on the training
-    part. Errors are measured in counts.
+    part. Errors are measured in counts and averaged over cells, as its papers report them.
 
     Attributes:
       MODEL_RANGE: the model units that the training part's least and greatest count become.
@@ -89,7 +89,7 @@ class FlowBuilder(VideoBuilder):
         }
 
     def units(self) -> dict[str, Any]:
-        """Min-max to MODEL_RANGE, errors in counts."""
+        """Min-max to MODEL_RANGE, errors in counts a cell."""
         minimum, maximum = self.info.metadata["minimum"], self.info.metadata["maximum"]
         low, high = self.MODEL_RANGE
         scale = (maximum - minimum) / (high - low)
@@ -97,7 +97,7 @@ class FlowBuilder(VideoBuilder):
             "offset": minimum - low * scale,
             "scale": scale,
             "data_range": self.MODEL_RANGE,
-            "scoring": Scoring(units="stored"),
+            "scoring": Scoring(units="stored", spatial_norm=True),
         }
 
 

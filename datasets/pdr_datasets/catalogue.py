@@ -145,12 +145,12 @@ def load(
 def _not_prepared(builder: Any, prepared: list[str]) -> str:
     name, wanted = builder.name, builder.builder_config.name
     there = ", ".join(prepared) or "none"
+    fields = [f"--data-options.{option}" for option in options(name)]
     return (
         f"{name} {wanted!r} is not prepared in {builder.data_dir_root}. Prepared there: {there}. "
         f"Run `pdr data prepare {name} --config {wanted} --manual-dir FOLDER`, or load one of the "
         "prepared with config=... (lengths shorter than stored are served from it). `pdr train` "
-        "takes what the name says one by one: --data-options.size, --data-options.split, "
-        "--in-length, --out-length."
+        f"takes what the name says one by one: {', '.join([*fields, '--in-length'])}, --out-length."
     )
 
 

@@ -9,13 +9,16 @@ from pdr_datasets.dataset import Source
 from pdr_datasets.writer import write_split
 
 
-class VideoBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class VideoBuilder(tfds.core.GeneratorBasedBuilder):
     """A builder of clips; `builder_config` has in_length and out_length.
 
     Attributes:
       report: called with (records done, records in all) while building.
+      url: where the files lie, instead of a manual directory, if the builder TAKES_URL.
     """
 
+    TAKES_URL = False
+    url: str = ""
     report: Callable[[int, int], None] = staticmethod(lambda done, total: None)
 
     def sources(self) -> Mapping[str, Source]:

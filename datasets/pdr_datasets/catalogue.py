@@ -11,8 +11,16 @@ from typing import Any
 from pdr_datasets.dataset import VideoDataset
 
 # Prepared with TFDS, in the module <name>.<name>_dataset_builder; "arrays" is opened as it is.
-_BUILDERS = ("bikenyc", "kth", "moving_mnist", "moving_sprites", "taxibj")
-_NEEDS_FILES = ("bikenyc", "kth", "moving_mnist", "taxibj")
+_BUILDERS = (
+    "bikenyc",
+    "human36m",
+    "kth",
+    "moving_mnist",
+    "moving_sprites",
+    "taxibj",
+    "weatherbench",
+)
+_NEEDS_FILES = ("bikenyc", "human36m", "kth", "moving_mnist", "taxibj", "weatherbench")
 
 
 def names() -> tuple[str, ...]:
@@ -62,7 +70,7 @@ def prepare(
     Args:
       name: see `names`.
       data_dir: where builds are kept; default $PDR_DATA_DIR or ~/.cache/pdr_jax/datasets.
-      manual_dir: the folder with the files that you fetched yourself; kth needs it.
+      manual_dir: the folder with the files that you fetched yourself; weatherbench takes a URL too.
       config: a configuration by name, such as "64x64_10to20"; or its options one by one:
       progress: whether to show a progress bar on standard error.
       **options: in_length, out_length and the rest of the data set's configuration; see `info`.
@@ -82,6 +90,9 @@ def prepare(
     builder = _builder(name, data_dir, config, options)
     if store.is_prepared(builder):
         return Path(builder.data_dir)
+    if "://" in str(manual_dir) and builder.TAKES_URL:
+        builder.url = str(manual_dir)
+        return store.prepare_build(builder, progress=progress)
     manual = None if manual_dir is None else Path(manual_dir).expanduser()
     if manual is not None and not manual.is_dir():
         raise FileNotFoundError(f"manual_dir={str(manual)!r} is not a folder.")

@@ -1,0 +1,289 @@
+"""TFDS builder of WeatherBench: one record a time step, from which clips are cut."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from pdr_datasets.arrays.scaling import Statistics
+from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.dataset import Scoring, Source, check_lengths
+from pdr_datasets.series import Windows
+from pdr_datasets.weatherbench import protocol as rules
+from pdr_datasets.weatherbench.fields import Field, grid
+from pdr_datasets.weatherbench.sources import EXPECTED_FILES, HOURS, SOURCES, open_fields
+from pdr_datasets.weatherbench.units import Standardised, describe
+from pdr_datasets.weatherbench.variables import VARIABLES
+
+DEGREES = (5.625, 2.8125, 1.40625)
+_READ_BYTES = 32 * 2**20  # at a time
+_NAME = re.compile(
+    r"(?P<source>[a-z0-9]+)_(?P<variable>[a-z0-9]+)_(?P<degrees>\d+\.\d+)deg"
+    r"_(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<step>\d+)h_(?P<protocol>[a-z]+)"
+    r"(?:_(?P<years>\d{4}\S*))?"
+)
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+    """One variant; its name is a function of its options.
+
+    Attributes:
+      source: "wb1", WeatherBench 1's hourly NetCDF files; or "wb2", WeatherBench 2's 6-hourly
+        Zarr store.
+      variable: a key of VARIABLES.
+      degrees: of the grid: 5.625 is 32 x 64.
+      in_length: frames given.
+      out_length: frames to predict.
+      step: hours between frames; 0 is the benchmark's: 1, but 6 for "mv" and "wb2".
+      protocol: "standard", or "openstl"; see README.md.
+      years: of training, validation and test; "" is the benchmark's.
+    """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = (
+        "source",
+        "variable",
+        "degrees",
+        "in_length",
+        "out_length",
+        "step",
+        "protocol",
+        "years",
+    )
+    name: str = ""
+    source: str = "wb1"
+    variable: str = "t2m"
+    degrees: float = 5.625
+    in_length: int = 12
+    out_length: int = 12
+    step: int = 0
+    protocol: str = "standard"
+    years: str = ""
+
+    def __post_init__(self) -> None:
+        check_lengths(self.in_length, self.out_length)
+        for field, valid in (
+            ("source", SOURCES),
+            ("variable", tuple(VARIABLES)),
+            ("degrees", DEGREES if self.source == "wb1" else DEGREES[:1]),
+            ("protocol", rules.PROTOCOLS if self.source == "wb1" else rules.PROTOCOLS[:1]),
+        ):
+            value = getattr(self, field)
+            if value not in valid:
+                given = f" with source={self.source!r}" if self.source in SOURCES[1:] else ""
+                raise ValueError(
+                    f"weatherbench: {field}={value!r}:{given} expected one of "
+                    f"{', '.join(map(str, valid))}."
+                )
+        hours = HOURS[self.source]
+        self.step = self.step or (6 if self.variable == "mv" else hours)
+        if not isinstance(self.step, int) or self.step < 0 or self.step % hours:
+            raise ValueError(
+                f"weatherbench: step={self.step!r}: expected a multiple of {hours} hours."
+            )
+        usual = self.usual_years
+        self.years = self.years or usual
+        rules.parse_years(self.years)
+        self.name = (
+            f"{self.source}_{self.variable}_{float(self.degrees)}deg_{self.in_length}to"
+            f"{self.out_length}_{self.step}h_{self.protocol}"
+        )
+        if self.years != usual:
+            self.name += "_" + self.years.replace(",", "_")
+
+    @classmethod
+    def parse(cls, name: str) -> "Config":
+        """The configuration of that name.
+
+        Raises:
+          ValueError: if the name does not have the form of `Config().name`.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(
+                f"weatherbench: config={name!r}: expected a name such as {cls().name!r} or "
+                f"{cls(years='2010-2012,2013,2014').name!r}."
+            )
+        fields: dict[str, Any] = match.groupdict()
+        for field in ("in_length", "out_length", "step"):
+            fields[field] = int(fields[field])
+        fields["degrees"] = float(fields["degrees"])
+        fields["years"] = (fields["years"] or "").replace("_", ",")
+        return cls(**fields)
+
+    @property
+    def usual_years(self) -> str:
+        """The benchmark's."""
+        if self.source == "wb2":
+            return "1979-2018,2019,2020"
+        return f"{1979 if self.variable == 'mv' else 2010}-2015,2016,2017-2018"
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Of a clip's frames, in time steps."""
+        gaps = self.protocol == "openstl" and self.variable == "mv"
+        return rules.clip_offsets(self.in_length, self.out_length, gaps=gaps)
+
+    def times(self) -> dict[str, np.ndarray]:
+        """All time steps in the files, by part."""
+        hours = HOURS[self.source]
+        years = rules.parse_years(self.years)
+        return {part: rules.calendar(*both, hours) for part, both in years.items()}
+
+    def kept_times(self) -> dict[str, np.ndarray]:
+        """Those that are stored."""
+        every = self.step // HOURS[self.source]
+        return {
+            part: rules.kept_times(times, every, self.protocol)
+            for part, times in self.times().items()
+        }
+
+
+class Builder(VideoBuilder):
+    """Stores the frames of each part, and the training part's mean over time; see README.md."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
+    BUILDER_CONFIGS = [  # noqa: RUF012
+        Config(),
+        *(
+            Config(variable=variable, degrees=degrees, protocol="openstl")
+            for degrees in (5.625, 1.40625)
+            for variable in ("t2m", "r", "uv10", "tcc")
+        ),
+        Config(variable="mv", in_length=4, out_length=4, protocol="openstl"),
+        Config(variable="mv", in_length=4, out_length=28, protocol="openstl"),
+        Config(source="wb2"),
+    ]
+    MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+    TAKES_URL = True
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self.builder_config
+        latitudes, longitudes = grid(config.degrees)
+        channels = sum(variable.channels for variable in VARIABLES[config.variable])
+        shape = (len(latitudes), len(longitudes), channels)
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {"frames": tfds.features.Tensor(shape=shape, dtype=np.float32, encoding="bytes")}
+            ),
+            disable_shuffling=True,  # on disk in the order of their times
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def sources(self) -> Mapping[str, Source]:
+        """The clips of each part, as the protocol cuts and scales them."""
+        config = self.builder_config
+        units = {name: Standardised.of(values) for name, values in self._statistics.items()}
+        clips = {}
+        for part in rules.PARTS:
+            frames: Source = self.as_data_source(part)
+            if config.protocol == "openstl" and part != "train":
+                frames = units[part].expressed_in(units["train"], frames)
+            starts = rules.clip_starts(len(frames), config.offsets, config.protocol)
+            clips[part] = Windows(frames, starts, config.offsets)
+        return clips
+
+    def units(self) -> dict[str, Any]:
+        """z-scores by the training part, errors in the files' units, averaged over the map."""
+        variables = VARIABLES[self.builder_config.variable]
+        train = {name: np.array(values) for name, values in self._statistics["train"].items()}
+        low, high = ((train[name] - train["mean"]) / train["std"] for name in ("low", "high"))
+        return {
+            "offset": _plain(train["mean"]),
+            "scale": _plain(train["std"]),
+            "data_range": (float(low.min()), float(high.max())),
+            "scoring": Scoring(
+                units="stored",
+                spatial_norm=True,
+                groups=tuple(v.key for v in variables) if variables[0].channels > 1 else (),
+                latitudes=tuple(self.info.metadata["latitudes"]),
+                climatology=self.as_data_source("climatology")[0]["frames"],
+            ),
+        }
+
+    @property
+    def _statistics(self) -> dict[str, dict[str, list[float]]]:
+        return self.info.metadata["statistics"]
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
+        config = self.builder_config
+        place = self.url or Path(dl_manager.manual_dir)
+        parts = config.kept_times()
+        for part, times in parts.items():
+            if not len(rules.clip_starts(len(times), config.offsets, config.protocol)):
+                raise ValueError(
+                    f"weatherbench: the {part} part has {len(times)} time steps, too few for clips "
+                    f"of {config.offsets[-1] + 1}. Shorten them, or change years={config.years!r}."
+                )
+        with open_fields(place, config.source, config.variable, config.degrees) as fields:
+            for field in fields:
+                for times in config.times().values():
+                    field.check(times)
+        self.info.metadata["latitudes"] = grid(config.degrees)[0].tolist()
+        self.info.metadata["statistics"] = {}
+        self.info.metadata["note"] = describe(config)
+        climatology: list[np.ndarray] = []
+        generators, done = {}, 0
+        total = sum(map(len, parts.values()))
+        for part, times in parts.items():
+            generators[part] = self._generate_examples(place, part, times, climatology, done, total)
+            done += len(times)
+        # Splits are written one after another: by then the training part has been read.
+        generators["climatology"] = ((0, {"frames": mean}) for mean in climatology)
+        return generators
+
+    def _generate_examples(
+        self,
+        place: str | Path,
+        part: str,
+        times: np.ndarray,
+        climatology: list[np.ndarray],
+        done: int,
+        total: int,
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        config = self.builder_config
+        shape = self.info.features["frames"].shape
+        statistics, sums = Statistics.empty(shape[-1]), np.zeros(shape)
+        length = max(1, _READ_BYTES // (4 * int(np.prod(shape))))
+        with open_fields(place, config.source, config.variable, config.degrees) as fields:
+            for first in range(0, len(times), length):
+                frames = _read(fields, times[first : first + length])
+                statistics.update(frames)
+                sums += frames.sum(0, dtype=np.float64)
+                for index, frame in enumerate(frames, first):
+                    yield index, {"frames": frame}
+                    self.report(done + index + 1, total)
+        std = np.sqrt(statistics.squares / statistics.count)
+        if not (std > 0).all():
+            raise ValueError(f"weatherbench: {config.variable} is constant in the {part} part.")
+        self._statistics[part] = {
+            "mean": statistics.mean.tolist(),
+            "std": std.tolist(),
+            "low": statistics.low.tolist(),
+            "high": statistics.high.tolist(),
+        }
+        if part == "train":
+            climatology.append((sums / len(times)).astype(np.float32))
+
+
+def _read(fields: list[Field], times: np.ndarray) -> np.ndarray:
+    """(n, H, W, C) at these times, all of them finite."""
+    blocks = []
+    for field in fields:
+        block = field.read(times)
+        if (bad := np.argwhere(~np.isfinite(block))).size:
+            raise ValueError(
+                f"{field.name} holds NaN or infinite values, the first at {times[bad[0][0]]}, row "
+                f"{bad[0][1]}, column {bad[0][2]} (rows from the south). Repair the file."
+            )
+        blocks.append(block)
+    return np.concatenate(blocks, axis=-1)
+
+
+def _plain(values: np.ndarray) -> float | tuple[float, ...]:
+    return float(values[0]) if len(values) == 1 else tuple(map(float, values))

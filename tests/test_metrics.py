@@ -118,6 +118,19 @@ def test_denormalisation_and_data_range():
     np.testing.assert_allclose(figures["psnr"], psnr.mean(), rtol=1e-5)
 
 
+def test_a_data_range_for_each_channel():
+    """Each channel's range is its own [0, 1]."""
+    prediction, target = clips((2, 3, 8, 9, 2))
+    low, high = np.array([0.0, -1.0]), np.array([0.5, 3.0])
+    names = ("mse", "psnr", "ssim_range1")
+    figures = evaluate(prediction, target, names, data_range=(low, high))
+    scaled = (np.float32((a - low) / (high - low)) for a in (prediction, target))
+    expected = evaluate(*scaled, names)
+    for name in names[1:]:
+        np.testing.assert_allclose(figures[name], expected[name], rtol=1e-5)
+    assert figures["mse"] == evaluate(prediction, target, names)["mse"]
+
+
 def test_sums_over_large_frames_keep_their_digits():
     prediction, target = clips((1, 1, 256, 256, 3))
     figures = evaluate(prediction, target, ("mse", "mae"))
@@ -191,6 +204,8 @@ def test_every_metric_has_a_direction():
     assert metrics.BETTER["mse"] == "lower"
     assert metrics.BETTER["psnr"] == "higher"
     assert metrics.BETTER["sharpness"] == "one"
+    sets = (metrics.DEFAULT, metrics.DETAIL, metrics.WARPING, metrics.WEATHER)
+    assert {name for names in sets for name in names} <= set(metrics.METRICS)
 
 
 FRAMES = np.zeros((2, 3, 8, 8, 2), np.float32)
@@ -202,6 +217,16 @@ FRAMES = np.zeros((2, 3, 8, 8, 2), np.float32)
         (lambda: Evaluator(("lpips",)), ValueError, "unknown metric 'lpips'.*mse, mae"),
         (lambda: Evaluator(extra={"mse": metrics.mse}), ValueError, "rename it"),
         (lambda: Evaluator(data_range=(1.0, 0.0)), ValueError, "low < high"),
+        (
+            lambda: Evaluator(data_range=(np.zeros(2), np.array([1, 0]))),
+            ValueError,
+            "low < high",
+        ),
+        (
+            lambda: Evaluator(data_range=(np.zeros(3), np.ones(3))).update(FRAMES, FRAMES),
+            ValueError,
+            "data_range has shape .3,.; .*2 channels",
+        ),
         (lambda: Evaluator().compute(), ValueError, "call update"),
         (lambda: Evaluator().per_sample(), ValueError, "keep_samples"),
         (lambda: Evaluator(keep_samples=True).per_sample_frame(), ValueError, "call update"),

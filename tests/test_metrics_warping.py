@@ -131,6 +131,10 @@ def test_opencv_finds_the_motion():
     assert good["warping_ratio"] == 1.0
     flickering = target + 0.1 * np.array([0, 1, 0], np.float32).reshape(1, 3, 1, 1, 1)
     assert evaluate(flickering, target).compute()["warping_ratio"] > 10
+    filled = np.concatenate([target, np.full_like(target, np.nan)])
+    padded = Evaluator(NAMES)
+    padded.update(filled, filled, valid=np.array([True, False]))
+    assert padded.compute() == good
     with pytest.raises(ValueError, match="8x32; this optical flow needs at least 12x12"):
         evaluate(target[:, :, :8], target[:, :, :8])
 

@@ -7,14 +7,17 @@
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
 from pdr_jax.metrics.frames import mae, mse, psnr, snr, ssim, ssim_gaussian
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
-from pdr_jax.metrics.table import BETTER, DEFAULT, METRICS, Metric
+from pdr_jax.metrics.table import BETTER, DEFAULT, DETAIL, METRICS, WARPING, WEATHER, Metric
 from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warp, warping_error
 from pdr_jax.metrics.weather import anomaly_correlation, latitude_weights
 
 __all__ = [
     "BETTER",
     "DEFAULT",
+    "DETAIL",
     "METRICS",
+    "WARPING",
+    "WEATHER",
     "Evaluator",
     "Flow",
     "FrameMetric",

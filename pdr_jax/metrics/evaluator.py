@@ -36,9 +36,9 @@ class Evaluator:
       mean: subtracted at normalisation, a number or (C,); both clips become x * std + mean first,
         so that figures are in the data's units.
       std: as `mean`.
-      data_range: (low, high) of the denormalised data. psnr, snr, the ssims, the warping metrics
-        and `extra` see (x - low) / (high - low), the prediction clipped to [0, 1]; the truth is
-        never clipped.
+      data_range: (low, high) of the denormalised data, numbers or (C,) each. psnr, snr, the ssims,
+        the warping metrics and `extra` see (x - low) / (high - low), the prediction clipped to
+        [0, 1]; the truth is never clipped.
       channel_names: report the errors (`Metric.by_group`) of each of these equal groups of
         channels too ("mse_t", ...), and "mse" as the mean over the groups (OpenSTL's
         multi-variable weather).
@@ -61,7 +61,7 @@ class Evaluator:
         spatial_norm: bool = False,
         mean: float | np.ndarray = 0.0,
         std: float | np.ndarray = 1.0,
-        data_range: tuple[float, float] = (0.0, 1.0),
+        data_range: tuple[float | np.ndarray, float | np.ndarray] = (0.0, 1.0),
         channel_names: tuple[str, ...] = (),
         latitudes: Sequence[float] | np.ndarray = (),
         climatology: np.ndarray | None = None,
@@ -76,8 +76,8 @@ class Evaluator:
             "flow": True,
         }
         _check_names(names, extra, given)
-        low, high = (float(bound) for bound in data_range)
-        if not high > low:
+        low, high = (np.asarray(bound, np.float64) for bound in data_range)
+        if not (high > low).all():
             raise ValueError(f"data_range is {data_range!r}; expected (low, high) with low < high")
         self.metrics: dict[str, Metric] = {}
         for name in names:

@@ -22,8 +22,8 @@ class Units:
 
     mean: np.ndarray
     std: np.ndarray
-    low: float
-    high: float
+    low: np.ndarray
+    high: np.ndarray
     spatial_norm: bool
     groups: tuple[str, ...]
     weights: np.ndarray | None
@@ -32,7 +32,8 @@ class Units:
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises ValueError unless the units fit clips of this shape, (B, T, H, W, C)."""
         height, width, channels = shape[-3:]
-        for name, value in (("mean", self.mean), ("std", self.std)):
+        ranges = {"mean": self.mean, "std": self.std, "data_range": self.low + self.high}
+        for name, value in ranges.items():
             if value.shape not in ((), (1,), (channels,)):
                 raise ValueError(
                     f"{name} has shape {value.shape}; expected a number or one for each of the "
@@ -60,7 +61,7 @@ def unit_frames(
     """The data range as [0, 1], the prediction clipped to it."""
     x, y = (_scaled(clip, units) for clip in (prediction, target))
     offset = _channels(units.mean - units.low)
-    height = units.high - units.low
+    height = _channels(units.high - units.low)
     return jnp.clip((x + offset) / height, 0.0, 1.0), (y + offset) / height
 
 
@@ -121,7 +122,7 @@ def _errors(x: jax.Array, y: jax.Array, units: Units) -> dict[str, Value]:
 def _statistics(x: jax.Array, y: jax.Array, chosen: jax.Array, units: Units) -> dict[str, Value]:
     """Statistics of the predictions and of the truth."""
     centre = (units.low + units.high) / 2
-    offset, height = _channels(units.mean - centre), units.high - units.low
+    offset, height = _channels(units.mean - centre), _channels(units.high - units.low)
     keep = chosen.reshape(-1, 1, 1, 1, 1)
     values: dict[str, Value] = {}
     for name, clip in (("prediction", x), ("target", y)):

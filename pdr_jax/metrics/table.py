@@ -155,3 +155,12 @@ BETTER: Mapping[str, Better] = {
 """Direction of every figure that reports rank."""
 
 DEFAULT = ("mse", "mae", "rmse", "psnr", "ssim", "ssim_range1", "sharpness")
+
+DETAIL = ("spectral_energy", "kurtosis", "diversity")
+"""What blur and collapse do to predictions; frames of at least 8x8."""
+
+WARPING = ("warping_error", "warping_ratio")
+"""Temporal coherence; needs a flow function, or OpenCV and frames of at least 12x12."""
+
+WEATHER = ("rmse_weighted", "mae_weighted", "acc")
+"""WeatherBench 2's figures; the first two need latitudes, "acc" the climatology too."""

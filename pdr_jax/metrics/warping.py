@@ -23,7 +23,7 @@ that first[y, x] is found at second[y + dy, x + dx]. RAFT, say, for those who ha
 def dis_flow() -> Flow:
     """Dense Inverse Search (Kroeger et al. 2016) of OpenCV, preset medium; it has no weights.
 
-    Frames become 8-bit, the mean of their channels.
+    Frames become 8-bit, the mean of their channels; NaN counts as 0.
 
     Raises:
       ImportError: OpenCV is not installed.
@@ -45,7 +45,7 @@ def dis_flow() -> Flow:
                 "leave the warping metrics out of `names`"
             )
         first, second = (
-            np.round(255 * np.clip(clip.mean(-1), 0, 1)).astype(np.uint8)
+            np.round(255 * np.clip(np.nan_to_num(clip.mean(-1)), 0, 1)).astype(np.uint8)
             for clip in (first, second)
         )
         flows = [solver.calc(a, b, None) for a, b in zip(first, second, strict=True)]

@@ -1,10 +1,11 @@
 """TFDS builder of Moving MNIST: the digits to draw training clips from, and the test clips."""
 
 import dataclasses
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -165,5 +166,6 @@ class _FixedClips:
     def __len__(self) -> int:
         return self._clips.shape[1]
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"frames": np.asarray(self._clips[:, index, :, :, np.newaxis]), "id": index}
+    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
+        frames = self._clips[:, operator.index(index), :, :, np.newaxis]
+        return {"frames": np.asarray(frames), "id": operator.index(index)}

@@ -1,0 +1,134 @@
+"""TFDS builder of Human3.6M: every frame once, as an encoded image; clips are cut on reading."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import tensorflow_datasets as tfds
+
+from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.dataset import Source, check_lengths
+from pdr_datasets.human36m.images import SIZE, DecodedFrames, read_images
+from pdr_datasets.human36m.lists import (
+    EXPECTED_FILES,
+    PUBLISHED,
+    lay_out,
+    read_list,
+    split_by_subject,
+)
+from pdr_datasets.manual import find_files
+from pdr_datasets.series import Windows
+
+PROTOCOLS = ("openstl", "standard")
+_NAME = re.compile(rf"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<protocol>{'|'.join(PROTOCOLS)})")
+_NOTES = {
+    "openstl": (
+        "OpenSTL's split: test clips overlap training clips of the same videos (98.8 % of them in "
+        "the full lists). Channels are blue, green, red."
+    ),
+    "standard": "Not OpenSTL's split: subjects S9 and S11 are for testing. Channels are RGB.",
+}
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class Config(tfds.core.BuilderConfig):
+    """One variant; its name is a function of its options.
+
+    Attributes:
+      in_length: frames given.
+      out_length: frames to predict.
+      protocol: "openstl", its lists' parts and channels in the order BGR; or "standard", parts
+        that share no person, in RGB.
+    """
+
+    OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length", "protocol")
+    name: str = ""
+    in_length: int = 4
+    out_length: int = 4
+    protocol: str = "openstl"
+
+    def __post_init__(self) -> None:
+        check_lengths(self.in_length, self.out_length)
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(
+                f"human36m: protocol={self.protocol!r}: expected one of {', '.join(PROTOCOLS)}."
+            )
+        self.name = f"{self.in_length}to{self.out_length}_{self.protocol}"
+
+    @classmethod
+    def parse(cls, name: str) -> "Config":
+        """The configuration of that name.
+
+        Raises:
+          ValueError: if the name does not have the form of `Config().name`.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(
+                f"human36m: config={name!r}: expected a name such as {cls().name!r} or "
+                f"{cls(protocol='standard').name!r}."
+            )
+        return cls(
+            in_length=int(match["in_length"]),
+            out_length=int(match["out_length"]),
+            protocol=match["protocol"],
+        )
+
+
+class Builder(VideoBuilder):
+    """Stores the frames that the lists' clips are made of; see README.md."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
+    BUILDER_CONFIGS = [Config(), Config(protocol="standard")]  # noqa: RUF012
+    MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+
+    def sources(self) -> Mapping[str, Source]:
+        """Clips of neighbouring frames, where the metadata says that they start."""
+        config = self.builder_config
+        records = self.as_data_source("frames", decoders={"frames": tfds.decode.SkipDecoding()})
+        frames = DecodedFrames(records, bgr=config.protocol == "openstl")
+        offsets = range(config.in_length + config.out_length)
+        return {
+            part: Windows(frames, self.info.metadata["starts"][part], offsets)
+            for part in ("train", "test")
+        }
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(
+                {"frames": tfds.features.Image(shape=(SIZE, SIZE, 3))}
+            ),
+            disable_shuffling=True,  # clips are neighbours on disk
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
+        config = self.builder_config
+        names = ("train.txt", "test.txt")
+        files = find_files(Path(dl_manager.manual_dir), names, EXPECTED_FILES)
+        train, test = (read_list(file) for file in files)
+        parts = {"train": train, "test": test}
+        if config.protocol == "standard":
+            parts = split_by_subject(train + test)
+        frames, starts = lay_out(parts, config.in_length + config.out_length)
+        paths = []
+        for (prefix, number), line in frames.items():
+            paths.append(files[0].parent / f"{prefix}{number:06d}.jpg")
+            if not paths[-1].is_file():
+                raise FileNotFoundError(f"{paths[-1]} is missing; {line} needs it.")
+        notes = [_NOTES[config.protocol]]
+        if (len(train), len(test)) != tuple(PUBLISHED.values()):
+            notes.append(
+                f"The lists have {len(train)} and {len(test)} lines; OpenSTL's have "
+                f"{PUBLISHED['train']} and {PUBLISHED['test']}."
+            )
+        self.info.metadata.update(starts=starts, note=" ".join(notes))
+        return {"frames": self._generate_examples(paths)}
+
+    def _generate_examples(self, paths: Sequence[Path]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index, image in enumerate(read_images(paths)):
+            yield index, {"frames": image}
+            self.report(index + 1, len(paths))

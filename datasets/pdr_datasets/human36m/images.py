@@ -1,0 +1,87 @@
+"""Frames as encoded images: checked when they are stored, decoded when they are read."""
+
+import io
+import itertools
+import operator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from pdr_datasets.resize import resize_bicubic
+
+SIZE = 256
+_AT_ONCE = 256  # images in memory while building
+
+
+def read_images(paths: Iterable[Path]) -> Iterator[bytes]:
+    """Encoded 256 x 256 images: each file as it is, if that is its height.
+
+    Images of another height are resized as OpenSTL does it (bicubic), and encoded without loss.
+
+    Raises:
+      OSError: if an image is missing or cannot be decoded.
+      ValueError: for an image that is 256 pixels high, but not wide.
+    """
+    remaining = iter(paths)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        while chunk := list(itertools.islice(remaining, _AT_ONCE)):
+            yield from threads.map(_read_image, chunk)
+
+
+def decode(content: bytes) -> np.ndarray:
+    """An encoded image -> (H, W, 3) uint8, RGB."""
+    with _pillow().open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+class DecodedFrames:
+    """Source of {"frames": (256, 256, 3)} from records of encoded images.
+
+    Args:
+      records: of {"frames": bytes}.
+      bgr: whether blue comes first, as OpenCV has it.
+    """
+
+    def __init__(self, records: Any, *, bgr: bool):
+        self._records = records
+        self._order = slice(None, None, -1 if bgr else 1)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
+        return self.__getitems__([operator.index(index)])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, np.ndarray]]:
+        records = self._records.__getitems__(indices)
+        return [{"frames": decode(record["frames"])[..., self._order]} for record in records]
+
+
+def _read_image(path: Path) -> bytes:
+    content = path.read_bytes()
+    try:
+        image = decode(content)
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
+        raise OSError(f"{path} cannot be read as an image: {error}. Fetch it again.") from error
+    height, width, _ = image.shape
+    if height == SIZE:
+        if width != SIZE:
+            raise ValueError(f"{path} is {height} x {width}; expected {SIZE} x {SIZE}.")
+        return content
+    resized = resize_bicubic(np.moveaxis(image, -1, 0), SIZE, SIZE)
+    rounded = np.clip(np.rint(np.moveaxis(resized, 0, -1)), 0, 255).astype(np.uint8)
+    encoded = io.BytesIO()
+    _pillow().fromarray(rounded).save(encoded, "png")
+    return encoded.getvalue()
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ImportError("human36m needs the package pillow: pip install pdr-jax[data]") from error
+    return Image

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import pdr_datasets
 from pdr_jax import recipes
 from pdr_jax.recipes import BENCHMARKS, Recipe
 
@@ -35,6 +36,17 @@ def test_published_sizes(name):
     params = shapes(recipes.create(name, adapter="none"), frame_shape)
     assert set(params) == {"backbone"}
     assert size(params) == PUBLISHED[name]
+
+
+def test_moving_mnist_has_the_published_size():
+    """The zoo's table says 44.7M."""
+    params = shapes(recipes.create("moving_mnist", adapter="none"), (64, 64, 1))
+    assert round(size(params) / 1e6, 1) == 44.7
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_data_options_are_the_loaders(name):
+    assert set(BENCHMARKS[name].data_options) <= set(pdr_datasets.options(name))
 
 
 @pytest.mark.parametrize("name", ["taxibj", "kth"])

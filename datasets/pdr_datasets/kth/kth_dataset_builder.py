@@ -83,6 +83,7 @@ class Builder(VideoBuilder):
         Config(out_length=40),
         Config(out_length=10),
         Config(size=64),
+        Config(size=64, out_length=40),
         Config(size=64, out_length=10),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES

@@ -259,7 +259,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "simvp_gsta": (1e-3, _simvp(64, 512, 4, 8, drop_path=0.0)),
             "simvp_incepu": (1e-3, _simvp(64, 512, 4, 8)),
         },
-        {"num_train": 10_000, "seed": 0},
+        {"num_train": 10_000, "num_test": 10_000, "seed": 0},
     ),
     # A user's own arrays: give in_length and out_length on the command line.
     "arrays": Benchmark(

@@ -116,12 +116,18 @@ def test_lpips_reads_pytorch_files_where_it_is_installed(tmp_path, monkeypatch):
     def load(path, map_location, weights_only):
         assert weights_only
         assert map_location == "cpu"
-        return {key: array.view(Tensor) for key, array in files[path.name].items()}
+        state = files[path.name]
+        if isinstance(state, list):
+            return state
+        return {key: array.view(Tensor) for key, array in state.items()}
 
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load))
     lpips = perceptual.load_lpips_alex(*(tmp_path / name for name in files))
     p, y = (GOLDEN[f"gray/{key}"] for key in ("pred", "true"))
     np.testing.assert_allclose(lpips(p, y), GOLDEN["gray/lpips"], atol=1e-5)
+    files["alex.pth"] = [np.zeros(3)]
+    with pytest.raises(ValueError, match=r"alex.pth is no state dict of PyTorch .*The heads are"):
+        perceptual.load_lpips_alex(*(tmp_path / name for name in files))
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"trunk.pth is read by PyTorch.*\n.*alexnet.*\n.*savez"):
         perceptual.load_lpips_alex(*(tmp_path / name for name in files))

@@ -8,6 +8,7 @@ regular grids without a row at a pole these are also the cell areas that Weather
   forecasts instead, as does
 * Rasp et al., "WeatherBench 2", JAMES 2024: the root of the mean over forecasts ("rmse_weighted");
   ACC = the mean over forecasts of the weighted, uncentred correlation of anomalies ("acc").
+  (WeatherBench 1 centres them and divides sums over all forecasts.)
 """
 
 from collections.abc import Sequence

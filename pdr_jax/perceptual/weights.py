@@ -1,6 +1,7 @@
 """Reading PyTorch's arrays from an .npz, or from a checkpoint where PyTorch is installed."""
 
 import os
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,5 +57,8 @@ def _read_torch(path: Path, recipe: str) -> dict[str, np.ndarray]:
         raise ImportError(
             f"{path} is read by PyTorch, which is not installed; give an .npz instead. {recipe}"
         ) from error
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.numpy() for name, tensor in state.items()}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: tensor.numpy() for name, tensor in state.items()}
+    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError) as error:
+        raise ValueError(f"{path} is no state dict of PyTorch ({error}). {recipe}") from error

@@ -265,6 +265,16 @@ def test_weatherbench_2(tmp_path, place):
     assert dataset.scoring.latitudes[0] < 0
 
 
+def test_a_store_that_lacks_a_chunk_is_refused(tmp_path):
+    """Zarr fills in for chunks that are not there."""
+    write_store(tmp_path / "era5.zarr")
+    chunks = [p for p in (tmp_path / "era5.zarr/2m_temperature").iterdir() if p.name[0] != "."]
+    sorted(chunks)[-1].unlink()
+    with pytest.raises(ValueError, match="2m_temperature holds NaN or infinite values"):
+        load(tmp_path / "out", tmp_path, **WB2)
+    assert built(tmp_path / "out") == []
+
+
 def test_rows_are_turned_to_start_in_the_south(t2m, tmp_path):
     north = make_year("t2m", 2013).isel(lat=slice(None, None, -1))
     write(t2m / "2m_temperature", north, "2m_temperature", 2013)
@@ -283,6 +293,14 @@ def break_file(folder, how):
         return r"no data of 2011. There are 2010, 2012, 2013; needed are 2010 to 2011"
     if how == "truncated":
         path.write_bytes(path.read_bytes()[:30_000])
+        return r"2m_temperature_2011_5\.625deg\.nc cannot be read"
+    if how == "corrupt":
+        path.unlink()
+        year.to_netcdf(path, engine="h5netcdf", encoding={"t2m": {"zlib": True}})
+        content = bytearray(path.read_bytes())
+        half = len(content) // 2
+        content[half : half + 5000] = bytes(5000)
+        path.write_bytes(content)
         return r"2m_temperature_2011_5\.625deg\.nc cannot be read"
     if how == "not NetCDF":
         path.write_bytes(b"<html>404</html>")
@@ -330,6 +348,7 @@ def break_file(folder, how):
     [
         "missing year",
         "truncated",
+        "corrupt",
         "not NetCDF",
         "NaN",
         "gap",
@@ -362,6 +381,8 @@ def test_missing_files_are_named(t2m, tmp_path):
     write_store(tmp_path / "store/era5.zarr")
     with pytest.raises(ValueError, match=r"no variable 'total_cloud_cover'.*holds 2m_temperature"):
         load(tmp_path / "out", tmp_path / "store", variable="tcc", **WB2)
+    with pytest.raises(ValueError, match=r"memory://here: .* read from a folder"):
+        load(tmp_path / "out", "memory://here", in_length=1, out_length=1)
     with pytest.raises(FileNotFoundError, match="manual_dir is not given"):
         pdr_datasets.prepare("weatherbench", data_dir=tmp_path / "out")
     with pytest.raises(OSError, match=r"memory://nowhere\.zarr cannot be read"):

@@ -108,12 +108,12 @@ def _coordinate(path: str, array: Any, axis: str, degrees: float) -> np.ndarray:
 
 def _times(path: str, array: Any) -> np.ndarray:
     times = array["time"].values if "time" in array.coords else np.zeros(0)
-    if times.dtype.kind != "M":
+    if times.dtype.kind != "M" or not len(times):
         raise ValueError(f"{path}: {array.name!r} has no times that can be read as dates.")
     off = times[times != times.astype("datetime64[h]")]
     if len(off):
         raise ValueError(f"{path}: {off[0]} is not a whole hour.")
-    if len(times) > 1 and (falling := np.flatnonzero(np.diff(times) < np.timedelta64(0))).size:
+    if (falling := np.flatnonzero(times[1:] < times[:-1])).size:
         raise ValueError(f"{path}: times are not in order after {times[falling[0]]}.")
     return times.astype("datetime64[h]")
 
@@ -151,7 +151,7 @@ class Field:
         """Raises ValueError unless each of the times is there, once, and none between them."""
         found = np.concatenate([part.times for part in self.parts])
         found = np.sort(found[(found >= times[0]) & (found <= times[-1])])
-        if (again := np.flatnonzero(np.diff(found) == np.timedelta64(0))).size:
+        if (again := np.flatnonzero(found[1:] == found[:-1])).size:
             time = found[again[0]]
             paths = {part.path: None for part in self.parts if time in part.times}
             raise ValueError(f"{self.name}: {time} is there twice, in {' and '.join(paths)}.")

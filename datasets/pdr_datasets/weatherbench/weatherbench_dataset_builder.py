@@ -1,146 +1,24 @@
 """TFDS builder of WeatherBench: one record a time step, from which clips are cut."""
 
-import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from pdr_datasets.arrays.scaling import Statistics
 from pdr_datasets.builder import VideoBuilder
-from pdr_datasets.dataset import Scoring, Source, check_lengths
+from pdr_datasets.dataset import Scoring, Source
 from pdr_datasets.series import Windows
 from pdr_datasets.weatherbench import protocol as rules
+from pdr_datasets.weatherbench.config import Config
 from pdr_datasets.weatherbench.fields import Field, grid
-from pdr_datasets.weatherbench.sources import EXPECTED_FILES, HOURS, SOURCES, open_fields
+from pdr_datasets.weatherbench.sources import EXPECTED_FILES, open_fields
 from pdr_datasets.weatherbench.units import Standardised, describe
 from pdr_datasets.weatherbench.variables import VARIABLES
 
-DEGREES = (5.625, 2.8125, 1.40625)
 _READ_BYTES = 32 * 2**20  # at a time
-_NAME = re.compile(
-    r"(?P<source>[a-z0-9]+)_(?P<variable>[a-z0-9]+)_(?P<degrees>\d+\.\d+)deg"
-    r"_(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<step>\d+)h_(?P<protocol>[a-z]+)"
-    r"(?:_(?P<years>\d{4}\S*))?"
-)
-
-
-@dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
-    """One variant; its name is a function of its options.
-
-    Attributes:
-      source: "wb1", WeatherBench 1's hourly NetCDF files; or "wb2", WeatherBench 2's 6-hourly
-        Zarr store.
-      variable: a key of VARIABLES.
-      degrees: of the grid: 5.625 is 32 x 64.
-      in_length: frames given.
-      out_length: frames to predict.
-      step: hours between frames; 0 is the benchmark's: 1, but 6 for "mv" and "wb2".
-      protocol: "standard", or "openstl"; see README.md.
-      years: of training, validation and test; "" is the benchmark's.
-    """
-
-    OPTIONS: ClassVar[tuple[str, ...]] = (
-        "source",
-        "variable",
-        "degrees",
-        "in_length",
-        "out_length",
-        "step",
-        "protocol",
-        "years",
-    )
-    name: str = ""
-    source: str = "wb1"
-    variable: str = "t2m"
-    degrees: float = 5.625
-    in_length: int = 12
-    out_length: int = 12
-    step: int = 0
-    protocol: str = "standard"
-    years: str = ""
-
-    def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
-        for field, valid in (
-            ("source", SOURCES),
-            ("variable", tuple(VARIABLES)),
-            ("degrees", DEGREES if self.source == "wb1" else DEGREES[:1]),
-            ("protocol", rules.PROTOCOLS if self.source == "wb1" else rules.PROTOCOLS[:1]),
-        ):
-            value = getattr(self, field)
-            if value not in valid:
-                given = f" with source={self.source!r}" if self.source in SOURCES[1:] else ""
-                raise ValueError(
-                    f"weatherbench: {field}={value!r}:{given} expected one of "
-                    f"{', '.join(map(str, valid))}."
-                )
-        hours = HOURS[self.source]
-        self.step = self.step or (6 if self.variable == "mv" else hours)
-        if not isinstance(self.step, int) or self.step < 0 or self.step % hours:
-            raise ValueError(
-                f"weatherbench: step={self.step!r}: expected a multiple of {hours} hours."
-            )
-        usual = self.usual_years
-        self.years = self.years or usual
-        rules.parse_years(self.years)
-        self.name = (
-            f"{self.source}_{self.variable}_{float(self.degrees)}deg_{self.in_length}to"
-            f"{self.out_length}_{self.step}h_{self.protocol}"
-        )
-        if self.years != usual:
-            self.name += "_" + self.years.replace(",", "_")
-
-    @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"weatherbench: config={name!r}: expected a name such as {cls().name!r} or "
-                f"{cls(years='2010-2012,2013,2014').name!r}."
-            )
-        fields: dict[str, Any] = match.groupdict()
-        for field in ("in_length", "out_length", "step"):
-            fields[field] = int(fields[field])
-        fields["degrees"] = float(fields["degrees"])
-        fields["years"] = (fields["years"] or "").replace("_", ",")
-        return cls(**fields)
-
-    @property
-    def usual_years(self) -> str:
-        """The benchmark's."""
-        if self.source == "wb2":
-            return "1979-2018,2019,2020"
-        return f"{1979 if self.variable == 'mv' else 2010}-2015,2016,2017-2018"
-
-    @property
-    def offsets(self) -> np.ndarray:
-        """Of a clip's frames, in time steps."""
-        gaps = self.protocol == "openstl" and self.variable == "mv"
-        return rules.clip_offsets(self.in_length, self.out_length, gaps=gaps)
-
-    def times(self) -> dict[str, np.ndarray]:
-        """All time steps in the files, by part."""
-        hours = HOURS[self.source]
-        years = rules.parse_years(self.years)
-        return {part: rules.calendar(*both, hours) for part, both in years.items()}
-
-    def kept_times(self) -> dict[str, np.ndarray]:
-        """Those that are stored."""
-        every = self.step // HOURS[self.source]
-        return {
-            part: rules.kept_times(times, every, self.protocol)
-            for part, times in self.times().items()
-        }
 
 
 class Builder(VideoBuilder):

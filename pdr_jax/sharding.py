@@ -4,6 +4,7 @@ Two axes: "data" splits the batch, "model" the last axis of the large arrays (ou
 kernels) in parameters, averages and optimiser state alike.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -55,3 +56,23 @@ def shard_batch(mesh: Mesh, frames: np.ndarray) -> jax.Array:
         )
     sharding = NamedSharding(mesh, PartitionSpec("data"))
     return jax.make_array_from_process_local_data(sharding, frames)
+
+
+def make_gather(mesh: Mesh, frames: np.ndarray) -> Callable[[np.ndarray], jax.Array]:
+    """`shard_batch` for clips whose frames lie on the devices already.
+
+    Args:
+      mesh: where every device gets a copy of the frames, now.
+      frames: (N, H, W, C), the same in every process.
+
+    Returns:
+      This process's part of a batch (B, T) of positions in `frames` -> the global
+      (B, T, H, W, C), split over "data".
+    """
+    resident = jax.make_array_from_process_local_data(NamedSharding(mesh, PartitionSpec()), frames)
+
+    def gather(frames: jax.Array, positions: jax.Array) -> jax.Array:
+        return frames.at[positions].get(mode="promise_in_bounds")
+
+    jitted = jax.jit(gather, out_shardings=NamedSharding(mesh, PartitionSpec("data")))
+    return lambda positions: jitted(resident, shard_batch(mesh, positions))

@@ -14,8 +14,10 @@ from pdr_datasets.augment import augmentation
 from pdr_datasets.catalogue import info, load, names, options, prepare
 from pdr_datasets.dataset import Scoring, Source, VideoDataset
 from pdr_datasets.loader import batches
+from pdr_datasets.resident import Resident
 
 __all__ = [
+    "Resident",
     "Scoring",
     "Source",
     "VideoDataset",

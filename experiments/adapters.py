@@ -9,6 +9,7 @@ at: the figures, and whether they get worse when the rendered frames are replace
 the branch used?).
 """
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,9 @@ def main(
     weather = pdr_datasets.load(
         "arrays", array=field, layout="THWC", in_length=12, out_length=12, scaling="zscore"
     )
-    low, high = weather.data_range
-    assert isinstance(weather.offset, float)
-    assert isinstance(weather.scale, float)
+    weather = dataclasses.replace(
+        weather, scoring=pdr_datasets.Scoring(units="stored", spatial_norm=True)
+    )
     on_era5 = run_study(
         [adapter_arm(era5_recipe(name, steps)) for name in ADAPTERS],
         SEEDS,
@@ -79,10 +80,6 @@ def main(
         dataset=weather,
         evaluate_on={"12 -> 12": weather},
         folder=folder / "era5_uk",
-        mean=weather.offset,
-        std=weather.scale,
-        data_range=(low * weather.scale + weather.offset, high * weather.scale + weather.offset),
-        spatial_norm=True,
     )
     if shard == (0, 1):
         run.write_json(

@@ -21,6 +21,7 @@ from pdr_jax import recipes, report, results, run
 from pdr_jax.demo import demo
 from pdr_jax.log import ProgressLine
 from pdr_jax.recipes import Recipe
+from pdr_jax.scoreboard import chosen_on, evaluate
 
 EXAMPLES = """
 examples:
@@ -123,10 +124,17 @@ def finish(folder: Path) -> None:
     recipe, task, state = run.load(folder)
     split = "test" if task.test is not None else "holdout"
     rows = results.score(
-        task, state.variables(), split=split, batch_size=recipe.batch_size, label=recipe.label
+        task,
+        state.variables(),
+        split=split,
+        batch_size=recipe.batch_size,
+        label=recipe.label,
+        protocol=recipe.protocol,
     )
-    run.write_json(folder / "metrics.json", {"split": split, "rows": rows})
-    results.print_table(rows, title=f"{folder.name}, {split} split")
+    described = {"split": split, "protocol": recipe.protocol, "checkpoint": chosen_on(recipe)}
+    run.write_json(folder / "metrics.json", {**described, "rows": rows})
+    title = f"{folder.name}, {split} split, protocol {recipe.protocol}, {chosen_on(recipe)}"
+    results.print_table(rows, title=title)
     try:
         pictures = results.draw(task, state.variables(), folder)
         report.save_curves(folder / "loss.png", {recipe.label: folder / "metrics.jsonl"})
@@ -134,40 +142,6 @@ def finish(folder: Path) -> None:
         print(f"no pictures: {error}")
     else:
         print("pictures: " + ", ".join(str(path) for path in (*pictures, folder / "loss.png")))
-
-
-def evaluate(
-    run_folder: tyro.conf.Positional[Path],
-    split: Literal["test", "holdout"] = "test",
-    checkpoint: Literal["best", "last"] = "best",
-    horizon: int | None = None,
-    batch_size: int = 16,
-    controls: bool = True,
-) -> None:
-    """Score a run by the field's metrics, beside persistence and what the renderer adds.
-
-    Args:
-        run_folder: What `pdr train` left.
-        split: Which clips.
-        checkpoint: The best on held-out training clips, or the last.
-        horizon: Frames to predict, if not as many as in training.
-        batch_size: Clips at a time; does not change the figures.
-        controls: Whether to add the rows of controls.
-    """
-    changes: dict[str, Any] = {"out_length": horizon} if horizon else {}
-    recipe, task, state = run.load(run_folder, which=checkpoint, **changes)
-    rows = results.score(
-        task,
-        state.variables(),
-        split=split,
-        batch_size=batch_size,
-        label=recipe.label,
-        controls=controls,
-    )
-    name = f"eval-{split}-{task.clip.horizon}.json"
-    run.write_json(run_folder / name, {"split": split, "horizon": task.clip.horizon, "rows": rows})
-    results.print_table(rows, title=f"{run_folder}, {split} split, {task.clip.horizon} frames")
-    print(f"written: {run_folder / name}")
 
 
 def predict(
@@ -201,7 +175,7 @@ def predict(
 def data(
     command: tyro.conf.Positional[Literal["list", "info", "prepare"]],
     name: tyro.conf.Positional[str] = "",
-    manual_dir: Path | None = None,
+    manual_dir: str | None = None,
     data_dir: Path | None = None,
     config: str | None = None,
 ) -> None:
@@ -210,7 +184,8 @@ def data(
     Args:
         command: What to do.
         name: A data set, for info and prepare.
-        manual_dir: Where the official files lie, for data sets that must be fetched by hand.
+        manual_dir: Where the official files lie, for data sets that must be fetched by hand
+            (weatherbench: or a URL).
         data_dir: Where prepared data sets go.
         config: The variant to prepare; the benchmark's by default.
     """

@@ -1,7 +1,7 @@
 """Evaluation: streams a split through a model and its metrics, and asks what the renderer adds."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -16,25 +16,14 @@ Predict = Callable[[jax.Array, int], jax.Array]
 Batches = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 
 
-def padded(
-    batches: Iterable[Mapping[str, np.ndarray]], batch_size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Frames and a mask of which clips count: a last, short batch is filled up, so that the model
-    is compiled once and any batch size gives the same figures.
-    """  # noqa: D205
-    for batch in batches:
-        frames = np.asarray(batch["frames"])
-        count = len(frames)
-        if count < batch_size:
-            fill = np.repeat(frames[-1:], batch_size - count, axis=0)
-            frames = np.concatenate([frames, fill])
-        yield frames, np.arange(batch_size) < count
+def padded(frames: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A short batch filled up with its last clip, and a mask of which clips count.
 
-
-def metric_names(frame_shape: tuple[int, int, int]) -> tuple[str, ...]:
-    """The default metrics, less those whose window is larger than the frame."""
-    small = min(frame_shape[:2]) < 7
-    return tuple(name for name in metrics.DEFAULT if not (small and name.startswith("ssim")))
+    So the model is compiled once, and any batch size gives the same figures.
+    """
+    count = len(frames)
+    fill = np.repeat(frames[-1:], batch_size - count, axis=0)
+    return np.concatenate([frames, fill]), np.arange(batch_size) < count
 
 
 def evaluate(
@@ -44,8 +33,9 @@ def evaluate(
     clip: ClipSpec,
     batch_size: int,
     evaluator: metrics.Evaluator,
-) -> metrics.Evaluator:
-    """Updates `evaluator` with every clip.
+    place: Callable[[np.ndarray], jax.Array] = jnp.asarray,
+) -> np.ndarray:
+    """Updates `evaluator` with every clip; returns their ids, in its order.
 
     Args:
       predict: (observed frames, horizon) -> predicted frames, both in model units.
@@ -53,11 +43,15 @@ def evaluate(
       clip: how to split and scale the clips.
       batch_size: of the batches; the last may be smaller.
       evaluator: where the figures accumulate.
+      place: puts a batch on the devices; `sharding.shard_batch` over several.
     """
-    for frames, valid in padded(batches(), batch_size):
-        observed, target = clip.split(jnp.asarray(frames))
+    ids = []
+    for batch in batches():
+        frames, valid = padded(np.asarray(batch["frames"]), batch_size)
+        observed, target = clip.split(place(frames))
         evaluator.update(predict(observed, clip.horizon), target, valid)
-    return evaluator
+        ids.append(batch["id"])
+    return np.concatenate(ids)
 
 
 def persistence(observed: jax.Array, horizon: int) -> jax.Array:
@@ -102,7 +96,8 @@ def ablations(
         return apply(model, variables, observed, horizon, "decompose")
 
     total, count = np.zeros(()), 0
-    for frames, valid in padded(batches(), batch_size):
+    for batch in batches():
+        frames, valid = padded(np.asarray(batch["frames"]), batch_size)
         rendered = decompose(clip.split(jnp.asarray(frames))[0], clip.horizon).rendered
         chosen = np.asarray(rendered, np.float64)[valid]
         total, count = total + chosen.sum(axis=(0, 1)), count + chosen.shape[0] * chosen.shape[1]

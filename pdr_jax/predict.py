@@ -38,8 +38,12 @@ def predict_array(
     clip = task.clip
     single = frames.ndim == 4
     clips = frames[None] if single else frames
-    if clips.ndim != 5 or clips.shape[2:] != task.frame_shape or clips.shape[1] < clip.in_length:
-        height, width, channels = task.frame_shape
+    if (
+        clips.ndim != 5
+        or clips.shape[2:] != task.dataset.frame_shape
+        or clips.shape[1] < clip.in_length
+    ):
+        height, width, channels = task.dataset.frame_shape
         raise ValueError(
             f"frames has shape {frames.shape}; expected (N, {clip.in_length} or more, {height}, "
             f"{width}, {channels}), or one clip without N"
@@ -51,12 +55,9 @@ def predict_array(
         raise ValueError(f"horizon={horizon}: expected 1 or more")
     predict = evaluation.predictor(task.model, variables)
     observed = clips[:, -clip.in_length :]
-    batches = (
-        {"frames": observed[start : start + batch_size]}
-        for start in range(0, len(observed), batch_size)
-    )
-    results = [np.zeros((0, horizon, *task.frame_shape), np.float32)]
-    for stored, valid in evaluation.padded(batches, batch_size):
+    results = [np.zeros((0, horizon, *task.dataset.frame_shape), np.float32)]
+    for start in range(0, len(observed), batch_size):
+        stored, valid = evaluation.padded(observed[start : start + batch_size], batch_size)
         future = clip.denormalise(predict(clip.normalise(stored), horizon))
         results.append(np.asarray(future)[valid])
     result = np.concatenate(results)

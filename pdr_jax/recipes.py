@@ -11,7 +11,7 @@ import difflib
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax.numpy as jnp
 
@@ -22,6 +22,7 @@ from pdr_jax.predgs import PredGS, PredGSConfig
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
 DEFAULT_ADAPTER = "conv"
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
+Protocol = Literal["standard", "openstl"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,10 @@ class Recipe:
       batch_size: clips a step, over all devices.
       epochs: passes over the training clips.
       steps: optimiser steps; 0 takes them from the epochs.
-      holdout: share of the training clips (its last ones) kept for choosing the best checkpoint.
+      protocol: "standard", or "openstl" to compare with published figures; `pdr_jax.protocols`.
+      holdout: share of the training clips (its last ones) kept for choosing the best checkpoint;
+        "openstl" keeps none and chooses on the test set.
+      augment: whether training clips are augmented as OpenSTL can; published runs were not.
       seed: of parameters, data order and stochastic depth.
       save_every: steps between checkpoints; 0 is once an epoch.
       log_every: steps between lines of metrics.jsonl.
@@ -90,7 +94,9 @@ class Recipe:
     ema_decay: float = 0.0
     batch_size: int = 16
     steps: int = 0
+    protocol: Protocol = "standard"
     holdout: float = 0.05
+    augment: bool = False
     seed: int = 0
     save_every: int = 0
     log_every: int = 10
@@ -114,6 +120,7 @@ class Recipe:
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "at least 0 and less than 1")
         _require_one_of("adapter", self.adapter, ADAPTERS)
         _require_one_of("loss", self.loss, losses.LOSSES)
+        _require_one_of("protocol", self.protocol, get_args(Protocol))
 
     @property
     def label(self) -> str:
@@ -232,6 +239,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "simvp_gsta": (5e-3, _simvp(32, 256, 2, 8, drop_path=0.1)),
             "simvp_incepu": (1e-2, _simvp(32, 256, 2, 8)),
         },
+        {"source": "wb1", "variable": "t2m", "degrees": 5.625, "step": 0, "years": ""},
     ),
     "kth": Benchmark(
         10, 20, (128, 128, 1), 8, 400, 51, 100, "onecycle", 0,

@@ -1,5 +1,6 @@
 """What a finished run shows: its row of metrics beside the controls, and pictures."""
 
+import dataclasses
 import functools
 import sys
 from collections.abc import Mapping
@@ -13,13 +14,32 @@ from rich.console import Console
 
 import pdr_datasets
 from pdr_jax import evaluate as evaluation
-from pdr_jax import metrics, report
+from pdr_jax import metrics, protocols, report
+from pdr_jax.recipes import Protocol
 from pdr_jax.run import Task
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
 
 Rows = dict[str, dict[str, float]]
 
 
-def score(
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was measured of one predictor.
+
+    Attributes:
+      figures: over all frames of all clips.
+      per_frame: at each step of the horizon, (T',).
+      values: of every frame of every clip, (clips, T'), if they were kept.
+      ids: of the clips, (clips,).
+    """
+
+    figures: dict[str, float]
+    per_frame: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
+    ids: np.ndarray
+
+
+def measure(
     task: Task,
     variables: Mapping[str, Any],
     *,
@@ -27,9 +47,13 @@ def score(
     batch_size: int = 16,
     label: str = "model",
     controls: bool = True,
-    **options: Any,
-) -> Rows:
-    """Rows of metrics on a split: the model and, with `controls`, what it must be held against.
+    protocol: Protocol = "standard",
+    devices: int = 1,
+    keep_samples: bool = False,
+    names: tuple[str, ...] = (),
+    extra: Mapping[str, metrics.FrameMetric] | None = None,
+) -> dict[str, Measured]:
+    """Figures on a split: of the model and, with `controls`, of what it must be held against.
 
     Args:
       task: of a run.
@@ -39,16 +63,21 @@ def score(
       label: the name of the model's row.
       controls: adds persistence and, for a model with adapter, the coarse frames alone and the
         rendered frames replaced by their mean and by another clip's.
-      **options: of `metrics.Evaluator`: further metrics (extra), units (mean, std, data_range),
-        spatial_norm.
+      protocol: which figures; see `pdr_jax.protocols`.
+      devices: how many share a batch.
+      keep_samples: whether to fill `Measured.values`.
+      names: metrics besides those of the protocol.
+      extra: further metrics, as in `metrics.Evaluator`.
 
     Raises:
-      ValueError: there is no such split.
+      ValueError: there is no such split, or the batch cannot be shared evenly.
     """
     source = {"test": task.test, "holdout": task.holdout}.get(split)
     if source is None:
         raise ValueError(f"split={split!r}: this data set has none; expected 'test' or 'holdout'")
     batches = functools.partial(pdr_datasets.batches, source, batch_size)
+    mesh = make_mesh(devices)
+    variables = jax.device_put(variables, state_shardings(mesh, variables))
     predictors = {label: evaluation.predictor(task.model, variables)}
     if controls:
         predictors["persistence"] = evaluation.persistence
@@ -56,17 +85,28 @@ def score(
             task.model, variables, batches, clip=task.clip, batch_size=batch_size
         )
         predictors |= {f"{label}, {name}": predict for name, predict in ablated.items()}
-    evaluator = metrics.Evaluator(
-        evaluation.metric_names(task.frame_shape), **{"data_range": task.data_range, **options}
+    evaluator = protocols.evaluator(
+        task.dataset, protocol, names=names, extra=extra, keep_samples=keep_samples
     )
-    rows: Rows = {}
+    rows: dict[str, Measured] = {}
     for name, predict in predictors.items():
         evaluator.reset()
-        evaluation.evaluate(
-            predict, batches, clip=task.clip, batch_size=batch_size, evaluator=evaluator
+        ids = evaluation.evaluate(
+            predict,
+            batches,
+            clip=task.clip,
+            batch_size=batch_size,
+            evaluator=evaluator,
+            place=functools.partial(shard_batch, mesh),
         )
-        rows[name] = evaluator.compute()
+        values = evaluator.per_sample_frame() if keep_samples else {}
+        rows[name] = Measured(evaluator.compute(), evaluator.per_frame(), values, ids)
     return rows
+
+
+def score(task: Task, variables: Mapping[str, Any], **options: Any) -> Rows:
+    """The figures of `measure`, with its arguments."""
+    return {name: row.figures for name, row in measure(task, variables, **options).items()}
 
 
 def parameter_count(variables: Mapping[str, Any]) -> int:
@@ -107,7 +147,7 @@ def draw(
         "inputs": np.asarray(observed[0]),
         "truth": np.asarray(target[0]),
         "prediction": np.asarray(output.prediction[0]),
-        "data_range": task.data_range,
+        "data_range": task.dataset.data_range,
     }
     paths = [folder / "strip.png", folder / "clip.gif"]
     report.save_gif(paths[1], **clip)
@@ -128,7 +168,7 @@ def draw(
         rotation=rotation,
         amplitude=amplitude,
         rendered=rendered[-1],
-        data_range=task.data_range,
+        data_range=task.dataset.data_range,
     )
     return paths
 
@@ -143,5 +183,5 @@ def draw_prediction(task: Task, source: Path, future: np.ndarray, path: Path) ->
         path,
         inputs=np.asarray(task.clip.normalise(observed)),
         prediction=np.asarray(task.clip.normalise(future)),
-        data_range=task.data_range,
+        data_range=task.dataset.data_range,
     )

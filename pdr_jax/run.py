@@ -8,7 +8,6 @@ A resumed run repeats the uninterrupted one: parameters, data order and stochast
 functions of (seed, step), and the step's position in the data is in the checkpoint.
 """
 
-import dataclasses
 import functools
 import json
 import math
@@ -36,12 +35,14 @@ Report = Callable[[Mapping[str, float]], None]
 
 
 class Task(NamedTuple):
-    """What a recipe and a data set make: everything about a run that does not change."""
+    """What a recipe and a data set make: everything about a run that does not change.
+
+    `holdout` chooses the best checkpoint: the last training clips, or OpenSTL's choice, the test.
+    """
 
     model: PDR
+    dataset: pdr_datasets.VideoDataset
     clip: ClipSpec
-    data_range: tuple[float, float]
-    frame_shape: tuple[int, int, int]
     train: pdr_datasets.Source
     holdout: pdr_datasets.Source | None
     test: pdr_datasets.Source | None
@@ -67,6 +68,8 @@ class _Slice:
 def open_dataset(recipe: Recipe) -> pdr_datasets.VideoDataset:
     """The data set that a recipe names."""
     options = {name: value for name, value in recipe.data_options.items() if value != ""}
+    if "protocol" in pdr_datasets.options(recipe.dataset):
+        options["protocol"] = recipe.protocol
     if recipe.dataset == "arrays" and "path" not in options:
         raise ValueError("data_options.path is missing: give --data-options.path FILE")
     return pdr_datasets.load(
@@ -86,17 +89,19 @@ def load_task(
     """The model and the sources of a recipe, or those given instead of what it names."""
     dataset = dataset or open_dataset(recipe)
     clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.offset, dataset.scale)
-    train = dataset.splits["train"]
+    train = dataset.splits.get("train", ())
     # The last clips in the data set's order: other people or later weeks, not neighbours in time.
     kept = len(train) - int(len(train) * recipe.holdout)
+    holdout = _Slice(train, kept, len(train)) if kept < len(train) else None
+    test = dataset.splits.get("test")
+    openstl = recipe.protocol == "openstl"
     return Task(
         model=model or recipe.build(dataset.frame_shape),
+        dataset=dataset,
         clip=clip,
-        data_range=dataset.data_range,
-        frame_shape=dataset.frame_shape,
-        train=_Slice(train, 0, kept),
-        holdout=_Slice(train, kept, len(train)) if kept < len(train) else None,
-        test=dataset.splits.get("test"),
+        train=_Slice(train, 0, len(train) if openstl else kept),
+        holdout=test if openstl else holdout,
+        test=test,
     )
 
 
@@ -167,7 +172,12 @@ def fit(
         process_count=jax.process_count(),
     )
     iterator = batches(
-        task.train, seed=recipe.seed, shuffle=True, num_epochs=None, drop_remainder=True
+        task.train,
+        seed=recipe.seed,
+        shuffle=True,
+        num_epochs=None,
+        drop_remainder=True,
+        augment=pdr_datasets.augmentation(recipe.dataset) if recipe.augment else None,
     )
     state = _start(task, tx, next(iter(batches(task.train)))["frames"], recipe, mesh)
     step_function = _jit_step(task, tx, recipe, state)
@@ -231,7 +241,7 @@ def load(
     dataset: pdr_datasets.VideoDataset | None = None,
     model: PDR | None = None,
     which: str = "best",
-    **changes: Any,
+    recipe: Recipe | None = None,
 ) -> tuple[Recipe, Task, TrainState]:
     """The recipe, task and "best" or "last" state of a run folder.
 
@@ -240,18 +250,25 @@ def load(
       dataset: replaces the data set that the recipe names.
       model: replaces the model that the recipe makes.
       which: "best" or "last".
-      **changes: fields of the recipe to change, such as out_length for a longer horizon.
+      recipe: replaces the run's own, with a longer horizon, say, or another data set.
 
     Raises:
       FileNotFoundError: `run` is no run folder, or has no checkpoint.
     """
-    recipe = dataclasses.replace(read_recipe(run), **changes)
+    recipe = recipe or read_recipe(run)
     task = load_task(recipe, dataset, model)
-    tx, *_ = optimizer(recipe, len(task.train))
-    frames = next(iter(pdr_datasets.batches(task.train, recipe.batch_size)))["frames"]
-    state = _start(task, tx, frames, recipe, make_mesh(1))
+    tx, *_ = optimizer(recipe, samples=recipe.batch_size)  # its state is the same for any number
+    length = recipe.in_length + recipe.out_length
+    frames = jax.ShapeDtypeStruct((1, length, *task.dataset.frame_shape), jnp.float32)
+    like = jax.eval_shape(_initial(task, tx, recipe), frames)
+    shardings = state_shardings(make_mesh(1), like)
+    like = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        like,
+        shardings,
+    )
     with Checkpoints(Path(run) / "checkpoints") as checkpoints:
-        state, _ = checkpoints.restore(state, which)
+        state, _ = checkpoints.restore(like, which)
     return recipe, task, state
 
 
@@ -262,25 +279,28 @@ def write_json(path: Path, content: Any) -> None:
     partial.replace(path)
 
 
+def _initial(task: Task, tx: Any, recipe: Recipe) -> Callable[[Any], TrainState]:
+    """Clips of frames -> the initial state."""
+    return functools.partial(
+        init_state, task.model, tx, clip=task.clip, seed=recipe.seed, ema=recipe.ema_decay > 0
+    )
+
+
 def _start(task: Task, tx: Any, frames: np.ndarray, recipe: Recipe, mesh: Any) -> TrainState:
     """The initial state, laid out over the mesh."""
-    make = functools.partial(
-        init_state,
-        task.model,
-        tx,
-        clip=task.clip,
-        seed=recipe.seed,
-        ema=recipe.ema_decay > 0,
-    )
+    make = _initial(task, tx, recipe)
     shardings = state_shardings(mesh, jax.eval_shape(make, frames))
-    return jax.jit(make, out_shardings=shardings)(jnp.asarray(frames))
+    # It runs once, and on a CPU takes three times as long to compile when LLVM optimises it.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    start = jax.jit(make, out_shardings=shardings, compiler_options=options)
+    return start(jnp.asarray(frames))
 
 
 def _jit_step(task: Task, tx: Any, recipe: Recipe, state: TrainState) -> Callable:
     step = functools.partial(
         train_step,
         model=task.model,
-        loss=recipe.build_loss(task.data_range),
+        loss=recipe.build_loss(task.dataset.data_range),
         tx=tx,
         clip=task.clip,
         seed=recipe.seed,
@@ -307,12 +327,13 @@ def _validate(
     """Figures on the held-out clips, and what the Gaussians of the current batch look like."""
     figures: dict[str, float] = {}
     if task.holdout is not None:
-        evaluator = evaluation.evaluate(
+        evaluator = metrics.Evaluator(("mse",))
+        evaluation.evaluate(
             evaluation.predictor(task.model, state.variables()),
             functools.partial(batches, task.holdout),
             clip=task.clip,
             batch_size=recipe.batch_size,
-            evaluator=metrics.Evaluator(("mse",)),
+            evaluator=evaluator,
         )
         figures["holdout_mse"] = evaluator.compute()["mse"]
     if task.model.adapter is not None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # The parts of pdr_jax that belong to the command line, and so may open data sets.
-COMMAND_LINE = {"cli", "demo", "evaluate", "predict", "results", "run"}
+COMMAND_LINE = {"cli", "demo", "evaluate", "predict", "protocols", "results", "run", "scoreboard"}
 
 
 def imports(path):

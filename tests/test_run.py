@@ -145,13 +145,15 @@ def test_scores(finished):
 def test_persistence_is_perfect_on_a_still_clip():
     still = np.repeat(moving_blobs(4, 1), 4, axis=1)
     task_clip = run.ClipSpec(2, 2, 0.0, 255.0)
-    evaluator = evaluation.evaluate(
+    evaluator = Evaluator(("mse", "mae"))
+    ids = evaluation.evaluate(
         evaluation.persistence,
-        lambda: [{"frames": still[:3]}, {"frames": still[3:]}],
+        lambda: [{"frames": still[:3], "id": range(3)}, {"frames": still[3:], "id": [3]}],
         clip=task_clip,
         batch_size=3,
-        evaluator=Evaluator(("mse", "mae")),
+        evaluator=evaluator,
     )
+    assert ids.tolist() == [0, 1, 2, 3]
     assert evaluator.compute() == {"mse": 0, "mae": 0}
     assert evaluator.count == 4
 
@@ -237,7 +239,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "future.gif").stat().st_size > 100
 
     cli.main(["eval", "run", "--no-controls", "--checkpoint", "last"])
-    written = json.loads((tmp_path / "run/eval-test-2.json").read_text())
+    written = json.loads((tmp_path / "run/eval-test-standard-2.json").read_text())
     assert list(written["rows"]) == ["tau + robust"]
 
     cli.main(["train", "--resume", "run"])  # already complete: evaluates again

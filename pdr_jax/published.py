@@ -1,0 +1,21 @@
+"""Figures that others published, to stand beside ours; `published.csv` says whose they are.
+
+OpenSTL's are those of its model zoo, PredFormer's of its repository, PDR's of arXiv 2606.31050.
+All were taken under OpenSTL's protocol: the best checkpoint on the test set.
+"""
+
+import csv
+from importlib import resources
+
+
+def rows(dataset: str) -> dict[str, dict[str, float]]:
+    """{"TAU (published by OpenSTL, 50 epoch)": {"mse": 0.3108, ...}, ...}; {} if there are none."""
+    text = resources.files("pdr_jax").joinpath("published.csv").read_text("utf-8")
+    found = {}
+    for row in csv.DictReader(text.splitlines()):
+        if row.pop("dataset") != dataset:
+            continue
+        method, source, setting = (row.pop(key) for key in ("method", "source", "setting"))
+        where = ", ".join(filter(None, (f"published by {source}", setting)))
+        found[f"{method} ({where})"] = {name: float(text) for name, text in row.items() if text}
+    return found

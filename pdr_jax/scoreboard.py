@@ -1,0 +1,234 @@
+"""`pdr eval`: runs scored side by side, beside controls and what others published."""
+
+import csv
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+import tyro
+
+from pdr_jax import metrics, perceptual, published, recipes, results, run
+from pdr_jax.checkpoint import versions
+from pdr_jax.recipes import Protocol, Recipe
+from pdr_jax.results import Measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Files of trained weights, each of which adds a metric.
+
+    Attributes:
+        lpips: LPIPS (AlexNet, v0.1): the trunk, torchvision's checkpoint or an .npz.
+        lpips_heads: Its heads, the lpips package's alex.pth or an .npz.
+        st_lpips: The shift-tolerant LPIPS (AlexNet), an .npz.
+    """
+
+    lpips: Path | None = None
+    lpips_heads: Path | None = None
+    st_lpips: Path | None = None
+
+    def metrics(self) -> dict[str, metrics.FrameMetric]:
+        """The metrics by name."""
+        found: dict[str, metrics.FrameMetric] = {}
+        if (self.lpips is None) != (self.lpips_heads is None):
+            raise ValueError("LPIPS needs two files: give both --lpips and --lpips-heads")
+        if self.lpips is not None and self.lpips_heads is not None:
+            found["lpips"] = perceptual.load_lpips_alex(self.lpips, self.lpips_heads)
+        if self.st_lpips is not None:
+            found["st_lpips_alex"] = perceptual.load_st_lpips_alex(self.st_lpips)
+        return found
+
+
+NO_WEIGHTS = Weights()
+
+
+def evaluate(
+    run_folders: tyro.conf.Positional[tuple[Path, ...]],
+    dataset: str | None = None,
+    data_options: dict[str, str] | None = None,
+    data_dir: Path | None = None,
+    protocol: Protocol | None = None,
+    split: Literal["test", "holdout"] = "test",
+    checkpoint: Literal["best", "last"] = "best",
+    horizon: int | None = None,
+    batch_size: int = 16,
+    devices: int = 0,
+    controls: bool = True,
+    warping: bool = False,
+    weights: tyro.conf.OmitArgPrefixes[Weights] = NO_WEIGHTS,
+    published: bool = False,
+    values: Path | None = None,
+) -> None:
+    """Score runs by the field's metrics, beside persistence and what the renderer adds.
+
+    Args:
+        run_folders: What `pdr train` left; several are put side by side.
+        dataset: Score on this data set instead of the one trained on.
+        data_options: Options of its loader, instead of the recipe's: name value name value ...
+        data_dir: Where prepared data sets lie, if not where they lay in training.
+        protocol: "openstl" for figures that compare with published ones, "standard" for all;
+            by default that of the run.
+        split: Which clips.
+        checkpoint: The best, or the last.
+        horizon: Frames to predict, if not as many as in training.
+        batch_size: Clips at a time; does not change the figures.
+        devices: How many share a batch; 0 takes as many as can share it evenly.
+        controls: Whether to add the rows of controls.
+        warping: Whether to measure temporal warping errors; needs OpenCV.
+        weights: See each.
+        published: Adds the published rows of the data set (protocol openstl only).
+        values: A .csv or .parquet file for the figures of every frame of every clip.
+    """
+    if not run_folders:
+        raise ValueError("no run folder is given: pdr eval RUN [RUN ...]")
+    if values is not None and values.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"values={str(values)!r}: expected a name that ends in .csv or .parquet")
+    changes: dict[str, Any] = {}
+    if dataset is not None:
+        changes = {"dataset": dataset, "data_options": _default_options(dataset)}
+    for name, value in (
+        ("data_options", data_options),
+        ("data_dir", data_dir),
+        ("protocol", protocol),
+        ("out_length", horizon),
+    ):
+        if value is not None:
+            changes[name] = value
+    devices = devices or math.gcd(batch_size, jax.device_count())
+    first = dataclasses.replace(run.read_recipe(run_folders[0]), **changes)
+    others = _published(first) if published else {}
+    extra = weights.metrics()
+    rows: dict[str, Measured] = {}
+    shared: tuple | None = None
+    for folder in run_folders:
+        trained = run.read_recipe(folder)
+        recipe = dataclasses.replace(trained, **changes)
+        _, task, state = run.load(folder, which=checkpoint, recipe=recipe)
+        key = (task.dataset.name, task.dataset.config, recipe.protocol)
+        if shared not in (None, key):
+            raise ValueError(
+                f"{folder} is scored on {key}, {run_folders[0]} on {shared}: figures that do not "
+                "compare. Give --dataset or --protocol, or evaluate them one by one."
+            )
+        shared = key
+        several = len(run_folders) > 1
+        measured = results.measure(
+            task,
+            state.variables(),
+            split=split,
+            batch_size=batch_size,
+            label=folder.name if several else recipe.label,
+            controls=controls,
+            protocol=recipe.protocol,
+            devices=devices,
+            keep_samples=values is not None,
+            names=metrics.WARPING if warping else (),
+            extra=extra,
+        )
+        described: dict[str, Any] = {
+            "split": split,
+            "dataset": f"{task.dataset.name} {task.dataset.config}",
+            "note": task.dataset.note,
+            "protocol": recipe.protocol,
+            "horizon": task.clip.horizon,
+            "checkpoint": f"{checkpoint}; {chosen_on(trained)}",
+            "versions": versions(),
+        }
+        name = f"eval-{split}-{recipe.protocol}-{task.clip.horizon}.json"
+        run.write_json(folder / name, {**described, **summary(measured)})
+        print(f"written: {folder / name}")
+        rows |= measured
+    if values is not None:
+        write_values(values, rows)
+        print(f"written: {values}")
+    figures = {name: row.figures for name, row in rows.items()} | others
+    title = ", ".join(
+        (
+            f"{described['dataset']}, {split} split",
+            f"{task.clip.horizon} frames, protocol {recipe.protocol}",
+            described["checkpoint"],
+        )
+    )
+    results.print_table(figures, title=title)
+    if task.dataset.note:
+        print(f"note: {task.dataset.note}")
+
+
+def chosen_on(recipe: Recipe) -> str:
+    """How a run's best checkpoint was chosen, in words."""
+    if recipe.protocol == "openstl":
+        return "best by the TEST set, as OpenSTL does"
+    if recipe.holdout:
+        return f"best by the last {recipe.holdout:.0%} of the training clips"
+    return "best by the training loss"
+
+
+def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:
+    """Figures and their course over the horizon, as JSON."""
+
+    def curve(values: np.ndarray) -> list[float | None]:  # a first frame has no warping error
+        return [value if math.isfinite(value) else None for value in values.tolist()]
+
+    return {
+        "rows": {name: row.figures for name, row in rows.items()},
+        "per_frame": {
+            name: {metric: curve(values) for metric, values in row.per_frame.items()}
+            for name, row in rows.items()
+        },
+    }
+
+
+def write_values(path: Path, rows: Mapping[str, Measured]) -> None:
+    """A line for every predictor, clip and frame; the file appears whole or not at all.
+
+    Columns: predictor, clip (its id), frame (1 is the first predicted), and the metrics.
+
+    Raises:
+      ImportError: a .parquet file is asked for, and pyarrow is not installed.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    columns: dict[str, np.ndarray] = {}
+    for name, row in rows.items():
+        clips, frames = next(iter(row.values.values())).shape
+        block = {
+            "predictor": np.repeat(name, clips * frames),
+            "clip": np.repeat(row.ids, frames),
+            "frame": np.tile(np.arange(1, frames + 1), clips),
+            **{metric: values.reshape(-1) for metric, values in row.values.items()},
+        }
+        for column, values in block.items():
+            before = [columns[column]] if column in columns else []
+            columns[column] = np.concatenate([*before, values])
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError as error:
+            raise ImportError(
+                "a .parquet file needs pyarrow: pip install 'pdr-jax[report]', or write a .csv"
+            ) from error
+        parquet.write_table(pyarrow.table(columns), partial)
+    else:
+        with partial.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*(values.tolist() for values in columns.values()), strict=True))
+    partial.replace(path)
+
+
+def _default_options(dataset: str) -> dict[str, Any]:
+    known = recipes.BENCHMARKS.get(dataset)
+    return dict(known.data_options) if known else {}
+
+
+def _published(recipe: Recipe) -> dict[str, dict[str, float]]:
+    if recipe.protocol != "openstl":
+        raise ValueError("published figures compare with --protocol openstl only: give both")
+    rows = published.rows(recipe.dataset)
+    if not rows:
+        raise ValueError(f"there are no published figures for {recipe.dataset}")
+    return rows

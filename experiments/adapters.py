@@ -1,6 +1,6 @@
 """Which adapter is the default? Every preset on real KTH frames and on ERA5 temperature.
 
-    python -m experiments.adapters --era5 era5_uk_t2m_hourly.npz --st-lpips WEIGHTS.npz
+    python -m experiments.adapters --era5-path era5_uk_t2m_hourly.npz --st-lpips WEIGHTS.npz
 
 The plain predictor and PDR with each preset, all with L1 + SSIM, from the same seeds for the same
 steps. KTH is as in experiments.kth_person01, whose finished runs are shared; ERA5 is (time, 33, 49)
@@ -9,37 +9,21 @@ at: the figures, and whether they get worse when the rendered frames are replace
 the branch used?).
 """
 
-import dataclasses
 from pathlib import Path
 
-import numpy as np
 import tyro
 
-import pdr_datasets
-from experiments import kth_person01, provenance
-from experiments.study import TWO_CORES, adapter_arm, run_study
-from pdr_jax import predgs, recipes, run
+from experiments import era5, kth_person01, provenance
+from experiments.study import adapter_arm, run_study
+from pdr_jax import predgs, run
 from pdr_jax.perceptual import load_st_lpips_alex
 
 SEEDS = (0, 1)
 ADAPTERS = ("none", *predgs.PRESETS)
 
 
-def era5_recipe(adapter: str, steps: int) -> recipes.Recipe:
-    """The WeatherBench recipe, its backbone narrowed."""
-    return recipes.create(
-        "weatherbench",
-        adapter=adapter,
-        loss="l1_ssim",
-        schedule="onecycle",
-        steps=steps,
-        save_every=steps,
-        **TWO_CORES,
-    )
-
-
 def main(
-    era5: Path,
+    era5_path: Path,
     st_lpips: Path,
     steps: int = 200,
     folder: Path = Path("runs"),
@@ -48,7 +32,7 @@ def main(
     """Runs the study.
 
     Args:
-        era5: .npz with the array "t2m", (time, latitude, longitude) in kelvin.
+        era5_path: .npz with the array "t2m", (time, latitude, longitude) in kelvin.
         st_lpips: Weights of the shift-tolerant LPIPS (AlexNet).
         steps: Optimisation steps of each run.
         folder: Of finished runs, which are not repeated.
@@ -65,16 +49,9 @@ def main(
         folder=folder / "kth_person01",
         extra={"st_lpips_alex": load_st_lpips_alex(st_lpips)},
     )
-    with np.load(era5) as file:
-        field = file["t2m"].astype(np.float32)[:, :32, :48, None]
-    weather = pdr_datasets.load(
-        "arrays", array=field, layout="THWC", in_length=12, out_length=12, scaling="zscore"
-    )
-    weather = dataclasses.replace(
-        weather, scoring=pdr_datasets.Scoring(units="stored", spatial_norm=True)
-    )
+    weather = era5.load(era5_path)
     on_era5 = run_study(
-        [adapter_arm(era5_recipe(name, steps)) for name in ADAPTERS],
+        [adapter_arm(era5.recipe(name, "l1_ssim", steps)) for name in ADAPTERS],
         SEEDS,
         shard=shard,
         dataset=weather,

@@ -90,10 +90,11 @@ def run_arm(
       dataset: trained on.
       evaluate_on: name -> data set whose test split is scored; its horizon may be longer.
       folder: of finished runs.
-      **options: of `pdr_jax.results.score`.
+      **options: of `pdr_jax.results.measure`.
 
     Returns:
-      {"label", "seed", "parameters", "steps", "commit", "train_seconds", "scores": {name: rows}}.
+      {"label", "seed", "parameters", "steps", "commit", "train_seconds", "scores": {name: rows},
+      "mse_by_frame": {name: the model's}}.
     """
     recipe = dataclasses.replace(arm.recipe, seed=seed)
     name = f"{arm.label}-seed{seed}".replace(" ", "_").replace("/", "_")
@@ -104,14 +105,14 @@ def run_arm(
     model = arm.model(recipe, dataset.frame_shape)
     with ProgressLine(name, every=0.25) as progress:
         # A run that was cut off starts again: its folder is this study's own.
-        _, state = run.fit(
-            recipe, _fresh(folder / name), dataset=dataset, model=model, report=progress
-        )
+        out = _fresh(folder / name)
+        task, state = run.fit(recipe, out, dataset=dataset, model=model, report=progress)
     seconds = time.perf_counter() - started
-    scores = {}
+    results.draw(task, state.variables(), out)
+    measured = {}
     for horizon, other in evaluate_on.items():
         longer = dataclasses.replace(recipe, out_length=other.out_length)
-        scores[horizon] = results.score(
+        measured[horizon] = results.measure(
             run.load_task(longer, other, model),
             state.variables(),
             batch_size=8,
@@ -125,7 +126,13 @@ def run_arm(
         "steps": int(state.step),
         "commit": provenance.COMMIT,
         "train_seconds": round(seconds, 1),
-        "scores": scores,
+        "scores": {
+            horizon: {name: row.figures for name, row in rows.items()}
+            for horizon, rows in measured.items()
+        },
+        "mse_by_frame": {
+            horizon: rows["model"].per_frame["mse"].tolist() for horizon, rows in measured.items()
+        },
     }
     run.write_json(done, result)
     return result

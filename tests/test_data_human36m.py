@@ -216,7 +216,7 @@ def test_missing_files_and_bad_options_are_refused(tmp_path):
     for options, message in (
         ({"protocol": "subjects"}, "protocol='subjects': expected one of openstl, standard"),
         ({"out_length": 0}, "out_length=0"),
-        ({"config": "4to4"}, "config='4to4': expected a name such as '4to4_openstl'"),
+        ({"config": "4to4"}, "config='4to4': expected a name such as '4to4_standard'"),
     ):
         with pytest.raises(ValueError, match=message):
             pdr_datasets.load("human36m", data_dir=tmp_path, **options)

@@ -47,7 +47,7 @@ class Config(tfds.core.BuilderConfig):
     name: str = ""
     in_length: int = 4
     out_length: int = 4
-    protocol: str = "openstl"
+    protocol: str = "standard"
 
     def __post_init__(self) -> None:
         check_lengths(self.in_length, self.out_length)
@@ -68,7 +68,7 @@ class Config(tfds.core.BuilderConfig):
         if match is None:
             raise ValueError(
                 f"human36m: config={name!r}: expected a name such as {cls().name!r} or "
-                f"{cls(protocol='standard').name!r}."
+                f"{cls(protocol='openstl').name!r}."
             )
         return cls(
             in_length=int(match["in_length"]),
@@ -82,7 +82,7 @@ class Builder(VideoBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
-    BUILDER_CONFIGS = [Config(), Config(protocol="standard")]  # noqa: RUF012
+    BUILDER_CONFIGS = [Config(), Config(protocol="openstl")]  # noqa: RUF012
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
 
     def sources(self) -> Mapping[str, Source]:

@@ -66,6 +66,8 @@ class Recipe:
       log_every: steps between lines of metrics.jsonl.
       devices: how many to train on; 0 takes all.
       model_parallel: of these, how many share a copy of the parameters.
+      resident_mib: keeps the training clips on every device, if their distinct frames take at most
+        so many MiB (else the run is refused); 0 streams them. The figures are the same.
     """
 
     dataset: str
@@ -102,6 +104,7 @@ class Recipe:
     log_every: int = 10
     devices: int = 0
     model_parallel: int = 1
+    resident_mib: int = 0
 
     def __post_init__(self) -> None:
         for name in ("in_length", "out_length", "batch_size", "epochs", "log_every"):
@@ -110,11 +113,13 @@ class Recipe:
             "steps",
             "save_every",
             "devices",
+            "resident_mib",
             "weight_decay",
             "clip_norm",
             "coarse_weight",
         ):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
+        _require(self, "resident_mib", not (self.resident_mib and self.augment), "0 with augment")
         _require(self, "learning_rate", self.learning_rate > 0, "more than 0")
         _require(self, "holdout", 0 <= self.holdout < 1, "at least 0 and less than 1")
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "at least 0 and less than 1")

@@ -28,7 +28,7 @@ from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.log import RunLog
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
-from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.sharding import make_gather, make_mesh, shard_batch, state_shardings
 from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
 
 Report = Callable[[Mapping[str, float]], None]
@@ -171,8 +171,9 @@ def fit(
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+    train, place = _feed(task.train, recipe, mesh)
     iterator = batches(
-        task.train,
+        train,
         seed=recipe.seed,
         shuffle=True,
         num_epochs=None,
@@ -195,27 +196,28 @@ def fit(
         clock, untimed = 0.0, 1  # the first step of this process compiles
         for step in range(int(state.step) + 1, steps + 1):
             batch = next(iterator)
-            state, scalars = step_function(state, shard_batch(mesh, batch["frames"]))
+            frames = place(batch["frames"])
+            state, scalars = step_function(state, frames)
             pending.append((step, batch["id"], scalars))
             clock = clock or time.perf_counter()
             if step % recipe.log_every == 0 or step % save_every == 0 or step == steps:
                 # Fetching a loss waits for the device: once every `log_every` steps, not each.
                 _check_finite(pending, checkpoints.last)
                 seconds = (time.perf_counter() - clock) / max(len(pending) - untimed, 1)
-                frames = recipe.batch_size * (recipe.in_length + recipe.out_length)
+                per_step = recipe.batch_size * (recipe.in_length + recipe.out_length)
                 log.write(
                     {
                         "step": step,
                         "steps": steps,
                         **{name: float(value) for name, value in scalars.items()},
                         "learning_rate": float(schedule(step - 1)),
-                        "frames_per_second": frames / seconds,
+                        "frames_per_second": per_step / seconds,
                         "seconds_left": (steps - step) * seconds,
                     }
                 )
                 pending, clock, untimed = [], time.perf_counter(), 0
             if step % save_every == 0 or step == steps:
-                figures = _validate(task, state, recipe, batches, batch["frames"])
+                figures = _validate(task, state, recipe, batches, frames)
                 log.write({"step": step, **figures})
                 checkpoints.save(
                     state,
@@ -286,6 +288,16 @@ def _initial(task: Task, tx: Any, recipe: Recipe) -> Callable[[Any], TrainState]
     )
 
 
+def _feed(
+    source: pdr_datasets.Source, recipe: Recipe, mesh: Any
+) -> tuple[pdr_datasets.Source, Callable[[np.ndarray], jax.Array]]:
+    """What training batches are made of, and what makes them frames on the devices."""
+    if not recipe.resident_mib:
+        return source, functools.partial(shard_batch, mesh)
+    resident = pdr_datasets.Resident(source, recipe.resident_mib)
+    return resident, make_gather(mesh, resident.frames)
+
+
 def _start(task: Task, tx: Any, frames: np.ndarray, recipe: Recipe, mesh: Any) -> TrainState:
     """The initial state, laid out over the mesh."""
     make = _initial(task, tx, recipe)
@@ -322,7 +334,7 @@ def _check_finite(pending: list, last_checkpoint: int | None) -> None:
 
 
 def _validate(
-    task: Task, state: TrainState, recipe: Recipe, batches: Callable, frames: np.ndarray
+    task: Task, state: TrainState, recipe: Recipe, batches: Callable, frames: jax.Array
 ) -> dict[str, float]:
     """Figures on the held-out clips, and what the Gaussians of the current batch look like."""
     figures: dict[str, float] = {}
@@ -340,7 +352,7 @@ def _validate(
         output = evaluation.apply(
             task.model,
             state.variables(),
-            task.clip.split(jnp.asarray(frames))[0],
+            task.clip.split(frames)[0],
             task.clip.horizon,
             method="decompose",
         )

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -31,18 +32,18 @@ def small(preset, **overrides):
 def test_shapes_and_ranges(preset, shape):
     clip = frames(*shape)
     adapter = PredGS(small(preset))
-    gaussians, variables = adapter.init_with_output(jax.random.key(0), clip)
+    gaussians, variables = jax.jit(adapter.init_with_output)(jax.random.key(0), clip)
     assert gaussians.mean.shape == (2, 3, 48, 2)
     assert gaussians.amplitude.shape == (2, 3, 48, shape[2])
     assert gaussians.render().shape == clip.shape
     assert 0 < float(gaussians.scale.min()) <= float(gaussians.scale.max()) < 1
     assert float(jnp.abs(gaussians.rotation).max()) <= np.pi / 2
-    low = adapter.apply(variables, clip.astype(jnp.bfloat16))
+    low = jax.eval_shape(adapter.apply, variables, clip.astype(jnp.bfloat16))
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(low))
 
 
 def test_paper_preset_has_the_papers_activations():
-    gaussians, _ = PredGS(small("paper")).init_with_output(jax.random.key(0), frames())
+    gaussians, _ = jax.jit(PredGS(small("paper")).init_with_output)(jax.random.key(0), frames())
     assert float(jnp.abs(gaussians.mean).max()) <= 1
     assert 0 < float(gaussians.amplitude.min()) < float(gaussians.amplitude.max()) < 1
 
@@ -51,13 +52,13 @@ def test_paper_preset_has_the_papers_activations():
 def test_every_head_has_a_gradient_at_the_start(preset):
     clip = frames()
     adapter = PredGS(small(preset))
-    variables = adapter.init(jax.random.key(0), clip)
+    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
 
     def loss(params):
         gaussians = adapter.apply({**variables, "params": params}, clip)
         return jnp.mean((gaussians.render() - clip) ** 2)
 
-    grads = jax.grad(loss)(variables["params"])
+    grads = jax.jit(jax.grad(loss))(variables["params"])
     norms = diagnostics.gradient_norms({"adapter": grads})
     assert set(norms) == set(diagnostics.HEADS)
     for head, norm in norms.items():
@@ -69,8 +70,9 @@ def test_positions_hardly_move_at_the_start(preset):
     """Less than a pixel between frames, or the renderer shows noise before it shows frames."""
     clip = frames(64, 64)
     adapter = PredGS(small(preset, num_gaussians=256, hidden=64))
-    variables = adapter.init(jax.random.key(0), clip)
-    gaussians, _ = adapter.apply(variables, clip, train=True, mutable=["batch_stats"])
+    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
+    apply = jax.jit(functools.partial(adapter.apply, train=True, mutable=["batch_stats"]))
+    gaussians, _ = apply(variables, clip)
     assert 0 < float(diagnostics.gaussian_statistics(gaussians)["position_std"]) < 1
 
 
@@ -79,7 +81,7 @@ def test_overfits_frames_to_below_cubic_upsampling_of_its_input(preset):
     clip = frames(32, 32)
     adapter = PredGS(small(preset, num_gaussians=256, pool=8 if preset != "conv" else 4))
     pool = adapter.config.pool
-    variables = adapter.init(jax.random.key(0), clip)
+    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
     tx = optax.adam(5e-3)
     pooled = nn.avg_pool(clip.reshape(6, 32, 32, 1), (pool, pool), (pool, pool))
     upsampled = jax.image.resize(pooled, (6, 32, 32, 1), "cubic").reshape(clip.shape)
@@ -108,8 +110,8 @@ def test_positions_start_from_the_pattern():
     bright = clip.at[:, :, 4:8, 4:8].set(5.0)
     config = small("robust", position_init="brightest", num_gaussians=16)
     adapter = PredGS(config)
-    variables = adapter.init(jax.random.key(0), clip, observed=bright)
-    mean = adapter.apply(variables, jnp.zeros_like(clip)).pixels()[0]
+    variables = jax.jit(adapter.init)(jax.random.key(0), clip, observed=bright)
+    mean = jax.jit(adapter.apply)(variables, jnp.zeros_like(clip)).pixels()[0]
     assert bool(jnp.all((mean > 3) & (mean < 8)))
 
 
@@ -117,9 +119,9 @@ def test_conv_heads_are_local():
     """A change in one corner moves nothing in the other."""
     clip = frames(64, 64)
     adapter = PredGS(small("conv", num_gaussians=256))
-    variables = adapter.init(jax.random.key(0), clip)
-    before = adapter.apply(variables, clip).render()
-    after = adapter.apply(variables, clip.at[:, :, :4, :4].add(1.0)).render()
+    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
+    draw = jax.jit(lambda clip: adapter.apply(variables, clip).render())
+    before, after = draw(clip), draw(clip.at[:, :, :4, :4].add(1.0))
     changed = jnp.max(jnp.abs(after - before), axis=(0, 1, 4))
     assert float(changed[:8, :8].max()) > 1e-4
     assert float(changed[32:, 32:].max()) == 0
@@ -128,7 +130,7 @@ def test_conv_heads_are_local():
 def test_conv_gaussians_lie_in_their_cells():
     clip = frames(16, 24)
     config = small("conv", num_gaussians=96, head_std=0.0)
-    variables = PredGS(config).init(jax.random.key(0), clip)
+    variables = jax.jit(PredGS(config).init)(jax.random.key(0), clip)
     variables = jax.tree.map_with_path(
         lambda path, leaf: 0 * leaf if "out" in str(path) else leaf, variables
     )

@@ -26,19 +26,6 @@ def test_clips_are_the_frames_at_start_plus_offsets(starts):
         windows[3]
 
 
-def test_a_source_that_reads_several_records_at_once_is_asked_once():
-    class Batched(list):
-        asked = []  # noqa: RUF012
-
-        def __getitems__(self, indices):
-            self.asked.append(list(indices))
-            return [self[i] for i in indices]
-
-    frames = Batched(series(4))
-    assert times(Windows(frames, [0], [0, 1, 2])[0]) == [0, 1, 2]
-    assert frames.asked == [[0, 1, 2]]
-
-
 def test_clips_that_reach_beyond_the_series_are_refused():
     assert len(Windows(series(3), range(0), [0, 5])) == 0
     with pytest.raises(ValueError, match="frame 0 to 4; the series has frames 0 to 3"):

@@ -43,9 +43,6 @@ class Windows:
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
         start = int(self._starts[operator.index(index)])
         positions = [start + offset for offset in self._offsets]
-        if hasattr(self._frames, "__getitems__"):  # one read for all
-            records = self._frames.__getitems__(positions)
-        else:
-            records = [self._frames[position] for position in positions]
-        frames = np.stack([record["frames"] for record in records])
+        # One by one: TFDS's __getitems__ starts threads at every call, which takes far longer.
+        frames = np.stack([self._frames[position]["frames"] for position in positions])
         return {"frames": frames, "id": np.int64(start)}

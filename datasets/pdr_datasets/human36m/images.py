@@ -2,9 +2,8 @@
 
 import io
 import itertools
-import operator
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -54,11 +53,7 @@ class DecodedFrames:
         return len(self._records)
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, np.ndarray]:
-        return self.__getitems__([operator.index(index)])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, np.ndarray]]:
-        records = self._records.__getitems__(indices)
-        return [{"frames": decode(record["frames"])[..., self._order]} for record in records]
+        return {"frames": decode(self._records[index]["frames"])[..., self._order]}
 
 
 def _read_image(path: Path) -> bytes:

@@ -41,14 +41,8 @@ class _Rescaled:
         return len(self._frames)
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        return self._rescale(self._frames[index])
-
-    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
-        return [self._rescale(record) for record in self._frames.__getitems__(indices)]  # type: ignore[attr-defined]
-
-    def _rescale(self, record: Mapping[str, Any]) -> dict[str, Any]:
         before, gain, after = self._units
-        return {"frames": (record["frames"] - before) * gain + after}
+        return {"frames": (self._frames[index]["frames"] - before) * gain + after}
 
 
 def describe(config: Any) -> str:

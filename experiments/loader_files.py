@@ -1,0 +1,134 @@
+"""Small copies of every data set's files, in their real format and frame size, of drawn content.
+
+Each writer takes a folder and returns what `prepare` is to be given, and what both it and `load`.
+"""
+
+import gzip
+import io
+import struct
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Options = dict[str, Any]
+Writer = Callable[[Path], tuple[Options, Options]]
+_RNG = np.random.default_rng(0)
+
+
+def _arrays(folder: Path) -> tuple[Options, Options]:
+    """A memory-mapped series of 64x64 frames."""
+    folder.mkdir()
+    np.save(folder / "series.npy", _RNG.integers(0, 256, (2000, 64, 64, 1)).astype(np.uint8))
+    return {}, {"path": folder / "series.npy"}
+
+
+def _bikenyc(folder: Path) -> tuple[Options, Options]:
+    """The whole half year."""
+    folder.mkdir()
+    np.savez_compressed(folder / "bikenyc.npz", flow=_counts(4392, (2, 16, 8)))
+    return {"manual_dir": folder}, {}
+
+
+def _human36m(folder: Path) -> tuple[Options, Options]:
+    """JPEG frames of noise enlarged eight times: a detailed picture, 20 to 25 KB a frame."""
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True)
+    for subject in (1, 9):
+        for number in range(1, 40 * 5, 5):
+            small = Image.fromarray(_RNG.integers(0, 256, (32, 32, 3)).astype(np.uint8))
+            encoded = io.BytesIO()
+            small.resize((256, 256), Image.Resampling.BICUBIC).save(encoded, "jpeg", quality=95)
+            path = folder / f"images/S{subject}_Walk.1_{number:06d}.jpg"
+            path.write_bytes(encoded.getvalue())
+    for name, subject in (("train.txt", 1), ("test.txt", 9)):
+        starts = range(1, 32 * 5, 5)
+        lines = [f"images/S{subject}_Walk.1_,{start},{start + 70}\n" for start in starts]
+        (folder / name).write_text("".join(lines))
+    return {"manual_dir": folder}, {}
+
+
+def _kth(folder: Path) -> tuple[Options, Options]:
+    """Two people who run, which gives windows at every third frame."""
+    import av
+
+    folder.mkdir()
+    listed = []
+    for person in (1, 17):
+        name = f"person{person:02d}_running_d1"
+        with av.open(str(folder / f"{name}_uncomp.avi"), "w") as container:
+            stream: Any = container.add_stream("mpeg4", rate=Fraction(25))
+            stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+            for _ in range(240):
+                image = _RNG.integers(0, 256, (120, 160, 1)).astype(np.uint8).repeat(3, axis=2)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+        listed.append(f"{name}\t\tframes\t1-240\r\n")
+    (folder / "00sequences.txt").write_text("".join(listed))
+    return {"manual_dir": folder}, {}
+
+
+def _moving_mnist(folder: Path) -> tuple[Options, Options]:
+    """Digits of noise; training clips are drawn while training."""
+    folder.mkdir()
+    digits = _RNG.integers(0, 256, (1000, 28, 28)).astype(np.uint8)
+    encoded = struct.pack(">4I", 2051, *digits.shape) + digits.tobytes()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(encoded, 1))
+    np.save(folder / "mnist_test_seq.npy", np.zeros((20, 4, 64, 64), np.uint8))
+    return {"manual_dir": folder}, {}
+
+
+def _moving_sprites(folder: Path) -> tuple[Options, Options]:
+    del folder
+    return {}, {}
+
+
+def _taxibj(folder: Path) -> tuple[Options, Options]:
+    """OpenSTL's file, with clips at every time step as in its own."""
+    folder.mkdir()
+    arrays = {}
+    for part, count in (("train", 2000), ("test", 100)):
+        series = _counts(count + 7, (2, 32, 32)) / 500 - 1
+        clips = np.stack([series[start : start + 8] for start in range(count)])
+        arrays |= {f"X_{part}": clips[:, :4], f"Y_{part}": clips[:, 4:]}
+    np.savez(folder / "dataset.npz", **arrays)
+    return {"manual_dir": folder}, {}
+
+
+def _weatherbench(folder: Path) -> tuple[Options, Options]:
+    """Three years of hours at 5.625 degrees."""
+    import xarray as xr
+
+    from pdr_datasets.weatherbench.fields import grid
+
+    (folder / "2m_temperature").mkdir(parents=True)
+    latitudes, longitudes = grid(5.625)
+    for year in (2010, 2011, 2013):
+        times = np.arange(f"{year}-01-01T00", f"{year + 1}-01-01T00", dtype="datetime64[h]")
+        field = 280 + _RNG.normal(size=(len(times), 32, 64)).astype(np.float32)
+        axes = {"time": times.astype("datetime64[ns]"), "lat": latitudes, "lon": longitudes}
+        xr.Dataset({"t2m": (("time", "lat", "lon"), field)}, axes).to_netcdf(
+            folder / f"2m_temperature/2m_temperature_{year}_5.625deg.nc",
+            engine="h5netcdf",
+            encoding={"time": {"units": "hours since 1900-01-01", "dtype": "int64"}},
+        )
+    return {"manual_dir": folder}, {"years": "2010-2010,2011,2013"}
+
+
+def _counts(steps: int, frame: tuple[int, ...]) -> np.ndarray:
+    return _RNG.integers(0, 1000, (steps, *frame)).astype(np.float32)
+
+
+WRITERS: dict[str, Writer] = {
+    "arrays": _arrays,
+    "bikenyc": _bikenyc,
+    "human36m": _human36m,
+    "kth": _kth,
+    "moving_mnist": _moving_mnist,
+    "moving_sprites": _moving_sprites,
+    "taxibj": _taxibj,
+    "weatherbench": _weatherbench,
+}

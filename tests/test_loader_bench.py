@@ -1,0 +1,27 @@
+"""The loader's benchmark: every data set has files to measure, and a row says what was measured."""
+
+import pytest
+
+import pdr_datasets
+from experiments import loader_bench
+from experiments.loader_files import WRITERS
+
+
+def test_every_data_set_is_measured():
+    assert sorted(WRITERS) == list(pdr_datasets.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "clip"), [("arrays", [20, 64, 64, 1]), ("kth", [30, 128, 128, 1])]
+)
+def test_a_row(tmp_path, monkeypatch, name, clip):
+    monkeypatch.setattr(
+        loader_bench, "make_step", lambda recipe, dataset, batch: (lambda *place: 2.0, batch)
+    )
+    row = loader_bench.measure(name, tmp_path, None, 0.01)
+    assert (row["data"], row["clip"], row["dtype"]) == (name, clip, "uint8")
+    assert list(row["pipeline"]) == ["0", "1", "4"]
+    assert all(rate > 0 for rate in row["pipeline"].values())
+    assert row["step"] == 2
+    assert row["resident"]["mib"] <= row["resident"]["clips_mib"]
+    assert row["resident"]["gathered"] > 0

@@ -21,7 +21,7 @@ from pdr_jax import recipes, report, results, run
 from pdr_jax.demo import demo
 from pdr_jax.log import ProgressLine
 from pdr_jax.recipes import Recipe
-from pdr_jax.scoreboard import chosen_on, evaluate
+from pdr_jax.scoreboard import evaluate
 
 EXAMPLES = """
 examples:
@@ -131,9 +131,13 @@ def finish(folder: Path) -> None:
         label=recipe.label,
         protocol=recipe.protocol,
     )
-    described = {"split": split, "protocol": recipe.protocol, "checkpoint": chosen_on(recipe)}
+    described = {
+        "split": split,
+        "protocol": recipe.protocol,
+        "checkpoint": f"best by {task.chosen_on}",
+    }
     run.write_json(folder / "metrics.json", {**described, "rows": rows})
-    title = f"{folder.name}, {split} split, protocol {recipe.protocol}, {chosen_on(recipe)}"
+    title = f"{folder.name}, {', '.join(described.values())}"
     results.print_table(rows, title=title)
     try:
         pictures = results.draw(task, state.variables(), folder)

@@ -1,6 +1,7 @@
 """A training run, top to bottom: data, model, steps, checkpoints, and the folder they leave.
 
     RUN/recipe.json     the recipe, in full
+    RUN/data.json       which data that was, and what chose the best checkpoint
     RUN/metrics.jsonl   a line every `log_every` steps, and one with the figures at each checkpoint
     RUN/checkpoints/    train state, position in the data, versions (Orbax): the last few, the best
 
@@ -37,7 +38,7 @@ Report = Callable[[Mapping[str, float]], None]
 class Task(NamedTuple):
     """What a recipe and a data set make: everything about a run that does not change.
 
-    `holdout` chooses the best checkpoint: the last training clips, or OpenSTL's choice, the test.
+    `holdout` chooses the best checkpoint; `chosen_on` says in words what it is.
     """
 
     model: PDR
@@ -45,6 +46,7 @@ class Task(NamedTuple):
     clip: ClipSpec
     train: pdr_datasets.Source
     holdout: pdr_datasets.Source | None
+    chosen_on: str
     test: pdr_datasets.Source | None
 
 
@@ -90,19 +92,34 @@ def load_task(
     dataset = dataset or open_dataset(recipe)
     clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.offset, dataset.scale)
     train = dataset.splits.get("train", ())
-    # The last clips in the data set's order: other people or later weeks, not neighbours in time.
-    kept = len(train) - int(len(train) * recipe.holdout)
-    holdout = _Slice(train, kept, len(train)) if kept < len(train) else None
-    test = dataset.splits.get("test")
-    openstl = recipe.protocol == "openstl"
+    holdout, kept, chosen_on = _holdout(recipe, dataset.splits, len(train))
     return Task(
         model=model or recipe.build(dataset.frame_shape),
         dataset=dataset,
         clip=clip,
-        train=_Slice(train, 0, len(train) if openstl else kept),
-        holdout=test if openstl else holdout,
-        test=test,
+        train=_Slice(train, 0, kept),
+        holdout=holdout,
+        chosen_on=chosen_on,
+        test=dataset.splits.get("test"),
     )
+
+
+def _holdout(
+    recipe: Recipe, splits: Mapping[str, pdr_datasets.Source], clips: int
+) -> tuple[pdr_datasets.Source | None, int, str]:
+    """What chooses the best checkpoint, how many clips are left for training, and the first in
+    words.
+    """  # noqa: D205
+    if recipe.protocol == "openstl":
+        return splits.get("test"), clips, "the TEST split, as OpenSTL does"
+    if "val" in splits:
+        return splits["val"], clips, "the validation split"
+    # The last clips in the data set's order: other people or later weeks, not neighbours in time.
+    kept = clips - int(clips * recipe.holdout)
+    if kept == clips:
+        return None, clips, "the training loss"
+    held = _Slice(splits["train"], kept, clips)
+    return held, kept, f"the last {clips - kept} of {clips} training clips"
 
 
 def optimizer(
@@ -191,6 +208,7 @@ def fit(
             iterator.set_state(saved["data"])
         elif jax.process_index() == 0:
             write_json(out / "recipe.json", recipe.to_json())
+            write_json(out / "data.json", described(task))
         log.rewind(int(state.step))
         pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
         clock, untimed = 0.0, 1  # the first step of this process compiles
@@ -227,6 +245,17 @@ def fit(
                 )
                 clock = time.perf_counter()
     return task, state
+
+
+def described(task: Task) -> dict[str, Any]:
+    """What data a run was trained on, for people who read its results."""
+    return {
+        "dataset": task.dataset.name,
+        "config": task.dataset.config,
+        "note": task.dataset.note,
+        "training_clips": len(task.train),
+        "chosen_on": task.chosen_on,
+    }
 
 
 def read_recipe(run: Path) -> Recipe:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,8 +106,7 @@ def evaluate(
     rows: dict[str, Measured] = {}
     shared: tuple | None = None
     for folder in run_folders:
-        trained = run.read_recipe(folder)
-        recipe = dataclasses.replace(trained, **changes)
+        recipe = dataclasses.replace(run.read_recipe(folder), **changes)
         _, task, state = run.load(folder, which=checkpoint, recipe=recipe)
         key = (task.dataset.name, task.dataset.config, recipe.protocol)
         if shared not in (None, key):
@@ -135,7 +135,7 @@ def evaluate(
             "note": task.dataset.note,
             "protocol": recipe.protocol,
             "horizon": task.clip.horizon,
-            "checkpoint": f"{checkpoint}; {chosen_on(trained)}",
+            "checkpoint": _chosen(folder) if checkpoint == "best" else "last checkpoint",
             "versions": versions(),
         }
         name = f"eval-{split}-{recipe.protocol}-{task.clip.horizon}.json"
@@ -158,13 +158,8 @@ def evaluate(
         print(f"note: {task.dataset.note}")
 
 
-def chosen_on(recipe: Recipe) -> str:
-    """How a run's best checkpoint was chosen, in words."""
-    if recipe.protocol == "openstl":
-        return "best by the TEST set, as OpenSTL does"
-    if recipe.holdout:
-        return f"best by the last {recipe.holdout:.0%} of the training clips"
-    return "best by the training loss"
+def _chosen(folder: Path) -> str:
+    return f"best by {json.loads((folder / 'data.json').read_text())['chosen_on']}"
 
 
 def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def test_runs_side_by_side(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     cli.main("eval first second --no-controls --values values.csv --batch-size 3".split())
     printed = capsys.readouterr().out
-    assert "best by the last 20% of the training clips" in printed
+    assert "best by the last 3 of 16 training clips" in printed
     figures = {}
     for name in ("first", "second"):
         assert name in printed
@@ -109,6 +109,16 @@ def test_openstl_chooses_on_the_test_set(folder):
     task = run.load_task(recipe)
     assert len(task.train) == 16
     assert task.holdout is task.test
+    assert "TEST" in task.chosen_on
+
+
+def test_a_validation_split_chooses_where_there_is_one(folder):
+    recipe = run.read_recipe(folder / "first")
+    dataset = run.open_dataset(recipe)
+    splits = {**dataset.splits, "val": dataset.splits["test"]}
+    task = run.load_task(recipe, dataclasses.replace(dataset, splits=splits))
+    assert task.holdout is splits["val"]
+    assert len(task.train) == 16
 
 
 def test_what_each_protocol_reports():

@@ -156,7 +156,11 @@ def load(
 def _not_prepared(builder: Any, prepared: list[str]) -> str:
     name, wanted = builder.name, builder.builder_config.name
     there = ", ".join(prepared) or "none"
-    fields = [f"--data-options.{option}" for option in options(name)]
+    # The protocol is the recipe's, not an option of the data set alone.
+    fields = [
+        "--protocol" if option == "protocol" else f"--data-options.{option}"
+        for option in options(name)
+    ]
     return (
         f"{name} {wanted!r} is not prepared in {builder.data_dir_root}. Prepared there: {there}. "
         f"Run `pdr data prepare {name} --config {wanted} --manual-dir FOLDER`, or load one of the "

@@ -10,10 +10,12 @@ BikeNYC: 4 -> 4, 16x8, counts. ERA5: (time, 33, 49) hourly 2 m temperature in ke
 """
 
 import functools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 
 import pdr_datasets
@@ -31,6 +33,7 @@ from pdr_jax.recipes import DEFAULT_ADAPTER, Recipe
 
 SEEDS = (0, 1, 2)
 LOSSES = ("mse_ddr", "l1_ssim")
+UNITS = {"bikenyc": "bikes", "era5": "kelvin"}
 
 
 def bikenyc_recipe(adapter: str, loss: str, steps: int) -> Recipe:
@@ -49,6 +52,34 @@ def arms(plain: Recipe, pdr: Recipe) -> list[Arm]:
         Arm(f"plain + affine, {plain.loss}", plain, plain_affine),
         Arm(f"plain, as large as PDR, {plain.loss}", plain, plain_matched(pdr)),
     ]
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """RMSE of every arm at each step of the horizon: mean of the seeds, and their span."""
+    from pdr_jax.report.style import COLOURS, new_figure, plain_axes
+
+    figure = new_figure(9, 3.6)
+    figure.set_layout_engine("constrained")
+    panels = figure.subplots(1, 2)
+    for panel, (name, unit) in zip(panels, UNITS.items(), strict=True):
+        labels = list(dict.fromkeys(run["label"] for run in result[name]))
+        for i, label in enumerate(labels):
+            (horizon,) = result[name][0]["mse_by_frame"]
+            curves = np.sqrt(
+                [run["mse_by_frame"][horizon] for run in result[name] if run["label"] == label]
+            )
+            steps = np.arange(1, curves.shape[1] + 1)
+            colour = COLOURS[i % (len(labels) // len(LOSSES))]
+            style = "-" if label.endswith(LOSSES[0]) else "--"
+            panel.plot(steps, curves.mean(0), style, color=colour, label=label)
+            panel.fill_between(steps, curves.min(0), curves.max(0), color=colour, alpha=0.1)
+        panel.set_xlabel(f"{name}: hours ahead")
+        panel.set_ylabel(f"RMSE, {unit}")
+        plain_axes(panel)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
 
 
 def main(
@@ -93,10 +124,13 @@ def main(
         )
     if shard == (0, 1):
         notes = {name: dataset.note for name, (dataset, _) in studies.items()}
-        run.write_json(
-            provenance.RESULTS / "flow_and_weather.json",
-            {**provenance.record(seeds=list(SEEDS)), "notes": notes, **runs},
-        )
+        result = {**provenance.record(seeds=list(SEEDS)), "notes": notes, **runs}
+        run.write_json(provenance.RESULTS / "flow_and_weather.json", result)
+        figures = provenance.RESULTS / "figures"
+        draw(result, figures / "flow_and_weather.png")
+        for name in studies:  # the first test clip, as PDR saw, predicted and drew it
+            (strip,) = (folder / name).glob(f"PDR_{DEFAULT_ADAPTER},_l1_ssim-seed0.*/strip.png")
+            shutil.copy(strip, figures / f"{name}_pdr.png")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def dis_flow() -> Flow:
             "the warping error's optical flow needs OpenCV: pip install 'pdr-jax[flow]', or give "
             "Evaluator(..., flow=) a function of your own"
         ) from error
-    solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def flow(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         height, width = first.shape[1:3]

@@ -63,7 +63,7 @@ def kernels_document(text: str) -> str:
 def origin(result: dict[str, Any]) -> str:
     """Where a result comes from, in a line."""
     versions = result["versions"]
-    runs = [run for key in ("runs", "kth", "era5") for run in result.get(key, [])]
+    runs = [run for key in ("runs", "kth", "era5", "bikenyc") for run in result.get(key, [])]
     commits = dict.fromkeys(run["commit"] for run in runs) or [result["commit"]]
     return (
         f"`{result['command']}`, commit {', '.join(map(short, commits))}, {result['date']}, "
@@ -166,6 +166,43 @@ def kth(result: dict[str, Any]) -> str:
             comparison(result["runs"], "10 -> 10", METRICS),
             "10 -> 20, by roll-out:\n",
             comparison(result["runs"], "10 -> 20", METRICS),
+        ]
+    )
+
+
+FLOW_READING = """\
+"""
+
+
+def flow_and_weather(result: dict[str, Any]) -> str:
+    """The 2 x 2 with its controls, on flow and on temperature."""
+    shown = ("rmse", "mae", "psnr", "ssim_range1", "sharpness", "spectral_energy", "diversity")
+    parts = []
+    for name, title in (
+        ("bikenyc", "BikeNYC 16x8, 4 -> 4, errors in bikes an hour and cell"),
+        ("era5", "ERA5 32x48, 12 -> 12, errors in kelvin"),
+    ):
+        runs = result[name]
+        (horizon,) = runs[0]["scores"]
+        note = f" {result['notes'][name]}" if result["notes"][name] else ""
+        parts += [
+            f"{title}, {runs[0]['steps']} steps each.{note}\n",
+            comparison(runs, horizon, shown),
+        ]
+    return "\n".join(
+        [
+            "## Bike flow and temperature: loss and representation apart\n",
+            "Plain TAU and PDR(TAU), with TAU's own loss (MSE + divergence term) and with L1 + "
+            "SSIM, and the controls; three seeds.\n",
+            origin(result),
+            FLOW_READING,
+            *parts,
+            "RMSE over the horizon (mean of the seeds and their span):\n",
+            "![RMSE over the horizon](results/figures/flow_and_weather.png)\n",
+            "The first test clip with PDR, L1 + SSIM, seed 0 (observed, truth, prediction, coarse, "
+            "rendered):\n",
+            "![BikeNYC](results/figures/bikenyc_pdr.png)\n",
+            "![ERA5](results/figures/era5_pdr.png)\n",
         ]
     )
 
@@ -279,13 +316,72 @@ def convolutions(result: dict[str, Any]) -> str:
     )
 
 
+LOADER_READING = """\
+How to read it: a device that trains as many times faster than this machine as "to spare" says would
+begin to wait for streamed clips. Threads bring little, because reading is mostly Python's work.
+Where the distinct frames of the training split fit into `resident_mib`, batches are gathered on the
+device instead. On a CPU, training is then no faster beyond what two runs differ by: it is meant for
+accelerators, and off by default.
+"""
+
+
+def loader(result: dict[str, Any]) -> str:
+    """How fast clips arrive, and how fast TAU takes them."""
+    rows, held = [], []
+    for row in result["rows"]:
+        name = row["data"] + (", real files" if row["real"] else "")
+        best = max(row["pipeline"].values())
+        rows.append(
+            [
+                f"{name} {'x'.join(map(str, row['clip']))} {row['dtype']}",
+                *(f"{rate:,.0f}" for rate in row["pipeline"].values()),
+                f"{best * row['clip_bytes'] / 2**20:,.0f}",
+                f"{row['step']:#.3g} ({row['step_batch']})",
+                f"{best / row['step']:,.0f}x",
+                f"{row['load']:.1f}",
+            ]
+        )
+        if there := row.get("resident"):
+            sizes = (f"{there[key]:,.0f}" for key in ("mib", "clips_mib"))
+            rates = (f"{there[key]:,.0f}" for key in ("streamed", "gathered"))
+            steps = (f"{rate:#.3g}" for rate in (row["step"], there["step"]))
+            held.append([name, *sizes, f"{there['seconds']:.1f}", *rates, *steps])
+    threads = [f"{count} threads" for count in result["rows"][0]["pipeline"]]
+    return "\n".join(
+        [
+            "## Loading speed on a CPU\n",
+            f"Samples a second in batches of {result['batch_size']}, shuffled: of the pipeline, "
+            "and of TAU's training step in float32 at the benchmark's size (in brackets its batch, "
+            "a smaller one where the full one takes minutes). Files are drawn in the real formats "
+            "and frame sizes, with few samples, so all reading is from the operating system's "
+            "memory. Other work ran on the same cores: the last column is the load average, and "
+            "figures differ by a factor of 2 from run to run.\n",
+            origin(result),
+            LOADER_READING,
+            markdown(
+                ["", *threads, "MiB/s, best", "TAU's step", "to spare", "load"],
+                rows,
+            ),
+            "With the training split on the device (`resident_mib=256`): MiB of its distinct "
+            "frames and of its clips, seconds to read it, samples a second put on the device in "
+            "either mode, and of training.\n",
+            markdown(
+                ["", "frames", "clips", "read", "streamed", "gathered", "training", "gathered"],
+                held,
+            ),
+        ]
+    )
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "kth_person01": kth,
     "adapters": adapters,
+    "flow_and_weather": flow_and_weather,
     "cpu_splat2d": splat2d,
     "compile_check": compiled,
     "splat2d_growth_cpu": growth,
     "depthwise_cpu": convolutions,
+    "loader_cpu": loader,
 }
 
 

@@ -48,7 +48,8 @@ def dis_flow() -> Flow:
             np.round(255 * np.clip(np.nan_to_num(clip.mean(-1)), 0, 1)).astype(np.uint8)
             for clip in (first, second)
         )
-        flows = [solver.calc(a, b, None) for a, b in zip(first, second, strict=True)]
+        start = np.zeros((height, width, 2), np.float32)
+        flows = [solver.calc(a, b, start.copy()) for a, b in zip(first, second, strict=True)]
         return np.stack(flows) if flows else np.zeros((0, height, width, 2), np.float32)
 
     return flow

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pdr_datasets
 from experiments.provenance import RESULTS
 from pallas_kernels.splat2d import bench_table
 from pdr_jax import recipes
@@ -346,6 +347,7 @@ def loader(result: dict[str, Any]) -> str:
             rates = (f"{there[key]:,.0f}" for key in ("streamed", "gathered"))
             steps = (f"{rate:#.3g}" for rate in (row["step"], there["step"]))
             held.append([name, *sizes, f"{there['seconds']:.1f}", *rates, *steps])
+    missing = sorted(set(pdr_datasets.names()) - {row["data"] for row in result["rows"]})
     threads = [f"{count} threads" for count in result["rows"][0]["pipeline"]]
     return "\n".join(
         [
@@ -355,7 +357,8 @@ def loader(result: dict[str, Any]) -> str:
             "a smaller one where the full one takes minutes). Files are drawn in the real formats "
             "and frame sizes, with few samples, so all reading is from the operating system's "
             "memory. Other work ran on the same cores: the last column is the load average, and "
-            "figures differ by a factor of 2 from run to run.\n",
+            "figures differ by a factor of 2 from run to run. Not measured: "
+            f"{', '.join(missing) or 'none'}.\n",
             origin(result),
             LOADER_READING,
             markdown(

@@ -89,7 +89,7 @@ def _moving_sprites(folder: Path) -> tuple[Options, Options]:
 def _taxibj(folder: Path) -> tuple[Options, Options]:
     """OpenSTL's file, with clips at every time step as in its own."""
     folder.mkdir()
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for part, count in (("train", 2000), ("test", 100)):
         series = _counts(count + 7, (2, 32, 32)) / 500 - 1
         clips = np.stack([series[start : start + 8] for start in range(count)])

@@ -11,6 +11,7 @@ stacking, not a disk. Takes about 15 minutes, most of them for compiling and run
 
 import argparse
 import functools
+import json
 import os
 import tempfile
 import time
@@ -46,12 +47,16 @@ def main() -> None:
     arguments = parser.parse_args()
     given = dict(argument.split("=", 1) for argument in arguments.manual_dir)
     head = {**record(seeds=[0]), "batch_size": BATCH, "load_before": os.getloadavg()[0]}
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
+    if arguments.output.exists():  # what is not measured anew stays
+        rows = {row["data"]: row for row in json.loads(arguments.output.read_text())["rows"]}
     for name in arguments.only:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(measure(name, Path(folder), given.get(name), arguments.seconds))
-        print(rows[-1], flush=True)
-        write_json(arguments.output, {**head, "rows": rows})
+            row = measure(name, Path(folder), given.get(name), arguments.seconds)
+        rows[name] = {**row, "commit": head["commit"]}
+        print(rows[name], flush=True)
+        measured = [rows[name] for name in WRITERS if name in rows]
+        write_json(arguments.output, {**head, "rows": measured})
 
 
 def measure(name: str, folder: Path, given: str | None, seconds: float) -> dict[str, Any]:

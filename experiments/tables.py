@@ -64,8 +64,10 @@ def kernels_document(text: str) -> str:
 def origin(result: dict[str, Any]) -> str:
     """Where a result comes from, in a line."""
     versions = result["versions"]
-    runs = [run for key in ("runs", "kth", "era5", "bikenyc") for run in result.get(key, [])]
-    commits = dict.fromkeys(run["commit"] for run in runs) or [result["commit"]]
+    runs = [
+        run for key in ("runs", "rows", "kth", "era5", "bikenyc") for run in result.get(key, [])
+    ]
+    commits = dict.fromkeys(run["commit"] for run in runs if "commit" in run) or [result["commit"]]
     return (
         f"`{result['command']}`, commit {', '.join(map(short, commits))}, {result['date']}, "
         f"{result['hardware']}, Python {versions['python']}, jax {versions['jax']}, "

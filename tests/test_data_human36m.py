@@ -144,7 +144,7 @@ def test_a_clip_listed_twice_is_taken_once_by_subject():
 def test_shorter_horizon_serves_the_first_frames(original, tmp_path):
     stored = load(tmp_path, original)
     shorter = pdr_datasets.load(
-        "human36m", data_dir=tmp_path, config="2to1_openstl", in_length=1, out_length=1
+        "human36m", data_dir=tmp_path, config="2to1_standard", in_length=1, out_length=1
     )
     np.testing.assert_array_equal(
         shorter.splits["test"][1]["frames"], stored.splits["test"][1]["frames"][:2]

@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,11 +18,10 @@ from rich.markup import escape
 
 import pdr_datasets
 from pdr_jax import predict as prediction
-from pdr_jax import recipes, report, results, run
+from pdr_jax import recipes, report, results, run, scoreboard
 from pdr_jax.demo import demo
 from pdr_jax.log import ProgressLine
 from pdr_jax.recipes import Recipe
-from pdr_jax.scoreboard import evaluate
 
 EXAMPLES = """
 examples:
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(
             {
                 "train": _train_command(argv),
-                "eval": evaluate,
+                "eval": scoreboard.evaluate,
                 "predict": predict,
                 "demo": demo,
                 "data": data,
@@ -114,9 +114,10 @@ def _named_recipe(argv: list[str]) -> Recipe:
 
 
 def default_folder(recipe: Recipe) -> Path:
-    """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN."""
-    parts = (recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss, f"seed{recipe.seed}")
-    return Path("runs") / "-".join(parts)
+    """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN; a protocol other than "standard" is named."""
+    protocol = () if recipe.protocol == "standard" else (recipe.protocol,)
+    parts = (recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss, *protocol)
+    return Path("runs") / "-".join((*parts, f"seed{recipe.seed}"))
 
 
 def finish(folder: Path) -> None:
@@ -131,14 +132,9 @@ def finish(folder: Path) -> None:
         label=recipe.label,
         protocol=recipe.protocol,
     )
-    described = {
-        "split": split,
-        "protocol": recipe.protocol,
-        "checkpoint": f"best by {task.chosen_on}",
-    }
+    described = scoreboard.describe(folder, task, recipe, split=split, checkpoint="best")
     run.write_json(folder / "metrics.json", {**described, "rows": rows})
-    title = f"{folder.name}, {', '.join(described.values())}"
-    results.print_table(rows, title=title)
+    results.print_table(rows, title=scoreboard.title(described))
     try:
         pictures = results.draw(task, state.variables(), folder)
         report.save_curves(folder / "loss.png", {recipe.label: folder / "metrics.jsonl"})
@@ -203,10 +199,16 @@ def data(
     elif command == "info":
         print(pdr_datasets.info(name))
     else:
+        start = time.time()
         path = pdr_datasets.prepare(
             name, data_dir=data_dir, manual_dir=manual_dir, config=config, progress=True
         )
-        print(f"prepared: {path}")
+        if (path / "dataset_info.json").stat().st_mtime < start:
+            print(f"prepared before: {path}; remove that folder to build it anew")
+        else:
+            print(f"prepared: {path}")
+        if note := pdr_datasets.load(name, data_dir=data_dir, config=path.parent.name).note:
+            print(f"note: {note}")
 
 
 if __name__ == "__main__":

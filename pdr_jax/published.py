@@ -9,7 +9,7 @@ from importlib import resources
 
 
 def rows(dataset: str) -> dict[str, dict[str, float]]:
-    """{"TAU (published by OpenSTL, 50 epoch)": {"mse": 0.3108, ...}, ...}; {} if there are none."""
+    """{"TAU (published by OpenSTL, 50 epochs)": {"mse": 0.3108, ...}, ...}, or {}."""
     text = resources.files("pdr_jax").joinpath("published.csv").read_text("utf-8")
     found = {}
     for row in csv.DictReader(text.splitlines()):

@@ -74,7 +74,10 @@ def measure(
     """
     source = {"test": task.test, "holdout": task.holdout}.get(split)
     if source is None:
-        raise ValueError(f"split={split!r}: this data set has none; expected 'test' or 'holdout'")
+        raise ValueError(
+            f"split={split!r}: this run has none (protocol openstl and holdout=0 keep no holdout); "
+            "expected 'test' or 'holdout'"
+        )
     batches = functools.partial(pdr_datasets.batches, source, batch_size)
     mesh = make_mesh(devices)
     variables = jax.device_put(variables, state_shardings(mesh, variables))
@@ -118,8 +121,8 @@ def print_table(rows: Rows, *, title: str, columns: tuple[str, ...] | None = Non
     """Prints rows of metrics; the best model of each column is bold, controls take no part."""
     controls = [name for name in rows if name == "persistence" or ", " in name]
     table = report.rich_table(rows, columns, title=title, reference=controls)
-    # A pipe has no width, and at 80 columns the figures would be cut.
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    # A pipe has no width, and at 80 columns the table would be cut.
+    Console(width=None if sys.stdout.isatty() else 180).print(table)
 
 
 def draw(

@@ -38,7 +38,8 @@ Report = Callable[[Mapping[str, float]], None]
 class Task(NamedTuple):
     """What a recipe and a data set make: everything about a run that does not change.
 
-    `holdout` chooses the best checkpoint; `chosen_on` says in words what it is.
+    `selection` chooses the best checkpoint, and `chosen_on` says in words what it is: `holdout`
+    (validation clips, or the last for training), or OpenSTL's choice, the test clips.
     """
 
     model: PDR
@@ -46,8 +47,9 @@ class Task(NamedTuple):
     clip: ClipSpec
     train: pdr_datasets.Source
     holdout: pdr_datasets.Source | None
-    chosen_on: str
     test: pdr_datasets.Source | None
+    selection: tuple[str, pdr_datasets.Source] | None
+    chosen_on: str
 
 
 class DivergedError(RuntimeError):
@@ -92,34 +94,29 @@ def load_task(
     dataset = dataset or open_dataset(recipe)
     clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.offset, dataset.scale)
     train = dataset.splits.get("train", ())
-    holdout, kept, chosen_on = _holdout(recipe, dataset.splits, len(train))
+    splits, clips = dataset.splits, len(train)
+    kept, holdout, test = clips, splits.get("val"), splits.get("test")
+    selection = ("val", holdout) if holdout is not None else None
+    chosen_on = "the validation split" if selection else "the training loss"
+    if recipe.protocol == "openstl":
+        holdout, selection = None, ("test", test) if test is not None else None
+        chosen_on = "the TEST split, as OpenSTL does"
+    elif holdout is None and (held := int(clips * recipe.holdout)):
+        # The last ones in the data set's order: other people or later weeks; and between them and
+        # the rest as many left out as would show some of the same frames.
+        holdout = _Slice(train, clips - held, clips)
+        kept = max(clips - held - dataset.overlap, 0)
+        selection, chosen_on = ("holdout", holdout), f"the last {held} of {clips} training clips"
     return Task(
         model=model or recipe.build(dataset.frame_shape),
         dataset=dataset,
         clip=clip,
         train=_Slice(train, 0, kept),
         holdout=holdout,
+        test=test,
+        selection=selection,
         chosen_on=chosen_on,
-        test=dataset.splits.get("test"),
     )
-
-
-def _holdout(
-    recipe: Recipe, splits: Mapping[str, pdr_datasets.Source], clips: int
-) -> tuple[pdr_datasets.Source | None, int, str]:
-    """What chooses the best checkpoint, how many clips are left for training, and the first in
-    words.
-    """  # noqa: D205
-    if recipe.protocol == "openstl":
-        return splits.get("test"), clips, "the TEST split, as OpenSTL does"
-    if "val" in splits:
-        return splits["val"], clips, "the validation split"
-    # The last clips in the data set's order: other people or later weeks, not neighbours in time.
-    kept = clips - int(clips * recipe.holdout)
-    if kept == clips:
-        return None, clips, "the training loss"
-    held = _Slice(splits["train"], kept, clips)
-    return held, kept, f"the last {clips - kept} of {clips} training clips"
 
 
 def optimizer(
@@ -201,6 +198,7 @@ def fit(
     step_function = _jit_step(task, tx, recipe, state)
 
     save_every = recipe.save_every or per_epoch
+    score = f"{task.selection[0]}_mse" if task.selection else "loss"
     out.mkdir(parents=True, exist_ok=True)
     with Checkpoints(out / "checkpoints") as checkpoints, RunLog(out, report) as log:
         if checkpoints.last is not None:
@@ -241,7 +239,7 @@ def fit(
                     state,
                     data=iterator.get_state(),
                     config=recipe.to_json(),
-                    score=figures.get("holdout_mse", float(scalars["loss"])),
+                    score=figures.get(score, float(scalars["loss"])),
                 )
                 clock = time.perf_counter()
     return task, state
@@ -365,18 +363,19 @@ def _check_finite(pending: list, last_checkpoint: int | None) -> None:
 def _validate(
     task: Task, state: TrainState, recipe: Recipe, batches: Callable, frames: jax.Array
 ) -> dict[str, float]:
-    """Figures on the held-out clips, and what the Gaussians of the current batch look like."""
+    """What chooses the checkpoint, and what the Gaussians of the current batch look like."""
     figures: dict[str, float] = {}
-    if task.holdout is not None:
+    if task.selection is not None:
+        name, source = task.selection
         evaluator = metrics.Evaluator(("mse",))
         evaluation.evaluate(
             evaluation.predictor(task.model, state.variables()),
-            functools.partial(batches, task.holdout),
+            functools.partial(batches, source),
             clip=task.clip,
             batch_size=recipe.batch_size,
             evaluator=evaluator,
         )
-        figures["holdout_mse"] = evaluator.compute()["mse"]
+        figures[f"{name}_mse"] = evaluator.compute()["mse"]
     if task.model.adapter is not None:
         output = evaluation.apply(
             task.model,

@@ -92,36 +92,29 @@ def evaluate(
     if dataset is not None:
         changes = {"dataset": dataset, "data_options": _default_options(dataset)}
     for name, value in (
-        ("data_options", data_options),
+        ("data_options", data_options and {key: _parsed(v) for key, v in data_options.items()}),
         ("data_dir", data_dir),
         ("protocol", protocol),
         ("out_length", horizon),
     ):
         if value is not None:
             changes[name] = value
+    recipes_ = {folder: run.read_recipe(folder) for folder in run_folders}
+    _check_comparable(recipes_, changes, split)
     devices = devices or math.gcd(batch_size, jax.device_count())
-    first = dataclasses.replace(run.read_recipe(run_folders[0]), **changes)
+    first = dataclasses.replace(recipes_[run_folders[0]], **changes)
     others = _published(first) if published else {}
     extra = weights.metrics()
     rows: dict[str, Measured] = {}
-    shared: tuple | None = None
-    for folder in run_folders:
-        recipe = dataclasses.replace(run.read_recipe(folder), **changes)
+    for folder, trained in recipes_.items():
+        recipe = dataclasses.replace(trained, **changes)
         _, task, state = run.load(folder, which=checkpoint, recipe=recipe)
-        key = (task.dataset.name, task.dataset.config, recipe.protocol)
-        if shared not in (None, key):
-            raise ValueError(
-                f"{folder} is scored on {key}, {run_folders[0]} on {shared}: figures that do not "
-                "compare. Give --dataset or --protocol, or evaluate them one by one."
-            )
-        shared = key
-        several = len(run_folders) > 1
         measured = results.measure(
             task,
             state.variables(),
             split=split,
             batch_size=batch_size,
-            label=folder.name if several else recipe.label,
+            label=folder.name if len(recipes_) > 1 else recipe.label,
             controls=controls,
             protocol=recipe.protocol,
             devices=devices,
@@ -129,33 +122,91 @@ def evaluate(
             names=metrics.WARPING if warping else (),
             extra=extra,
         )
-        described: dict[str, Any] = {
-            "split": split,
-            "dataset": f"{task.dataset.name} {task.dataset.config}",
-            "note": task.dataset.note,
-            "protocol": recipe.protocol,
-            "horizon": task.clip.horizon,
-            "checkpoint": _chosen(folder) if checkpoint == "best" else "last checkpoint",
-            "versions": versions(),
-        }
-        name = f"eval-{split}-{recipe.protocol}-{task.clip.horizon}.json"
-        run.write_json(folder / name, {**described, **summary(measured)})
-        print(f"written: {folder / name}")
+        described = describe(folder, task, recipe, split=split, checkpoint=checkpoint)
+        described["step"] = int(state.step)
+        path = folder / f"eval-{split}-{recipe.protocol}-{task.clip.horizon}.json"
+        run.write_json(path, {**described, **_merged(path, described, summary(measured))})
+        print(f"written: {path}")
         rows |= measured
     if values is not None:
         write_values(values, rows)
         print(f"written: {values}")
     figures = {name: row.figures for name, row in rows.items()} | others
-    title = ", ".join(
-        (
-            f"{described['dataset']}, {split} split",
-            f"{task.clip.horizon} frames, protocol {recipe.protocol}",
-            described["checkpoint"],
-        )
-    )
-    results.print_table(figures, title=title)
     if task.dataset.note:
         print(f"note: {task.dataset.note}")
+    results.print_table(figures, title=title(described))
+
+
+def _check_comparable(
+    trained: Mapping[Path, Recipe], changes: Mapping[str, Any], split: str
+) -> None:
+    """Raises ValueError unless the runs' figures can stand side by side, before any is scored."""
+    shown = ("dataset", "data_options", "protocol", "in_length", "out_length")
+    first, *others = (dataclasses.replace(recipe, **changes) for recipe in trained.values())
+    for folder, other in zip(list(trained)[1:], others, strict=True):
+        for field in shown:
+            if getattr(other, field) != getattr(first, field):
+                raise ValueError(
+                    f"{folder} has {field}={getattr(other, field)!r}, {next(iter(trained))} "
+                    f"{getattr(first, field)!r}: figures that do not compare. Give the same to "
+                    "both, or evaluate them one by one."
+                )
+    for folder, recipe in trained.items():
+        if split == "holdout" and "openstl" in (recipe.protocol, changes.get("protocol")):
+            raise ValueError(
+                f"split='holdout': {folder} has none under protocol openstl, which trains on all "
+                "clips and chooses the checkpoint on the test split"
+            )
+
+
+def describe(
+    folder: Path, task: run.Task, recipe: Recipe, *, split: str, checkpoint: str
+) -> dict[str, Any]:
+    """What figures of a run are of, as JSON."""
+    scoring = task.dataset.scoring
+    reduction = "averaged over" if scoring.spatial_norm else "summed over"
+    return {
+        "dataset": f"{task.dataset.name} {task.dataset.config}",
+        "note": task.dataset.note,
+        "split": split,
+        "horizon": task.clip.horizon,
+        "protocol": recipe.protocol,
+        "checkpoint": _chosen(folder) if checkpoint == "best" else "last checkpoint",
+        "errors": f"in {scoring.units} units, {reduction} a frame",
+        "versions": versions(),
+    }
+
+
+def title(described: Mapping[str, Any]) -> str:
+    """The same in a line."""
+    return (
+        f"{described['dataset']}, {described['split']} split, {described['horizon']} frames, "
+        f"protocol {described['protocol']}, {described['checkpoint']}; errors {described['errors']}"
+    )
+
+
+def _merged(path: Path, described: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """New figures beside those that an earlier evaluation of the same checkpoint wrote."""
+    if not path.exists():
+        return new
+    before = json.loads(path.read_text())
+    if any(before.get(key) != value for key, value in described.items()):
+        return new
+    return {
+        part: {
+            name: {**before[part].get(name, {}), **new[part].get(name, {})}
+            for name in {**before[part], **new[part]}
+        }
+        for part in new
+    }
+
+
+def _parsed(text: str) -> Any:
+    """An option of a loader: a number or a truth value where it reads as one."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _chosen(folder: Path) -> str:

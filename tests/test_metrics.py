@@ -215,6 +215,7 @@ FRAMES = np.zeros((2, 3, 8, 8, 2), np.float32)
     ("call", "error", "message"),
     [
         (lambda: Evaluator(("lpips",)), ValueError, "unknown metric 'lpips'.*mse, mae"),
+        (lambda: Evaluator(("mse", "mae", "mse")), ValueError, "'mse' is named twice"),
         (lambda: Evaluator(extra={"mse": metrics.mse}), ValueError, "rename it"),
         (lambda: Evaluator(data_range=(1.0, 0.0)), ValueError, "low < high"),
         (

@@ -168,8 +168,8 @@ def test_curves(tmp_path):
 
 ROWS = {
     "persistence": {"mse": 19.456, "psnr": 26.09, "sharpness": 1.003, "steps": 0},
-    "plain": {"mse": 8.631, "psnr": 28.22, "sharpness": 0.946, "steps": 500},
-    "PDR": {"mse": 8.632, "psnr": float("nan"), "sharpness": 1.2, "steps": 400, "ssim": 0.83},
+    "plain": {"mse": 8.6312, "psnr": 28.22, "sharpness": 0.946, "steps": 500},
+    "PDR": {"mse": 8.6314, "psnr": float("nan"), "sharpness": 1.2, "steps": 400, "ssim": 0.83},
 }
 
 
@@ -179,8 +179,8 @@ def test_markdown_table():
         "| model | mse ↓ | psnr ↑ | sharpness →1 | steps | ssim ↑ |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: |\n"
         "| persistence | 19.46 | 26.09 | 1.003 | 0 | - |\n"
-        "| plain | **8.63** | **28.22** | **0.946** | 500 | - |\n"
-        "| PDR | **8.63** | nan | 1.200 | 400 | **0.8300** |\n"
+        "| plain | **8.631** | **28.22** | **0.9460** | 500 | - |\n"
+        "| PDR | **8.631** | nan | 1.200 | 400 | **0.8300** |\n"
     )
     chosen = report.markdown_table(ROWS, ["sharpness"])
     assert "| persistence | **1.003** |" in chosen
@@ -194,7 +194,7 @@ def test_rich_table():
         console.print(report.rich_table(ROWS, ["mse", "psnr"], title="kth"))
     lines = console.export_text().splitlines()
     assert lines[0].strip() == "kth"
-    assert [line.split() for line in lines if "plain" in line] == [["plain", "8.63", "28.22"]]
+    assert [line.split() for line in lines if "plain" in line] == [["plain", "8.631", "28.22"]]
 
 
 @pytest.mark.parametrize(

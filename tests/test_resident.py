@@ -73,9 +73,9 @@ def test_losses_are_those_of_the_streamed_run(dataset, tmp_path, devices):
 def test_what_cannot_be_resident_is_refused(tmp_path):
     with pytest.raises(ValueError, match="resident_mib=1: expected 0 with augment"):
         dataclasses.replace(STREAMED, resident_mib=1, augment=True)
-    large = np.random.default_rng(0).integers(0, 256, (40, 200, 200, 1)).astype(np.uint8)
+    large = np.random.default_rng(0).integers(0, 256, (50, 200, 200, 1)).astype(np.uint8)
     dataset = pdr_datasets.load("arrays", array=large, in_length=2, out_length=2)
     recipe = dataclasses.replace(STREAMED, resident_mib=1, devices=1)
-    with pytest.raises(ValueError, match="resident_mib=1: the first 24 of 24 clips have 27"):
+    with pytest.raises(ValueError, match=r"resident_mib=1: the first 24 of \d+ clips have 27"):
         run.fit(recipe, tmp_path / "large", dataset=dataset, model=MODEL)
     assert not (tmp_path / "large").exists()

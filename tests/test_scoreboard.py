@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_jax import cli, protocols, published, recipes, results, run
+from pdr_jax import cli, protocols, published, recipes, results, run, scoreboard
 from tests.test_run import SMALL, moving_blobs
 
 
@@ -76,10 +76,22 @@ def test_parquet(folder, monkeypatch):
 def test_another_data_set(folder, monkeypatch):
     monkeypatch.chdir(folder)
     np.save("other.npy", moving_blobs(seed=5))
-    cli.main("eval first --no-controls --dataset arrays --data-options path other.npy".split())
-    name = "eval-test-standard-2.json"
-    written = json.loads((folder / "first" / name).read_text())
+    options = "path other.npy test_fraction 0.5"
+    cli.main(f"eval first --no-controls --dataset arrays --data-options {options}".split())
+    path = folder / "first/eval-test-standard-2.json"
+    written = json.loads(path.read_text())
     assert written["dataset"] == "arrays other.npy_2to2"
+    assert "ssim" in written["rows"]["tau"]
+    # What was measured before of the same stays beside what is measured anew.
+    before = {**written, "rows": {"tau": {"lpips": 0.5}}, "per_frame": {}}
+    path.write_text(json.dumps(before))
+    cli.main(f"eval first --dataset arrays --data-options {options}".split())
+    written = json.loads(path.read_text())
+    assert written["rows"]["tau"]["lpips"] == 0.5
+    assert {"mse", "lpips"} <= set(written["rows"]["tau"])
+    assert "lpips" not in written["rows"]["persistence"]
+    cli.main(f"eval first --checkpoint last --data-options {options}".split())
+    assert "lpips" not in json.loads(path.read_text())["rows"]["tau"]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +101,7 @@ def test_another_data_set(folder, monkeypatch):
         ("eval first --values values.txt", r"ends in \.csv or \.parquet"),
         ("eval first --published", "--protocol openstl only"),
         ("eval first --published --protocol openstl", "no published figures for arrays"),
+        ("eval first --split holdout --protocol openstl", "first has none under protocol openstl"),
         ("eval first --lpips trunk.npz", "both --lpips and --lpips-heads"),
         ("eval first --lpips trunk.npz --lpips-heads heads.npz", "trunk.npz"),
     ],
@@ -109,8 +122,29 @@ def test_openstl_chooses_on_the_test_set(folder):
     recipe = dataclasses.replace(run.read_recipe(folder / "first"), protocol="openstl")
     task = run.load_task(recipe)
     assert len(task.train) == 16
-    assert task.holdout is task.test
+    assert task.holdout is None
+    assert task.selection == ("test", task.test)
     assert "TEST" in task.chosen_on
+
+
+def test_held_out_windows_share_no_frame_with_the_rest(folder):
+    recipe = dataclasses.replace(run.read_recipe(folder / "first"), holdout=0.2)
+    series = np.random.default_rng(0).random((60, 8, 8, 1), np.float32)
+    dataset = pdr_datasets.load("arrays", array=series, in_length=2, out_length=2)
+    task = run.load_task(recipe, dataset)
+    last, first = task.train[len(task.train) - 1]["id"], task.holdout[0]["id"]
+    assert last + 4 == first
+    assert len(task.holdout) == int(0.2 * len(dataset.splits["train"]))
+
+
+def test_runs_of_other_protocols_are_refused_before_any_is_scored(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "third").mkdir(exist_ok=True)
+    recipe = dataclasses.replace(run.read_recipe(folder / "first"), protocol="openstl")
+    run.write_json(folder / "third/recipe.json", recipe.to_json())
+    monkeypatch.setattr(results, "measure", None)  # would raise
+    with pytest.raises(ValueError, match=r"third has protocol='openstl', .*first 'standard'"):
+        scoreboard.evaluate((folder / "first", folder / "third"))
 
 
 def test_a_validation_split_chooses_where_there_is_one(folder):
@@ -118,7 +152,7 @@ def test_a_validation_split_chooses_where_there_is_one(folder):
     dataset = run.open_dataset(recipe)
     splits = {**dataset.splits, "val": dataset.splits["test"]}
     task = run.load_task(recipe, dataclasses.replace(dataset, splits=splits))
-    assert task.holdout is splits["val"]
+    assert task.selection == ("val", splits["val"])
     assert len(task.train) == 16
 
 
@@ -160,7 +194,7 @@ def test_stored_units():
 
 def test_published_rows():
     rows = published.rows("taxibj")
-    assert rows["TAU (published by OpenSTL, 50 epoch)"]["mse"] == 0.3108
+    assert rows["TAU (published by OpenSTL, 50 epochs)"]["mse"] == 0.3108
     assert rows["PDR (TAU) (published by PDR)"] == {"mse": 0.2807, "mae": 14.29}
     for name in ("weatherbench", "kth", "human36m", "moving_mnist"):
         for label, figures in published.rows(name).items():

@@ -25,6 +25,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
         """The clips of every split, in_length + out_length frames each; by default the records."""
         return {name: self.as_data_source(name) for name in self.info.splits}
 
+    def overlap(self) -> int:
+        """See `VideoDataset`; by default no two clips share frames."""
+        return 0
+
     def units(self) -> dict[str, Any]:
         """offset, scale, data_range and scoring of `VideoDataset`; by default those of uint8."""
         return {}

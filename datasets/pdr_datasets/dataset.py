@@ -54,6 +54,7 @@ class VideoDataset:
       data_range: (low, high) of the model units: (0, 1) for uint8 frames, else what the training
         part spans.
       scoring: see `Scoring`.
+      overlap: how many clips before a clip, in a split's order, show some of the same frames.
       note: what a reader of a result must know (a partial copy, a split that is not the
         benchmark's), or "".
     """
@@ -68,6 +69,7 @@ class VideoDataset:
     scale: float | tuple[float, ...] = 255.0
     data_range: tuple[float, float] = (0.0, 1.0)
     scoring: Scoring = Scoring()
+    overlap: int = 0
     note: str = ""
 
     def normalise(self, frames: Any) -> Any:

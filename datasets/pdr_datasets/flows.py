@@ -88,6 +88,10 @@ class FlowBuilder(VideoBuilder):
             for name, runs in self.info.metadata["runs"].items()
         }
 
+    def overlap(self) -> int:
+        """A window begins at every time step."""
+        return self.builder_config.in_length + self.builder_config.out_length - 1
+
     def units(self) -> dict[str, Any]:
         """Min-max to MODEL_RANGE, errors in counts a cell."""
         minimum, maximum = self.info.metadata["minimum"], self.info.metadata["maximum"]

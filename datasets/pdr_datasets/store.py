@@ -60,7 +60,7 @@ def prepare_build(
         if is_prepared(builder):  # by the process that held the lock
             builder.info.read_from_directory(final)
             return final
-        for stale in final.parent.glob(f"incomplete.*_{final.name}"):
+        for stale in shared.glob("*/incomplete.*"):
             shutil.rmtree(stale)
         if final.exists():  # no dataset_info.json in it, so not a build of TFDS
             raise FileExistsError(
@@ -105,6 +105,7 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
         out_length=out_length,
         frame_shape=builder.info.features["frames"].shape[-3:],
         note=(builder.info.metadata or {}).get("note", ""),
+        overlap=builder.overlap(),
         **builder.units(),
     )
 

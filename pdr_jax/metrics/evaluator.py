@@ -246,6 +246,8 @@ def _check_names(
                     f"metric {name!r} needs Evaluator(..., {argument}=), which this data does not "
                     f"have: leave it out of `names`, or give the {argument}"
                 )
+    if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise ValueError(f"metric {repeated[0]!r} is named twice")
     for name in extra:
         if name in METRICS:
             raise ValueError(f"extra metric {name!r} has the name of a built-in one: rename it")

@@ -93,8 +93,7 @@ def _cells(
     by_column = []
     for column in columns:
         values = [row.get(column) for row in rows.values()]
-        decimals = _decimals([value for value in values if value is not None])
-        texts = ["-" if value is None else f"{value:.{decimals}f}" for value in values]
+        texts = ["-" if value is None else _text(value) for value in values]
         ranked = {
             text: _badness(float(text), better[column])
             for label, value, text in zip(rows, values, texts, strict=True)
@@ -117,9 +116,9 @@ def _badness(value: float, better: str) -> float:
     return {"lower": value, "higher": -value, "one": abs(value - 1)}[better]
 
 
-def _decimals(values: Sequence[float]) -> int:
-    """Four significant digits of the column's largest value, 6 decimals at most; 0 for integers."""
-    if all(isinstance(value, int) for value in values):
-        return 0
-    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-    return 4 if largest == 0 else min(6, max(0, 3 - math.floor(math.log10(largest))))
+def _text(value: float) -> str:
+    """Four significant digits, 6 decimals at most; integers whole."""
+    if isinstance(value, int) or not math.isfinite(value):
+        return str(value)
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    return f"{value:.{min(6, max(0, 3 - magnitude))}f}"

@@ -161,6 +161,7 @@ def open_arrays(
         offset=offset,
         scale=scale,
         data_range=data_range,
+        overlap=(length - 1) // stride if is_series else 0,
     )
 
 

@@ -96,6 +96,10 @@ class Builder(VideoBuilder):
             for part in ("train", "test")
         }
 
+    def overlap(self) -> int:
+        """Clips of a video begin at any of its frames."""
+        return self.builder_config.in_length + self.builder_config.out_length - 1
+
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(

@@ -13,7 +13,7 @@ from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.kth.clips import EXPECTED_FILES, Clip, find_clips, frame_numbers, read_frames
 from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
-from pdr_datasets.kth.windows import window_starts
+from pdr_datasets.kth.windows import FAST_STRIDE, window_starts
 from pdr_datasets.resize import resize_bilinear
 
 _NAME = re.compile(
@@ -87,6 +87,10 @@ class Builder(VideoBuilder):
         Config(size=64, out_length=10),
     ]
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+
+    def overlap(self) -> int:
+        """Windows of the fast actions begin every few frames."""
+        return (self.builder_config.in_length + self.builder_config.out_length - 1) // FAST_STRIDE
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

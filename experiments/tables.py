@@ -175,16 +175,17 @@ def kth(result: dict[str, Any]) -> str:
 
 FLOW_READING = """\
 How to read it: a few hundred steps, so trials, not benchmarks.
-BikeNYC: with TAU's own loss PDR is level with plain in rmse and psnr; it is sharper, and its spectral
-energy and diversity are nearer the truth's with every seed. Its renderer is used: all figures suffer
-when Y is replaced. A learned affine output is ahead of both in rmse and mae, more parameters are not.
-L1 + SSIM fails here: after these steps plain, PDR and the wider predictor are all behind copying the
-last frame in rmse; only the learned affine output gets through, with two seeds of three. (Most cells
-of these frames are empty most of the time; whether that is why was not tested.)
-ERA5: every arm is ahead of copying the last frame in rmse and mae. PDR is level with plain in both,
-under either loss. L1 + SSIM makes all arms sharper, at the same rmse. Under it PDR keeps more fine
-spectral energy than plain and than either control, with every seed: that is neither the loss nor the
-parameters. It shows in no error.
+BikeNYC: with TAU's own loss PDR is level with plain in rmse and psnr; it is sharper, and its
+spectral energy and diversity are nearer the truth's with every seed. Its renderer is used: all
+figures suffer when Y is replaced. A learned affine output is ahead of both in rmse and mae, more
+parameters are not.
+L1 + SSIM fails here: after these steps plain, PDR and the wider predictor are all behind copying
+the last frame in rmse; only the learned affine output gets through, with two seeds of three. (Most
+cells of these frames are empty most of the time; whether that is why was not tested.)
+ERA5: every arm is ahead of copying the last frame in rmse and mae. PDR is level with plain in
+both, under either loss. L1 + SSIM makes all arms sharper, at the same rmse. Under it PDR keeps
+more fine spectral energy than plain and than either control, with every seed: that is neither the
+loss nor the parameters. It shows in no error.
 Training times were taken on a machine that did other work as well.
 """
 

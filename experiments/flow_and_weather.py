@@ -85,7 +85,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 def main(
     era5_path: Path,
     bikenyc_steps: int = 400,
-    era5_steps: int = 150,
+    era5_steps: int = 100,
     folder: Path = Path("runs/flow_and_weather"),
     shard: tuple[int, int] = (0, 1),
 ) -> None:

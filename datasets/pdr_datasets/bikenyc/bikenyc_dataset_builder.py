@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.deepst import open_h5, open_npz
 from pdr_datasets.flows import FlowBuilder, whole_days
@@ -25,11 +26,10 @@ EXPECTED_FILES = (
     "Or one file bikenyc*.npz with the hourly counts as flow (T, 2, 16, 8).\n"
     "Put it into the folder, and give that as manual_dir."
 )
-_NAME = re.compile(rf"{HEIGHT}x{WIDTH}_(?P<in_length>\d+)to(?P<out_length>\d+)")
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options.
 
     Attributes:
@@ -37,26 +37,15 @@ class Config(tfds.core.BuilderConfig):
       out_length: frames to predict.
     """
 
+    DATA: ClassVar = "bikenyc"
+    PATTERN: ClassVar = re.compile(rf"{HEIGHT}x{WIDTH}_(?P<in_length>\d+)to(?P<out_length>\d+)")
     OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length")
-    name: str = ""
     in_length: int = 4
     out_length: int = 4
 
     def __post_init__(self) -> None:
         check_lengths(self.in_length, self.out_length)
         self.name = f"{HEIGHT}x{WIDTH}_{self.in_length}to{self.out_length}"
-
-    @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(f"bikenyc: config={name!r}: expected a name such as {cls().name!r}.")
-        return cls(in_length=int(match["in_length"]), out_length=int(match["out_length"]))
 
 
 class Builder(FlowBuilder):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import Source, check_lengths
 from pdr_datasets.human36m.images import SIZE, DecodedFrames, read_images
 from pdr_datasets.human36m.lists import (
@@ -22,7 +23,6 @@ from pdr_datasets.manual import find_files
 from pdr_datasets.series import Windows
 
 PROTOCOLS = ("openstl", "standard")
-_NAME = re.compile(rf"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<protocol>{'|'.join(PROTOCOLS)})")
 _NOTES = {
     "openstl": (
         "OpenSTL's split: test clips overlap training clips of the same videos (98.8 % of them in "
@@ -33,7 +33,7 @@ _NOTES = {
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options.
 
     Attributes:
@@ -43,8 +43,12 @@ class Config(tfds.core.BuilderConfig):
         that share no person, in RGB.
     """
 
+    DATA: ClassVar = "human36m"
+    PATTERN: ClassVar = re.compile(
+        rf"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<protocol>{'|'.join(PROTOCOLS)})"
+    )
+    EXAMPLE: ClassVar = {"protocol": "openstl"}
     OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length", "protocol")
-    name: str = ""
     in_length: int = 4
     out_length: int = 4
     protocol: str = "standard"
@@ -58,23 +62,10 @@ class Config(tfds.core.BuilderConfig):
         self.name = f"{self.in_length}to{self.out_length}_{self.protocol}"
 
     @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"human36m: config={name!r}: expected a name such as {cls().name!r} or "
-                f"{cls(protocol='openstl').name!r}."
-            )
-        return cls(
-            in_length=int(match["in_length"]),
-            out_length=int(match["out_length"]),
-            protocol=match["protocol"],
-        )
+    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
+        """See `VideoConfig`."""
+        lengths = {option: int(groups[option]) for option in ("in_length", "out_length")}
+        return {**lengths, "protocol": groups["protocol"]}
 
 
 class Builder(VideoBuilder):

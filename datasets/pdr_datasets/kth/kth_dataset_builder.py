@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,22 +10,19 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.kth.clips import EXPECTED_FILES, Clip, find_clips, frame_numbers, read_frames
 from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
 from pdr_datasets.kth.windows import FAST_STRIDE, window_starts
 from pdr_datasets.resize import resize_bilinear
 
-_NAME = re.compile(
-    r"(?P<size>\d+)x(?P=size)_(?P<in_length>\d+)to(?P<out_length>\d+)"
-    r"(?P<subsequence>_subsequence_split)?"
-)
 # A clip, its frame numbers, and the positions among them at which windows start.
 _Task = tuple[Clip, list[int], list[int]]
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options.
 
     Attributes:
@@ -35,8 +32,13 @@ class Config(tfds.core.BuilderConfig):
       split: "person" (the benchmark's) or "subsequence"; see `split_clips`.
     """
 
+    DATA: ClassVar = "kth"
+    PATTERN: ClassVar = re.compile(
+        r"(?P<size>\d+)x(?P=size)_(?P<in_length>\d+)to(?P<out_length>\d+)"
+        r"(?P<subsequence>_subsequence_split)?"
+    )
+    EXAMPLE: ClassVar = {"split": "subsequence"}
     OPTIONS: ClassVar[tuple[str, ...]] = ("size", "in_length", "out_length", "split")
-    name: str = ""
     size: int = 128
     in_length: int = 10
     out_length: int = 20
@@ -53,24 +55,14 @@ class Config(tfds.core.BuilderConfig):
             self.name += "_subsequence_split"
 
     @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"kth: config={name!r}: expected a name such as {cls().name!r} or "
-                f"{cls(split='subsequence').name!r}."
-            )
-        return cls(
-            size=int(match["size"]),
-            in_length=int(match["in_length"]),
-            out_length=int(match["out_length"]),
-            split="subsequence" if match["subsequence"] else "person",
-        )
+    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
+        """See `VideoConfig`."""
+        subsequence = groups["subsequence"] is not None
+        numbers = ("size", "in_length", "out_length")
+        return {
+            **{option: int(groups[option]) for option in numbers},
+            "split": "subsequence" if subsequence else "person",
+        }
 
 
 class Builder(VideoBuilder):

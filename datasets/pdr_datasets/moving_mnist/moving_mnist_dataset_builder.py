@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import Source, check_lengths
 from pdr_datasets.manual import describe_checksums
 from pdr_datasets.moving_mnist.digits import (
@@ -23,10 +24,6 @@ from pdr_datasets.moving_mnist.digits import (
 )
 from pdr_datasets.moving_mnist.motion import MovingDigits
 
-_NAME = re.compile(
-    r"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<num_train>\d+)train_(?P<num_test>\d+)test"
-    r"_seed(?P<seed>\d+)"
-)
 _MNIST_SIZE = 60_000
 _MD5 = {
     TEST_FILE: "be083ec986bfe91a449d63653c411eb2",
@@ -35,7 +32,7 @@ _MD5 = {
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options.
 
     Attributes:
@@ -46,6 +43,11 @@ class Config(tfds.core.BuilderConfig):
       seed: of all drawn clips.
     """
 
+    DATA: ClassVar = "moving_mnist"
+    PATTERN: ClassVar = re.compile(
+        r"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<num_train>\d+)train_(?P<num_test>\d+)test"
+        r"_seed(?P<seed>\d+)"
+    )
     OPTIONS: ClassVar[tuple[str, ...]] = (
         "in_length",
         "out_length",
@@ -53,7 +55,6 @@ class Config(tfds.core.BuilderConfig):
         "num_test",
         "seed",
     )
-    name: str = ""
     in_length: int = 10
     out_length: int = 10
     num_train: int = 10_000
@@ -77,21 +78,6 @@ class Config(tfds.core.BuilderConfig):
             f"{self.in_length}to{self.out_length}_{self.num_train}train_{self.num_test}test"
             f"_seed{self.seed}"
         )
-
-    @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"moving_mnist: config={name!r}: expected a name such as {cls().name!r}."
-            )
-        values: dict[str, Any] = {field: int(value) for field, value in match.groupdict().items()}
-        return cls(**values)
 
 
 class Builder(VideoBuilder):

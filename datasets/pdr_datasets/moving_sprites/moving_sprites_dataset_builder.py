@@ -9,17 +9,13 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.moving_sprites.scenes import draw_clip
 
-_NAME = re.compile(
-    r"(?P<size>\d+)x(?P=size)x(?P<channels>\d+)_(?P<in_length>\d+)to(?P<out_length>\d+)"
-    r"_(?P<num_train>\d+)train_(?P<num_test>\d+)test_seed(?P<seed>\d+)"
-)
-
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options, so no two builds share a folder.
 
     Attributes:
@@ -32,6 +28,11 @@ class Config(tfds.core.BuilderConfig):
       seed: of all clips.
     """
 
+    DATA: ClassVar = "moving_sprites"
+    PATTERN: ClassVar = re.compile(
+        r"(?P<size>\d+)x(?P=size)x(?P<channels>\d+)_(?P<in_length>\d+)to(?P<out_length>\d+)"
+        r"_(?P<num_train>\d+)train_(?P<num_test>\d+)test_seed(?P<seed>\d+)"
+    )
     OPTIONS: ClassVar[tuple[str, ...]] = (
         "size",
         "channels",
@@ -41,7 +42,6 @@ class Config(tfds.core.BuilderConfig):
         "num_test",
         "seed",
     )
-    name: str = ""
     size: int = 32
     channels: int = 1
     in_length: int = 10
@@ -69,21 +69,6 @@ class Config(tfds.core.BuilderConfig):
             f"{self.size}x{self.size}x{self.channels}_{self.in_length}to{self.out_length}"
             f"_{self.num_train}train_{self.num_test}test_seed{self.seed}"
         )
-
-    @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"moving_sprites: config={name!r}: expected a name such as {cls().name!r}."
-            )
-        values: dict[str, Any] = {field: int(value) for field, value in match.groupdict().items()}
-        return cls(**values)
 
 
 class Builder(VideoBuilder):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import Source, check_lengths
 from pdr_datasets.deepst import open_h5
 from pdr_datasets.flows import FlowBuilder, whole_days
@@ -38,13 +39,10 @@ SOURCES = {
 EXPECTED_FILES = (
     "\n".join(SOURCES.values()) + "\nPut them into one folder, and give that as manual_dir."
 )
-_NAME = re.compile(
-    rf"{SIZE}x{SIZE}_(?P<in_length>\d+)to(?P<out_length>\d+)(?P<deepst>_deepst)?",
-)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options.
 
     Attributes:
@@ -53,8 +51,12 @@ class Config(tfds.core.BuilderConfig):
       source: "openstl", its ready-made clips of 4 + 4 frames; or "deepst", the original series.
     """
 
+    DATA: ClassVar = "taxibj"
+    PATTERN: ClassVar = re.compile(
+        rf"{SIZE}x{SIZE}_(?P<in_length>\d+)to(?P<out_length>\d+)(?P<deepst>_deepst)?",
+    )
+    EXAMPLE: ClassVar = {"source": "deepst"}
     OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length", "source")
-    name: str = ""
     in_length: int = 4
     out_length: int = 4
     source: str = "openstl"
@@ -76,23 +78,13 @@ class Config(tfds.core.BuilderConfig):
             self.name += "_deepst"
 
     @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"taxibj: config={name!r}: expected a name such as {cls().name!r} or "
-                f"{cls(source='deepst').name!r}."
-            )
-        return cls(
-            in_length=int(match["in_length"]),
-            out_length=int(match["out_length"]),
-            source="deepst" if match["deepst"] else "openstl",
-        )
+    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
+        """See `VideoConfig`."""
+        return {
+            "in_length": int(groups["in_length"]),
+            "out_length": int(groups["out_length"]),
+            "source": "deepst" if groups["deepst"] else "openstl",
+        }
 
 
 class Builder(FlowBuilder):

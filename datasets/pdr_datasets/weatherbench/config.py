@@ -2,26 +2,22 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-import tensorflow_datasets as tfds
 
+from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import check_lengths
 from pdr_datasets.weatherbench import protocol as rules
 from pdr_datasets.weatherbench.sources import HOURS, SOURCES
 from pdr_datasets.weatherbench.variables import VARIABLES
 
 DEGREES = (5.625, 2.8125, 1.40625)
-_NAME = re.compile(
-    r"(?P<source>[a-z0-9]+)_(?P<variable>[a-z0-9]+)_(?P<degrees>\d+\.\d+)deg"
-    r"_(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<step>\d+)h_(?P<protocol>[a-z]+)"
-    r"(?:_(?P<years>\d{4}\S*))?"
-)
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
-class Config(tfds.core.BuilderConfig):
+class Config(VideoConfig):
     """One variant; its name is a function of its options.
 
     Attributes:
@@ -36,6 +32,13 @@ class Config(tfds.core.BuilderConfig):
       years: of training, validation and test; "" is the benchmark's.
     """
 
+    DATA: ClassVar = "weatherbench"
+    PATTERN: ClassVar = re.compile(
+        r"(?P<source>[a-z0-9]+)_(?P<variable>[a-z0-9]+)_(?P<degrees>\d+\.\d+)deg"
+        r"_(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<step>\d+)h_(?P<protocol>[a-z]+)"
+        r"(?:_(?P<years>\d{4}\S*))?"
+    )
+    EXAMPLE: ClassVar = {"years": "2010-2012,2013,2014"}
     OPTIONS: ClassVar[tuple[str, ...]] = (
         "source",
         "variable",
@@ -46,7 +49,6 @@ class Config(tfds.core.BuilderConfig):
         "protocol",
         "years",
     )
-    name: str = ""
     source: str = "wb1"
     variable: str = "t2m"
     degrees: float = 5.625
@@ -88,24 +90,11 @@ class Config(tfds.core.BuilderConfig):
             self.name += "_" + self.years.replace(",", "_")
 
     @classmethod
-    def parse(cls, name: str) -> "Config":
-        """The configuration of that name.
-
-        Raises:
-          ValueError: if the name does not have the form of `Config().name`.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise ValueError(
-                f"weatherbench: config={name!r}: expected a name such as {cls().name!r} or "
-                f"{cls(years='2010-2012,2013,2014').name!r}."
-            )
-        fields: dict[str, Any] = match.groupdict()
-        for field in ("in_length", "out_length", "step"):
-            fields[field] = int(fields[field])
-        fields["degrees"] = float(fields["degrees"])
-        fields["years"] = (fields["years"] or "").replace("_", ",")
-        return cls(**fields)
+    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
+        """See `VideoConfig`."""
+        numbers = {option: int(groups[option]) for option in ("in_length", "out_length", "step")}
+        years = (groups["years"] or "").replace("_", ",")
+        return {**groups, **numbers, "degrees": float(groups["degrees"]), "years": years}
 
     @property
     def usual_years(self) -> str:

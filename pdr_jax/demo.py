@@ -7,7 +7,7 @@ from pdr_jax import recipes, report, results, run
 from pdr_jax.log import ProgressLine
 
 
-def demo(out: Path | None = None, steps: int = 140, size: int = 32, seed: int = 0) -> None:
+def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 0) -> None:
     """Train a plain predictor and PDR on moving sprites, from the same seed, and compare them.
 
     Args:

@@ -19,7 +19,7 @@ def find_files(folder: Path, names: Sequence[str], expected: str) -> list[Path]:
     """
     found = {name: sorted(path for path in folder.rglob(name) if path.is_file()) for name in names}
     if missing := [name for name, paths in found.items() if not paths]:
-        raise FileNotFoundError(f"{folder} does not hold {', '.join(missing)}.\n{expected}")
+        raise FileNotFoundError(f"{str(folder)!r} does not hold {', '.join(missing)}.\n{expected}")
     for name, paths in found.items():
         if len(paths) > 1:
             raise ValueError(f"{name} is there twice: {paths[0]} and {paths[1]}. Keep one.")

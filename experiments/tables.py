@@ -371,9 +371,8 @@ def loader(result: dict[str, Any]) -> str:
             "and of TAU's training step in float32 at the benchmark's size (in brackets its batch, "
             "a smaller one where the full one takes minutes). Files are drawn in the real formats "
             "and frame sizes, with few samples, so all reading is from the operating system's "
-            "memory. Other work ran on the same cores: the last column is the load average, and "
-            "figures differ by a factor of 2 from run to run. Not measured: "
-            f"{', '.join(missing) or 'none'}.\n",
+            "memory. The last column is the load average; figures differ by a factor of 2 from run "
+            f"to run.{' Not measured: ' + ', '.join(missing) + '.' if missing else ''}\n",
             origin(result),
             LOADER_READING,
             markdown(

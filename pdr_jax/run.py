@@ -302,10 +302,18 @@ def load(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file, whole or not at all; numbers that are not finite become null."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
     partial.replace(path)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _initial(task: Task, tx: Any, recipe: Recipe) -> Callable[[Any], TrainState]:

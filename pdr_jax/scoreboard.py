@@ -215,14 +215,10 @@ def _chosen(folder: Path) -> str:
 
 def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:
     """Figures and their course over the horizon, as JSON."""
-
-    def curve(values: np.ndarray) -> list[float | None]:  # a first frame has no warping error
-        return [value if math.isfinite(value) else None for value in values.tolist()]
-
     return {
         "rows": {name: row.figures for name, row in rows.items()},
         "per_frame": {
-            name: {metric: curve(values) for metric, values in row.per_frame.items()}
+            name: {metric: values.tolist() for metric, values in row.per_frame.items()}
             for name, row in rows.items()
         },
     }

@@ -122,7 +122,6 @@ def test_nan_shows():
 
 
 def test_opencv_finds_the_motion():
-    pytest.importorskip("cv2")
     target = moving(1)
     flow = metrics.dis_flow()(target[:, 0], target[:, 1])
     np.testing.assert_allclose(np.median(flow, (0, 1, 2)), [1.0, 0.0], atol=0.1)

@@ -192,6 +192,13 @@ def test_stored_units():
     assert figures["kelvin"]["ssim_range1"] == pytest.approx(figures["model"]["ssim_range1"], 1e-3)
 
 
+def test_json_is_strict(tmp_path):
+    figures = {"psnr": float("inf"), "curve": [1.0, float("nan")], "clips": 3}
+    run.write_json(tmp_path / "a.json", figures)
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written == {"psnr": None, "curve": [1.0, None], "clips": 3}
+
+
 def test_published_rows():
     rows = published.rows("taxibj")
     assert rows["TAU (published by OpenSTL, 50 epochs)"]["mse"] == 0.3108

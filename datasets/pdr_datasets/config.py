@@ -25,6 +25,16 @@ class VideoConfig(tfds.core.BuilderConfig):
     EXAMPLE: ClassVar[Mapping[str, Any]] = {}
     name: str = ""
 
+    def check_whole_numbers(self, limits: Mapping[str, tuple[int, int]]) -> None:
+        """Raises ValueError unless each of these options is a whole number within its limits."""
+        for option, (low, high) in limits.items():
+            value = getattr(self, option)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(
+                    f"{self.DATA}: {option}={value!r}: expected a whole number from {low} to "
+                    f"{high}."
+                )
+
     @classmethod
     def parse(cls, name: str) -> Self:
         """The configuration of that name.

@@ -46,8 +46,7 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         check_lengths(self.in_length, self.out_length)
-        if not isinstance(self.size, int) or not 8 <= self.size <= 1024:
-            raise ValueError(f"kth: size={self.size!r}: expected a whole number from 8 to 1024.")
+        self.check_whole_numbers({"size": (8, 1024)})
         if self.split not in RULES:
             raise ValueError(f"kth: split={self.split!r}: expected one of {', '.join(RULES)}.")
         self.name = f"{self.size}x{self.size}_{self.in_length}to{self.out_length}"

@@ -52,19 +52,15 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         check_lengths(self.in_length, self.out_length)
-        for field, low, high in (
-            ("size", 16, 1024),
-            ("channels", 1, 3),
-            ("num_train", 1, 10**9),
-            ("num_test", 1, 10**9),
-            ("seed", 0, 2**32 - 1),
-        ):
-            value = getattr(self, field)
-            if not isinstance(value, int) or not low <= value <= high:
-                raise ValueError(
-                    f"moving_sprites: {field}={value!r}: expected a whole number from {low} to "
-                    f"{high}."
-                )
+        self.check_whole_numbers(
+            {
+                "size": (16, 1024),
+                "channels": (1, 3),
+                "num_train": (1, 10**9),
+                "num_test": (1, 10**9),
+                "seed": (0, 2**32 - 1),
+            }
+        )
         self.name = (
             f"{self.size}x{self.size}x{self.channels}_{self.in_length}to{self.out_length}"
             f"_{self.num_train}train_{self.num_test}test_seed{self.seed}"

@@ -210,7 +210,12 @@ def _parsed(text: str) -> Any:
 
 
 def _chosen(folder: Path) -> str:
-    return f"best by {json.loads((folder / 'data.json').read_text())['chosen_on']}"
+    path = folder / "data.json"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing, which says what chose the best checkpoint: give --checkpoint last"
+        )
+    return f"best by {json.loads(path.read_text())['chosen_on']}"
 
 
 def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:

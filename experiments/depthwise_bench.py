@@ -19,8 +19,8 @@ import numpy as np
 from jax import Array
 
 from experiments.provenance import RESULTS, record
-from pdr_jax.backbones.conv import convolve, grouped_conv
-from pdr_jax.backbones.depthwise import depthwise_conv, shifted_sum, xla_conv
+from pdr_jax.backbones.layers.conv import convolve, grouped_conv
+from pdr_jax.backbones.layers.depthwise import depthwise_conv, shifted_sum, xla_conv
 
 
 class Case(NamedTuple):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pdr_jax import backbones
-from pdr_jax.backbones.conv_sc import ConvSC
-from pdr_jax.backbones.drop_path import DropPath
-from pdr_jax.backbones.metaformer import drop_path_rates
-from pdr_jax.backbones.norm import BatchNorm
+from pdr_jax.backbones.layers.conv_sc import ConvSC
+from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.norm import BatchNorm
+from pdr_jax.backbones.metaformer import Place, drop_path_rates
 from pdr_jax.backbones.tau import tau_block
 
 SHAPE = (3, 8, 12, 2)  # T, H, W, C: not square
@@ -201,7 +201,7 @@ def test_batch_norm_keeps_pytorch_statistics():
 
 def test_initial_values_follow_the_papers():
     key, x = jax.random.key(0), jnp.zeros((1, 4, 4, 64))
-    block = jax.jit(lambda key, x: tau_block().init(key, x, False))(key, x)["params"]
+    block = jax.jit(lambda key, x: tau_block(Place(0, False)).init(key, x, False))(key, x)["params"]
     # The attention keeps PyTorch's uniform default: bound 1 / sqrt(fan_in).
     far, mix = (block["attention"]["gate"][k] for k in ("far", "mix"))
     assert 0.99 / 7 < jnp.abs(far["kernel"]).max() <= 1 / 7

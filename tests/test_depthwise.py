@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdr_jax.backbones.conv import convolve, grouped_conv
-from pdr_jax.backbones.depthwise import depthwise_conv, xla_conv
+from pdr_jax.backbones.layers.conv import convolve, grouped_conv
+from pdr_jax.backbones.layers.depthwise import depthwise_conv, xla_conv
 
 
 def compare(form, reference, x_shape, kernel_shape, tolerance=1e-12):

@@ -1,27 +1,11 @@
 """OpenSTL's weights give OpenSTL's outputs (recorded in tests/golden)."""
 
-import json
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
+from golden_files import channels_last, check_round_trip, load, parameters, relative_error
 
 from pdr_jax.interop import from_openstl
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def load(name):
-    with np.load(GOLDEN / f"{name}.npz") as file:
-        arrays = {key: file[key] for key in file.files}
-    config = json.loads(str(arrays.pop("config")))
-    weights = {k.removeprefix("param/"): v for k, v in arrays.items() if k.startswith("param/")}
-    return config, weights, arrays
-
-
-def channels_last(array):
-    return np.moveaxis(array, -3, -1)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +28,10 @@ def test_outputs_equal_openstl(name):
         got = parts(variables, channels_last(arrays["input"]))
     for value, key in zip(got, ("enc_latent", "enc_skip", "hid_out", "output"), strict=True):
         expected = channels_last(arrays[key])
-        error = np.abs(value - expected).max() / np.abs(expected).max()
+        error = relative_error(value, expected)
         assert error < 1e-5, f"{key}: relative error {error:.1e}"
-    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == config["n_params"]
+    assert parameters(variables) == config["n_params"]
+    check_round_trip(config, weights)
 
 
 def test_training_settings_in_the_config_are_ignored_and_names_are_free_of_case(tau):
@@ -81,5 +66,5 @@ def test_weights_that_do_not_fit_are_named(tau):
 
 def test_an_unknown_model_is_refused(tau):
     config, weights = tau
-    with pytest.raises(ValueError, match="expected one of incepu, gsta, tau"):
-        from_openstl({**config, "model_type": "crevnet"}, weights)
+    with pytest.raises(ValueError, match="expected one of incepu, gsta, tau, convmixer"):
+        from_openstl({**config, "model_type": "cravenet"}, weights)

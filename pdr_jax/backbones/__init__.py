@@ -7,21 +7,47 @@ prediction = module.apply(variables, frames, horizon=20)
 
 import dataclasses
 import difflib
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from flax import linen as nn
+from pdr_jax.backbones.base import Backbone, Card, Forcing
 
-from pdr_jax.backbones.shell import SimVPShell
-from pdr_jax.backbones.simvp import SimVPgSTA, SimVPIncepU
-from pdr_jax.backbones.tau import TAU
+__all__ = ["Backbone", "Card", "Forcing", "card", "create", "hyperparameters", "names"]
 
-__all__ = ["create", "hyperparameters", "names"]
-
-_BACKBONES: dict[str, type[SimVPShell]] = {
-    "simvp_incepu": SimVPIncepU,
-    "simvp_gsta": SimVPgSTA,
-    "tau": TAU,
+# Name -> file and class, imported when asked for.
+_BACKBONES = {
+    "simvp_incepu": ("simvp", "SimVPIncepU"),
+    "simvp_gsta": ("simvp", "SimVPgSTA"),
+    "tau": ("tau", "TAU"),
+    "simvp_convmixer": ("convmixer", "ConvMixer"),
+    "simvp_convnext": ("convnext", "ConvNeXt"),
+    "simvp_hornet": ("hornet", "HorNet"),
+    "simvp_mlp": ("mlp_mixer", "MLPMixer"),
+    "simvp_moga": ("moganet", "MogaNet"),
+    "simvp_poolformer": ("poolformer", "PoolFormer"),
+    "simvp_swin": ("swin", "Swin"),
+    "simvp_uniformer": ("uniformer", "UniFormer"),
+    "simvp_van": ("van", "VAN"),
+    "simvp_vit": ("vit", "ViT"),
+    "convlstm": ("convlstm", "ConvLSTM"),
+    "predrnn": ("predrnn", "PredRNN"),
+    "predrnnpp": ("predrnnpp", "PredRNNpp"),
+    "predrnnv2": ("predrnnv2", "PredRNNv2"),
+    "mim": ("mim", "MIM"),
+    "e3dlstm": ("e3dlstm", "E3DLSTM"),
+    "mau": ("mau", "MAU"),
+    "phydnet": ("phydnet", "PhyDNet"),
+    "swinlstm_b": ("swinlstm", "SwinLSTMB"),
+    "swinlstm_d": ("swinlstm", "SwinLSTMD"),
+    "predformer": ("predformer", "PredFormer"),
+    "wast": ("wast", "WaST"),
+    "dmvfn": ("dmvfn", "DMVFN"),
+    "prednet": ("prednet", "PredNet"),
+    "crevnet": ("crevnet", "CrevNet"),
+    "earthformer": ("earthformer", "Earthformer"),
+    "vmrnn_b": ("vmrnn", "VMRNNB"),
+    "vmrnn_d": ("vmrnn", "VMRNND"),
 }
 
 
@@ -40,13 +66,23 @@ def hyperparameters(name: str) -> dict[str, Any]:
     return {f.name: f.default for f in fields if f.name not in ("in_shape", "parent", "name")}
 
 
-def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> nn.Module:
+def card(name: str) -> Card:
+    """The model card of backbone `name`.
+
+    Raises:
+      ValueError: if there is no such backbone.
+    """
+    return _backbone(name).card
+
+
+def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> Backbone:
     """Makes a backbone.
 
     Args:
       name: one of `names()`.
       in_shape: (T, H, W, C) of the input clip.
-      **hyperparameters: those of `hyperparameters(name)`; the defaults fill the rest.
+      **hyperparameters: those of `hyperparameters(name)`; the defaults fill the rest. Lists, such
+        as JSON's, stand for tuples.
 
     Returns:
       A module called as `module.apply(variables, frames, horizon=None, train=False)`.
@@ -57,13 +93,14 @@ def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> nn.Mod
     """
     cls = _backbone(name)
     valid = _hyperparameters(name)
-    for given in hyperparameters:
-        if given not in valid:
+    for field in hyperparameters:
+        if field not in valid:
             raise TypeError(
-                f"{name} has no hyperparameter {given!r}{_suggest(given, valid)}; "
+                f"{name} has no hyperparameter {field!r}{_suggest(field, valid)}; "
                 f"it has {', '.join(valid)}"
             )
-    module = cls(in_shape=tuple(in_shape), **hyperparameters)
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in hyperparameters.items()}
+    module = cls(in_shape=tuple(in_shape), **given)
     module.check()
     return module
 
@@ -71,13 +108,14 @@ def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> nn.Mod
 _hyperparameters = hyperparameters  # `create` uses the name for what it is given
 
 
-def _backbone(name: str) -> type[SimVPShell]:
+def _backbone(name: str) -> Any:  # a subclass of Backbone with fields of its own
     if name not in _BACKBONES:
         raise ValueError(
             f"unknown backbone {name!r}{_suggest(name, _BACKBONES)}; "
             f"choose from {', '.join(_BACKBONES)}"
         )
-    return _BACKBONES[name]
+    file, cls = _BACKBONES[name]
+    return getattr(importlib.import_module(f"pdr_jax.backbones.{file}"), cls)
 
 
 def _suggest(given: str, valid: Any) -> str:

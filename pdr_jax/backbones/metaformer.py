@@ -1,16 +1,24 @@
 """The MetaFormer translator: a stack of residual blocks between the encoder and the decoder."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.conv import Conv
+from pdr_jax.backbones.layers.conv import Conv
 
-# block(mlp_ratio=, drop=, drop_path=, dtype=, name=) -> a module called as module(x, train).
+# block(place, mlp_ratio=, drop=, drop_path=, dtype=, name=) -> a module called as module(x, train).
 Block = Callable[..., nn.Module]
+
+
+class Place(NamedTuple):
+    """Where in the translator a block stands: its number, and whether a 1x1 convolution follows."""
+
+    number: int
+    reduced: bool
 
 
 def drop_path_rates(drop_path: float, depth: int) -> list[float]:
@@ -51,14 +59,16 @@ class MetaFormer(nn.Module):
         """Translates `x` (N, H, W, C) to the same shape."""
         channels = x.shape[-1]
         for i, rate in enumerate(drop_path_rates(self.drop_path, self.depth)):
+            width = self.hidden if i < self.depth - 1 else channels
+            reduced = x.shape[-1] != width
             x = self.block(
+                Place(i, reduced),
                 mlp_ratio=self.mlp_ratio,
                 drop=self.drop,
                 drop_path=rate,
                 dtype=self.dtype,
                 name=f"block_{i}",
             )(x, train)
-            width = self.hidden if i < self.depth - 1 else channels
-            if x.shape[-1] != width:
+            if reduced:
                 x = Conv(width, dtype=self.dtype, name=f"reduction_{i}")(x)
         return x

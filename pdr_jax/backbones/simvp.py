@@ -12,10 +12,12 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.conv import Conv
-from pdr_jax.backbones.gated_attention import GatedAttentionBlock
-from pdr_jax.backbones.initializers import ConvInit
-from pdr_jax.backbones.shell import SimVPShell, at_least
+from pdr_jax.backbones.base import Card, at_least, divisible
+from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
+from pdr_jax.backbones.layers.initializers import LayerInit
+from pdr_jax.backbones.metaformer import Place
+from pdr_jax.backbones.simvp_shell import SimVPShell
 
 INCEPTION_KERNELS = (3, 5, 7, 11)
 INCEPTION_GROUPS = 8
@@ -78,6 +80,14 @@ class IncepU(nn.Module):
 class SimVPIncepU(SimVPShell):
     """SimVP with the IncepU translator; mlp_ratio, drop and drop_path have no effect there."""
 
+    card = Card(
+        title="SimVP: Simpler yet Better Video Prediction",
+        venue="CVPR 2022",
+        link="https://arxiv.org/abs/2206.05099",
+        source="OpenSTL c74deb5d, model_type IncepU",
+        faithful="Stochastic depth is never applied. The published KTH model has N_T = 6.",
+    )
+
     def make_translator(self) -> nn.Module:
         """The U-Net of 2 N_T inception blocks."""
         return IncepU(self.hid_T, self.N_T, self.dtype)
@@ -88,41 +98,43 @@ class SimVPIncepU(SimVPShell):
         at_least("hid_T", self.hid_T, 2)
         groups = inception_groups(self.hid_T // 2)
         length = self.in_shape[0]
+        why = "the number of groups of simvp_incepu's normalisation"
         for field, width in (("hid_T", self.hid_T), ("T * hid_S", length * self.hid_S)):
-            if width % groups:
-                raise ValueError(
-                    f"{field} = {width} must be divisible by {groups}, the number of groups of "
-                    f"simvp_incepu's normalisation"
-                )
+            divisible(field, width, groups, why)
 
 
 class GSTAGate(nn.Module):
     """A 21x21 receptive field, decomposed, to features f and a gate g; returns f sigmoid(g)."""
 
-    initializer: ConvInit
+    initializer: LayerInit
     dtype: DTypeLike | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Gates `x` (N, H, W, C)."""
         d = x.shape[-1]
-        x = Conv(d, 5, groups=d, initializer=self.initializer, dtype=self.dtype, name="near")(x)
-        x = Conv(
-            d, 7, groups=d, dilation=3, initializer=self.initializer, dtype=self.dtype, name="far"
-        )(x)
+        x = large_kernel(x, self.initializer, self.dtype)
         features, gate = jnp.split(
             Conv(2 * d, initializer=self.initializer, dtype=self.dtype, name="mix")(x), 2, axis=-1
         )
         return features * jax.nn.sigmoid(gate)
 
 
-def gsta_block(**settings: Any) -> GatedAttentionBlock:
+def gsta_block(_: Place, **settings: Any) -> GatedAttentionBlock:
     """Gated spatiotemporal attention's residual block."""
     return GatedAttentionBlock(gate=GSTAGate, **settings)
 
 
 class SimVPgSTA(SimVPShell):
     """SimVP with the gSTA translator."""
+
+    card = Card(
+        title="SimVP: Towards Simple yet Powerful Spatiotemporal Predictive Learning",
+        venue="arXiv 2022",
+        link="https://arxiv.org/abs/2211.12509",
+        source="OpenSTL c74deb5d, model_type gSTA",
+        faithful="Stochastic depth starts at 0.01 in the first block even where drop_path is 0.",
+    )
 
     def make_translator(self) -> nn.Module:
         """N_T blocks of gated spatiotemporal attention."""

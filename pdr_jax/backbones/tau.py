@@ -1,5 +1,6 @@
 """TAU: Temporal Attention Unit (CVPR 2023): static attention in space, dynamic over channels."""
 
+import functools
 from typing import Any
 
 import jax
@@ -7,10 +8,13 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.conv import Conv
-from pdr_jax.backbones.gated_attention import GatedAttentionBlock
-from pdr_jax.backbones.initializers import ConvInit, pytorch_default
-from pdr_jax.backbones.shell import SimVPShell
+from pdr_jax.backbones.base import Card
+from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
+from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.metaformer import Place
+from pdr_jax.backbones.simvp_shell import SimVPShell
 
 
 def squeezed_width(width: int) -> int:
@@ -21,32 +25,26 @@ def squeezed_width(width: int) -> int:
 class TAUGate(nn.Module):
     """x * f * s: f from a decomposed 21x21 convolution, s in (0, 1) per channel from the mean."""
 
-    initializer: ConvInit
+    initializer: LayerInit
     dtype: DTypeLike | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Gates `x` (N, H, W, C)."""
         d = x.shape[-1]
-        f = Conv(d, 5, groups=d, initializer=self.initializer, dtype=self.dtype, name="near")(x)
-        f = Conv(
-            d, 7, groups=d, dilation=3, initializer=self.initializer, dtype=self.dtype, name="far"
-        )(f)
+        f = large_kernel(x, self.initializer, self.dtype)
         f = Conv(d, initializer=self.initializer, dtype=self.dtype, name="mix")(f)
 
         s = x.mean(axis=(1, 2), keepdims=True)
-        s = jax.nn.relu(self._linear(squeezed_width(d), "squeeze", d)(s))
-        s = jax.nn.sigmoid(self._linear(d, "excite", s.shape[-1])(s))
+        linear = functools.partial(
+            Linear, use_bias=False, initializer=self.initializer, dtype=self.dtype
+        )
+        s = jax.nn.relu(linear(squeezed_width(d), name="squeeze")(s))
+        s = jax.nn.sigmoid(linear(d, name="excite")(s))
         return s * f * x
 
-    def _linear(self, features: int, name: str, fan_in: int) -> nn.Dense:
-        kernel_init, _ = self.initializer(fan_in, features)
-        return nn.Dense(
-            features, use_bias=False, kernel_init=kernel_init, dtype=self.dtype, name=name
-        )
 
-
-def tau_block(**settings: Any) -> GatedAttentionBlock:
+def tau_block(_: Place, **settings: Any) -> GatedAttentionBlock:
     """The temporal attention unit's residual block.
 
     Its attention keeps PyTorch's default initial values: the original draws the block's own
@@ -57,6 +55,15 @@ def tau_block(**settings: Any) -> GatedAttentionBlock:
 
 class TAU(SimVPShell):
     """SimVP's encoder and decoder with temporal attention units between them."""
+
+    card = Card(
+        title="Temporal Attention Unit: Towards Efficient Spatiotemporal Predictive Learning",
+        venue="CVPR 2023",
+        link="https://arxiv.org/abs/2206.12126",
+        source="OpenSTL c74deb5d, method TAU",
+        faithful="The attention keeps PyTorch's default initial values. Stochastic depth starts at "
+        "0.01 in the first block even where drop_path is 0.",
+    )
 
     def make_translator(self) -> nn.Module:
         """N_T temporal attention units."""

@@ -1,16 +1,16 @@
 """The residual block that gSTA, TAU and VAN share; they differ in the attention's gate."""
 
-import math
 from collections.abc import Callable
 
 from flax import linen as nn
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.conv import Conv
-from pdr_jax.backbones.drop_path import DropPath
-from pdr_jax.backbones.initializers import ConvInit, he_fan_out
-from pdr_jax.backbones.norm import BatchNorm
+from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.gelu import gelu
+from pdr_jax.backbones.layers.initializers import LayerInit, he_fan_out
+from pdr_jax.backbones.layers.norm import BatchNorm
 
 # gate(initializer=, dtype=, name=) -> a module from (N, H, W, C) to the same shape.
 Gate = Callable[..., nn.Module]
@@ -18,20 +18,21 @@ Gate = Callable[..., nn.Module]
 LAYER_SCALE = 0.01
 
 
-def gelu(x: Array) -> Array:
-    """The exact GELU, x Phi(x).
+def large_kernel(x: Array, initializer: LayerInit, dtype: DTypeLike | None) -> Array:
+    """A 21x21 depthwise convolution, decomposed: 5x5 ("near"), then 7x7 with dilation 3 ("far").
 
-    Through erf, as PyTorch has it. jax.nn.gelu takes erfc, which differs only where x Phi(x) is
-    nearly 0 and makes TAU's training step a tenth slower on a CPU.
+    To be called in a module's compact method, which then has the two as its own.
     """
-    return x * (0.5 + 0.5 * lax.erf(x * math.sqrt(0.5)))
+    d = x.shape[-1]
+    x = Conv(d, 5, groups=d, initializer=initializer, dtype=dtype, name="near")(x)
+    return Conv(d, 7, groups=d, dilation=3, initializer=initializer, dtype=dtype, name="far")(x)
 
 
 class SpatialAttention(nn.Module):
     """x + project(gate(gelu(project(x)))), projections being 1x1 convolutions."""
 
     gate: Gate
-    initializer: ConvInit
+    initializer: LayerInit
     dtype: DTypeLike | None = None
 
     @nn.compact
@@ -79,7 +80,7 @@ class GatedAttentionBlock(nn.Module):
     """
 
     gate: Gate
-    attention_initializer: ConvInit = he_fan_out
+    attention_initializer: LayerInit = he_fan_out
     mlp_ratio: float = 8.0
     drop: float = 0.0
     drop_path: float = 0.0

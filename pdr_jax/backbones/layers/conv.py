@@ -6,60 +6,64 @@ from flax.linen.dtypes import promote_dtype
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.by_platform import by_platform
-from pdr_jax.backbones.depthwise import depthwise_conv
-from pdr_jax.backbones.initializers import ConvInit, pytorch_default
+from pdr_jax.backbones.layers.by_platform import by_platform
+from pdr_jax.backbones.layers.depthwise import depthwise_conv
+from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 
 
 class Conv(nn.Module):
     """Convolution (N, H, W, C) -> (N, H/stride, W/stride, features), zeros outside the frame.
 
-    Padding is dilation * (kernel_size // 2) on every side, so stride 1 keeps the size. Parameters
-    are `kernel` (K, K, C / groups, features) and `bias` (features,), float32.
+    Padding is dilation * (K // 2) on every side, so stride 1 keeps the size. Parameters are
+    `kernel` (K, K', C / groups, features) and `bias` (features,), float32.
 
     Attributes:
       features: output channels.
-      kernel_size: odd side of the square kernel.
+      kernel_size: odd side K of a square kernel, or its odd height and width.
       stride: step in pixels.
       groups: input and output channels are split into this many independent convolutions.
       dilation: spacing of the kernel's taps, in pixels.
+      use_bias: whether there is a bias.
       initializer: initial values; PyTorch's default unless a paper's code says otherwise.
       dtype: compute dtype; None follows the input.
     """
 
     features: int
-    kernel_size: int = 1
+    kernel_size: int | tuple[int, int] = 1
     stride: int = 1
     groups: int = 1
     dilation: int = 1
-    initializer: ConvInit = pytorch_default
+    use_bias: bool = True
+    initializer: LayerInit = pytorch_default
     dtype: DTypeLike | None = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Convolves `x` (N, H, W, C)."""
-        size, channels = self.kernel_size, x.shape[-1]
-        shape = (size, size, channels // self.groups, self.features)
+        channels = x.shape[-1]
+        size = self.kernel_size
+        rows, columns = (size, size) if isinstance(size, int) else size
         kernel_init, bias_init = self.initializer(
-            size * size * channels // self.groups, size * size * self.features // self.groups
+            rows * columns * channels // self.groups, rows * columns * self.features // self.groups
         )
+        shape = (rows, columns, channels // self.groups, self.features)
         kernel = self.param("kernel", kernel_init, shape)
-        bias = self.param("bias", bias_init, (self.features,))
+        bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         if self.groups == channels == self.features and self.stride == 1:
             out = depthwise_conv(x, kernel, dilation=self.dilation)
-        elif size == 1 and self.stride == 1 and self.groups == 1:
+        elif rows == columns == self.stride == self.groups == 1:
             # The same as a matrix product: XLA's CPU back end computes the gradient of a 1x1
             # convolution's kernel as a convolution with a kernel as large as the frame.
             out = x.reshape(-1, channels) @ kernel.reshape(channels, self.features)
             out = out.reshape(*x.shape[:-1], self.features)
         else:
             out = convolve(x, kernel, self.stride, self.groups, self.dilation)
-        return out + bias.reshape(1, 1, 1, -1)
+        return out if bias is None else out + bias.reshape(1, 1, 1, -1)
 
 
 def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
-    """Convolution (N, H, W, C), (K, K, C / groups, C') -> (N, H / stride, W / stride, C').
+    """Convolution (N, H, W, C), (K, K', C / groups, C') -> (N, H / stride, W / stride, C').
 
     XLA's CPU back end computes a grouped convolution 10 times, and its kernel's gradient 200
     times, slower than its groups one by one (8 groups of 16 channels, 11x11;
@@ -80,12 +84,12 @@ def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -
 
 def grouped_conv(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
     """The same as one operation of XLA's."""
-    pad = dilation * (kernel.shape[0] // 2)
+    pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
     return lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(stride, stride),
-        padding=((pad, pad), (pad, pad)),
+        padding=((pad_y, pad_y), (pad_x, pad_x)),
         rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=groups,

@@ -5,18 +5,9 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.conv import Conv
-from pdr_jax.backbones.initializers import normal_002
-
-
-def depth_to_space(x: Array) -> Array:
-    """(N, H, W, 4 C) -> (N, 2 H, 2 W, C); the channels hold (row, column, C) of each 2x2 cell.
-
-    PyTorch's PixelShuffle orders them (C, row, column); this order moves whole channel vectors.
-    """
-    n, height, width, channels = x.shape
-    cells = x.reshape(n, height, width, 2, 2, channels // 4)
-    return cells.transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, channels // 4)
+from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.initializers import normal_002
+from pdr_jax.backbones.layers.patches import unpatchify
 
 
 class ConvSC(nn.Module):
@@ -48,5 +39,5 @@ class ConvSC(nn.Module):
             name="conv",
         )(x)
         if self.up:
-            x = depth_to_space(x)
+            x = unpatchify(x, 2)
         return jax.nn.silu(nn.GroupNorm(2, epsilon=1e-5, dtype=self.dtype, name="norm")(x))

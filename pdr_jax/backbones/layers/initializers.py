@@ -1,7 +1,7 @@
-"""Initial values of convolutions, as the published PyTorch models draw them.
+"""Initial values of convolutions and linear layers, as the published PyTorch models draw them.
 
-A `ConvInit` takes a convolution's fan-in and fan-out (kernel area times channels per group, in
-and out) and returns the initialisers of its kernel and its bias.
+Each takes a layer's fan-in and fan-out (a convolution's are kernel area times channels per group,
+in and out) and returns the initialisers of its kernel and its bias.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import jax
 from jax.nn.initializers import Initializer, normal, zeros
 
-ConvInit = Callable[[int, int], tuple[Initializer, Initializer]]
+LayerInit = Callable[[int, int], tuple[Initializer, Initializer]]
 
 
 def uniform(bound: float) -> Initializer:
@@ -43,3 +43,13 @@ def normal_002(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
     """
     del fan_in, fan_out
     return normal(0.02), zeros
+
+
+def trunc_normal_002(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """The transformers' linear layers: kernel N(0, 0.02^2), bias 0; truncated as `normal_002`."""
+    return normal_002(fan_in, fan_out)
+
+
+def xavier_uniform(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """Glorot's: kernel uniform within sqrt(6 / (fan_in + fan_out)), bias 0."""
+    return uniform(math.sqrt(6 / (fan_in + fan_out))), zeros

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from pdr_jax.backbones.by_platform import by_platform
+from pdr_jax.backbones.layers.by_platform import by_platform
 
 # Columns summed in one step of the kernel gradient. From 16 terms on, XLA's CPU back end copies
 # the step's inputs out instead of recomputing their addresses for every term: 3 to 10 times faster.

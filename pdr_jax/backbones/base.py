@@ -1,0 +1,296 @@
+"""What every backbone is, and the two kinds of roll-out: a clip at a time, a frame at a time."""
+
+import math
+import operator
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax import struct
+from jax import Array
+from jax.typing import DTypeLike
+
+State = Any  # a pytree of arrays (B, ...)
+
+
+class Card(NamedTuple):
+    """Where a backbone comes from, and how this one relates to the public code.
+
+    Attributes:
+      title: of the paper.
+      venue: where and when it appeared.
+      link: to the paper.
+      source: the public code that this one is held against: repository, commit.
+      faithful: what is exactly as there, quirks included.
+      corrected: what is not, and how `faithful=True` brings it back; "" if nothing.
+    """
+
+    title: str
+    venue: str
+    link: str
+    source: str
+    faithful: str
+    corrected: str = ""
+
+
+class Forcing(struct.PyTreeNode):
+    """True frames that a frame-at-a-time backbone sees in training instead of its own.
+
+    Attributes:
+      frames: (B, horizon, H, W, C), those that follow the observed ones.
+      given: (B, T + horizon - 1) bool; whether a step's input is the true frame. The first step's
+        always is, for there is no other.
+    """
+
+    frames: Array
+    given: Array
+
+
+class Backbone(nn.Module):
+    """Predicts a clip's next frames.
+
+    Called as `module.apply(variables, frames, horizon=None, train=False)`. Training draws from the
+    "dropout" key, updates the "batch_stats" collection where there is one, and sows what else its
+    paper's loss contains into "losses": scalars that are to be added, already weighted.
+
+    Attributes:
+      in_shape: (T, H, W, C) of the input clip; T is fixed, the horizon is not.
+      dtype: compute dtype; None follows the frames. Parameters are float32 always.
+    """
+
+    in_shape: tuple[int, ...]
+    dtype: DTypeLike | None = None
+
+    card: ClassVar[Card]
+
+    def check(self) -> None:
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
+        if len(self.in_shape) != 4:
+            raise ValueError(f"in_shape = {self.in_shape} must be (T, H, W, C)")
+        for axis, size in zip("THWC", self.in_shape, strict=True):
+            at_least(f"in_shape's {axis}", size, 1)
+
+    def check_frames(self, frames: Array) -> None:
+        """Raises ValueError or TypeError if `frames` are not what the backbone was built for."""
+        if frames.ndim != 5 or frames.shape[1:] != tuple(self.in_shape):
+            raise ValueError(
+                f"frames have shape {frames.shape}; this {type(self).__name__} was built for "
+                f"(B, T, H, W, C) = (B, {', '.join(map(str, self.in_shape))}): "
+                f"reshape the clip or create the backbone with its in_shape"
+            )
+        if not jnp.issubdtype(frames.dtype, jnp.floating):
+            raise TypeError(
+                f"frames have dtype {frames.dtype}; expected floating point, e.g. uint8 / 255"
+            )
+
+    def check_horizon(self, horizon: int | None) -> int:
+        """The horizon, which is in_shape's T by default; raises if it is no positive integer."""
+        return self.in_shape[0] if horizon is None else at_least("horizon", horizon, 1)
+
+
+class ClipPredictor(Backbone):
+    """A backbone that predicts as many frames as it sees, at once: subclasses say how."""
+
+    def predict_clip(self, frames: Array, train: bool) -> Array:
+        """The T frames that follow `frames` (B, T, H, W, C), of the same shape."""
+        raise NotImplementedError
+
+    def __call__(self, frames: Array, horizon: int | None = None, train: bool = False) -> Array:
+        """Predicts the frames that follow.
+
+        A horizon shorter than T keeps the first predicted frames; a longer one feeds the
+        prediction back as the next pass's input.
+
+        Args:
+          frames: (B, T, H, W, C) with T, H, W, C as `in_shape`, floating point.
+          horizon: number of frames to predict, in_shape's T by default.
+          train: whether to drop paths and to use and update the batch's own statistics.
+
+        Returns:
+          (B, horizon, H, W, C) in the dtype of `frames`.
+
+        Raises:
+          ValueError: if the frames do not fit `in_shape`, or the horizon is not positive.
+          TypeError: if the frames are not floating point.
+        """
+        self.check_frames(frames)
+        horizon = self.check_horizon(horizon)
+        passes = math.ceil(horizon / self.in_shape[0])
+        if passes == 1:
+            return self._predict(frames, train)[:, :horizon]
+        if train:
+            clips = self._roll_out(frames, passes)
+        else:
+            if self.is_initializing():  # one pass makes every variable
+                self._predict(frames, train)
+            clips = self._scan(frames, passes)
+        return clips.reshape(frames.shape[0], -1, *frames.shape[2:])[:, :horizon]
+
+    def _predict(self, frames: Array, train: bool) -> Array:
+        return self.predict_clip(frames, train).astype(frames.dtype)
+
+    def _roll_out(self, frames: Array, passes: int) -> Array:
+        """Training passes one after the other, (B, passes, T, H, W, C).
+
+        Unrolled: XLA's CPU back end takes six times as long for the gradient of a scan.
+        """
+        clips = []
+        for _ in range(passes):
+            frames = self._predict(frames, train=True)
+            clips.append(frames)
+        return jnp.stack(clips, axis=1)
+
+    def _scan(self, frames: Array, passes: int) -> Array:
+        """Evaluation passes as a scan, so that a long horizon compiles one pass and not many."""
+
+        def advance(module: ClipPredictor, clip: Array, _: None) -> tuple[Array, Array]:
+            following = module._predict(clip, train=False)
+            return following, following
+
+        scan = nn.scan(
+            advance,
+            variable_broadcast=("params", "batch_stats"),
+            split_rngs={"params": False},
+            out_axes=1,
+            length=passes,
+        )
+        return scan(self, frames, None)[1]
+
+
+class FramePredictor(Backbone):
+    """A backbone that predicts the next frame from the last and a state: subclasses say how.
+
+    In training it also sows its predictions of the observed frames 2..T, (B, T - 1, H, W, C), into
+    the collection "warmup": the recurrent models' losses contain them.
+    """
+
+    def start(self, frames: Array) -> State:
+        """The state before the first of `frames` (B, T, H, W, C)."""
+        raise NotImplementedError
+
+    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+        """The state after `frame` (B, H, W, C), and the frame that follows.
+
+        The new state has the shapes and dtypes of the old one.
+        """
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        frames: Array,
+        horizon: int | None = None,
+        train: bool = False,
+        forcing: Forcing | None = None,
+    ) -> Array:
+        """Predicts the frames that follow.
+
+        Args:
+          frames: (B, T, H, W, C) with T, H, W, C as `in_shape`, floating point.
+          horizon: number of frames to predict, in_shape's T by default.
+          train: whether to drop and to use and update the batch's own statistics.
+          forcing: true frames to see; None shows those observed, and then the backbone's own.
+
+        Returns:
+          (B, horizon, H, W, C) in the dtype of `frames`.
+
+        Raises:
+          ValueError: if the frames do not fit `in_shape`, or the horizon is not positive.
+          TypeError: if the frames are not floating point.
+        """
+        self.check_frames(frames)
+        horizon = self.check_horizon(horizon)
+        state = self.start(frames)
+        if self.is_initializing():  # one step makes every variable, and compiles sooner
+            following = self._step(state, frames[:, 0], train)[1]
+            return jnp.broadcast_to(
+                following[:, None], (frames.shape[0], horizon, *frames.shape[2:])
+            )
+        _, predicted = self.unroll(state, frames, horizon, train, forcing)
+        warmup = frames.shape[1] - 1
+        if train:
+            self.sow("warmup", "frames", predicted[:, :warmup])
+        return predicted[:, warmup:]
+
+    def unroll(
+        self,
+        state: State,
+        frames: Array,
+        horizon: int,
+        train: bool = False,
+        forcing: Forcing | None = None,
+    ) -> tuple[State, Array]:
+        """Runs on from a state: the state at the end, and every prediction.
+
+        A scan over time, so that compile time does not grow with the horizon.
+
+        Args:
+          state: as `start` makes it.
+          frames: (B, T, H, W, C) observed frames.
+          horizon: frames to predict after them.
+          train: as for calling the module.
+          forcing: likewise.
+
+        Returns:
+          The state, and (B, T + horizon - 1, H, W, C): predictions of the frames 2..T + horizon.
+        """
+        batch, length = frames.shape[:2]
+        steps = length + horizon - 1
+        if forcing is None:
+            future = jnp.zeros((batch, horizon, *frames.shape[2:]), frames.dtype)
+            given = jnp.broadcast_to(jnp.arange(steps) < length, (batch, steps))
+        else:
+            future, given = forcing.frames.astype(frames.dtype), forcing.given
+        seen = jnp.concatenate([frames, future], axis=1)[:, :steps]
+
+        def advance(
+            module: FramePredictor, carry: tuple[State, Array], inputs: tuple[Array, Array]
+        ) -> tuple[tuple[State, Array], Array]:
+            state, own = carry
+            true, given = inputs
+            frame = jnp.where(given.reshape(-1, 1, 1, 1), true, own)
+            state, following = module._step(state, frame, train)
+            return (state, following), following
+
+        scan = nn.scan(
+            advance,
+            variable_broadcast="params",
+            variable_carry="batch_stats",
+            variable_axes={"losses": 0},
+            split_rngs={"params": False, "dropout": True},
+            in_axes=1,
+            out_axes=1,
+        )
+        # The first step sees a true frame whatever `given` says, for its "own" is that frame.
+        (state, _), predicted = scan(self, (state, frames[:, 0]), (seen, given))
+        return state, predicted
+
+    def _step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+        following_state, following = self.step(state, frame, train)
+        return (
+            jax.tree.map(lambda new, old: new.astype(old.dtype), following_state, state),
+            following.astype(frame.dtype),
+        )
+
+
+def at_least(field: str, value: int, least: int) -> int:
+    """Returns `value` as an int if it is an integer >= `least`; else raises, naming `field`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{field} = {value!r} must be an integer") from None
+    if number < least:
+        raise ValueError(f"{field} = {number} must be at least {least}")
+    return number
+
+
+def divisible(field: str, value: int, by: int, why: str) -> None:
+    """Raises ValueError, naming `field`, if `by` does not divide `value`; `why` says what for."""
+    if value % by:
+        raise ValueError(f"{field} = {value} must be divisible by {by} ({why})")
+
+
+def fraction(field: str, value: float) -> None:
+    """Raises ValueError, naming `field`, if a rate is not in [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{field} = {value} must be in [0, 1)")

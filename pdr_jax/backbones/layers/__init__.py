@@ -1,0 +1,1 @@
+"""What the backbones are built of; each part exists once. Arrays are channels-last."""

@@ -1,0 +1,56 @@
+"""The transposed 2D convolution, PyTorch's ConvTranspose2d."""
+
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+from jax import Array, lax
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+
+
+class ConvTranspose(nn.Module):
+    """The adjoint of a strided convolution: (N, H, W, C) -> (N, H', W', features).
+
+    H' = (H - 1) stride - 2 padding + K + output_padding. The kernel is stored as that of the
+    ordinary convolution of the dilated input, (K, K, C, features): PyTorch's, mirrored.
+
+    Attributes:
+      features: output channels.
+      kernel_size: side K of the square kernel.
+      stride: pixels between neighbouring input pixels in the output.
+      padding: of the convolution that this is the adjoint of.
+      output_padding: rows and columns added at the bottom and on the right.
+      use_bias: whether there is a bias.
+      initializer: initial values; as PyTorch, which takes the *output* channels for the fan-in.
+      dtype: compute dtype; None follows the input.
+    """
+
+    features: int
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    output_padding: int = 0
+    use_bias: bool = True
+    initializer: LayerInit = pytorch_default
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Convolves `x` (N, H, W, C)."""
+        size, channels = self.kernel_size, x.shape[-1]
+        kernel_init, bias_init = self.initializer(
+            size * size * self.features, size * size * channels
+        )
+        kernel = self.param("kernel", kernel_init, (size, size, channels, self.features))
+        bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        before = size - 1 - self.padding
+        out = lax.conv_general_dilated(
+            x,
+            kernel,
+            window_strides=(1, 1),
+            padding=((before, before + self.output_padding),) * 2,
+            lhs_dilation=(self.stride, self.stride),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return out if bias is None else out + bias.reshape(1, 1, 1, -1)

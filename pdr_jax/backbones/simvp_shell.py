@@ -1,0 +1,150 @@
+"""SimVP's shell: an encoder per frame, a translator over all frames, a decoder per frame.
+
+SimVP, its MetaFormer variants and TAU are this shell with different translators.
+"""
+
+from einops import rearrange
+from flax import linen as nn
+from jax import Array
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.base import ClipPredictor, at_least, divisible, fraction
+from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.conv_sc import ConvSC
+from pdr_jax.backbones.metaformer import Block, MetaFormer
+
+
+class Encoder(nn.Module):
+    """Frames (N, H, W, C) -> latent (N, H', W', width) and skip (N, H, W, width).
+
+    Every second layer halves the resolution; the skip is the first layer's output.
+    """
+
+    width: int
+    depth: int
+    kernel_size: int
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Encodes frames."""
+        outputs = []
+        for i in range(self.depth):
+            layer = ConvSC(
+                self.width, self.kernel_size, down=i % 2 == 1, dtype=self.dtype, name=f"layer_{i}"
+            )
+            x = layer(x)
+            outputs.append(x)
+        return x, outputs[0]
+
+
+class Decoder(nn.Module):
+    """Latent and skip -> frames; the encoder's mirror, the skip added before its last layer."""
+
+    width: int
+    depth: int
+    kernel_size: int
+    channels: int
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, skip: Array) -> Array:
+        """Decodes frames (N, H, W, channels)."""
+        for i in range(self.depth):
+            if i == self.depth - 1:
+                x = x + skip
+            layer = ConvSC(
+                self.width, self.kernel_size, up=i % 2 == 0, dtype=self.dtype, name=f"layer_{i}"
+            )
+            x = layer(x)
+        return Conv(self.channels, dtype=self.dtype, name="readout")(x)
+
+
+class SimVPShell(ClipPredictor):
+    """Predicts a clip's next frames; subclasses say which translator.
+
+    Attributes:
+      hid_S: width of the encoder and decoder, even.
+      hid_T: width of the translator.
+      N_S: layers of the encoder, and of the decoder; even, every second changes the resolution.
+      N_T: blocks of the translator, at least 2 (IncepU: on either side of the U).
+      mlp_ratio: width of the translator's MLPs over their block's width.
+      drop: dropout in the translator's MLPs.
+      drop_path: stochastic depth of the translator's last block.
+      spatio_kernel_enc: side of the encoder's kernels, odd.
+      spatio_kernel_dec: side of the decoder's kernels, odd.
+    """
+
+    hid_S: int = 16  # noqa: N815 (the published names)
+    hid_T: int = 256  # noqa: N815
+    N_S: int = 4
+    N_T: int = 4
+    mlp_ratio: float = 8.0
+    drop: float = 0.0
+    drop_path: float = 0.0
+    spatio_kernel_enc: int = 3
+    spatio_kernel_dec: int = 3
+
+    def make_translator(self) -> nn.Module:
+        """A module from (B, H', W', T * hid_S) to the same shape, called with (x, train)."""
+        raise NotImplementedError
+
+    def metaformer(self, block: Block) -> MetaFormer:
+        """The translator of the MetaFormer variants: N_T of these blocks."""
+        return MetaFormer(
+            block=block,
+            hidden=self.hid_T,
+            depth=self.N_T,
+            mlp_ratio=self.mlp_ratio,
+            drop=self.drop,
+            drop_path=self.drop_path,
+            dtype=self.dtype,
+        )
+
+    def check(self) -> None:
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
+        super().check()
+        for field, least in (("hid_S", 2), ("hid_T", 1), ("N_S", 2), ("N_T", 2)):
+            at_least(field, getattr(self, field), least)
+        for field in ("hid_S", "N_S"):
+            if getattr(self, field) % 2:
+                raise ValueError(f"{field} = {getattr(self, field)} must be even")
+        _, height, width, _ = self.in_shape
+        why = f"2^(N_S/2) with N_S = {self.N_S}; crop or pad the frames, or lower N_S"
+        for axis, size in (("H", height), ("W", width)):
+            divisible(f"in_shape's {axis}", size, 2 ** (self.N_S // 2), why)
+        for field in ("spatio_kernel_enc", "spatio_kernel_dec"):
+            at_least(field, getattr(self, field), 1)
+            if getattr(self, field) % 2 == 0:
+                raise ValueError(f"{field} = {getattr(self, field)} must be odd")
+        if not self.mlp_ratio > 1:
+            raise ValueError(f"mlp_ratio = {self.mlp_ratio} must be greater than 1")
+        for field in ("drop", "drop_path"):
+            fraction(field, getattr(self, field))
+
+    def setup(self) -> None:
+        """Builds the three parts."""
+        self.check()
+        channels = self.in_shape[-1]
+        self.encoder = Encoder(self.hid_S, self.N_S, self.spatio_kernel_enc, self.dtype)
+        self.translator = self.make_translator()
+        self.decoder = Decoder(self.hid_S, self.N_S, self.spatio_kernel_dec, channels, self.dtype)
+
+    def predict_clip(self, frames: Array, train: bool) -> Array:
+        """One pass, (B, T, H, W, C) -> the same shape."""
+        latent, skip = self.encode(frames)
+        latent = self.translate(latent, train)
+        return self.decoder(latent.reshape(-1, *latent.shape[2:]), skip).reshape(frames.shape)
+
+    def encode(self, frames: Array) -> tuple[Array, Array]:
+        """Latent (B, T, H', W', hid_S) and skip (B * T, H, W, hid_S) of a clip."""
+        batch, length = frames.shape[:2]
+        latent, skip = self.encoder(frames.reshape(-1, *frames.shape[2:]))
+        return latent.reshape(batch, length, *latent.shape[1:]), skip
+
+    def translate(self, latent: Array, train: bool = False) -> Array:
+        """Latent of the clip seen -> latent of the clip that follows, (B, T, H', W', hid_S)."""
+        length = latent.shape[1]
+        packed = rearrange(latent, "b t h w c -> b h w (t c)")
+        packed = self.translator(packed, train)
+        return rearrange(packed, "b h w (t c) -> b t h w c", t=length)

@@ -1,0 +1,6 @@
+"""Weights from the public PyTorch code, and back to it."""
+
+from pdr_jax.interop.convert import from_openstl, to_openstl
+from pdr_jax.interop.family import family, names
+
+__all__ = ["family", "from_openstl", "names", "to_openstl"]

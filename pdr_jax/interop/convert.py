@@ -1,0 +1,153 @@
+"""State dicts of the public PyTorch code, as variables of this project's backbones, and back."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from pdr_jax import backbones
+from pdr_jax.backbones import Backbone
+from pdr_jax.interop import layouts
+from pdr_jax.interop.family import Family, family
+from pdr_jax.interop.layouts import Layout
+
+_LEAVES = {
+    "kernel": ".weight",
+    "scale": ".weight",
+    "bias": ".bias",
+    "mean": ".running_mean",
+    "var": ".running_var",
+}
+
+
+class Counterpart(NamedTuple):
+    """A variable here: its key there, its layout, and its shape and dtype here."""
+
+    key: str
+    layout: Layout
+    leaf: jax.ShapeDtypeStruct
+
+
+def from_openstl(
+    config: Mapping[str, Any], state_dict: Mapping[str, np.ndarray]
+) -> tuple[Backbone, dict[str, Any]]:
+    """Rebuilds a model of OpenSTL (branch OpenSTL-Lightning, commit c74deb5d) with its weights.
+
+    A backbone that has the public code's behaviour under `faithful=True` is made that way: the
+    weights were trained in it.
+
+    Args:
+      config: the arguments that the model was made with: model_type or method, in_shape
+        (T, C, H, W) and hyperparameters; entries that are no hyperparameters of the backbone
+        (training settings, versions) are ignored.
+      state_dict: the model's parameters and buffers under PyTorch's names and in its layouts.
+        `num_batches_tracked` is ignored: the running averages here do not need it.
+
+    Returns:
+      The backbone and its variables, ready for `module.apply(variables, frames)` with frames
+      (B, T, H, W, C).
+
+    Raises:
+      ValueError: if the model type is unknown, or a weight is missing, superfluous or of another
+        shape than the configuration implies; the message names it.
+    """
+    kind = family(config)
+    module = build(kind, config)
+    return module, _read(counterparts(module, kind), kind, state_dict)
+
+
+def to_openstl(
+    module: Backbone, kind: Family, variables: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The inverse: the state dict that the PyTorch model of `kind` loads.
+
+    Args:
+      module: a backbone that computes what the PyTorch model computes.
+      kind: its family.
+      variables: its variables.
+
+    Raises:
+      ValueError: if the variables are not the module's.
+    """
+    flat = flatten_dict(dict(variables), sep="/")
+    pairs = counterparts(module, kind)
+    if set(flat) != set(pairs):
+        raise ValueError(f"variables do not fit the backbone: {sorted(set(flat) ^ set(pairs))}")
+    state = {
+        pair.key: np.ascontiguousarray(pair.layout.write(np.asarray(flat[path])))
+        for path, pair in pairs.items()
+    }
+    for key in list(state):
+        if key.endswith(".running_mean"):
+            counter = key.removesuffix("running_mean") + "num_batches_tracked"
+            state[counter] = np.zeros((), np.int64)
+    return {**state, **kind.buffers(module)}
+
+
+def build(kind: Family, config: Mapping[str, Any]) -> Backbone:
+    """The backbone that a configuration of the public code describes."""
+    length, channels, height, width = config["in_shape"]
+    known = backbones.hyperparameters(kind.backbone)
+    given = {field: config[field] for field in known if field in config} | kind.options(config)
+    if "faithful" in known:
+        given["faithful"] = True
+    return backbones.create(kind.backbone, in_shape=(length, height, width, channels), **given)
+
+
+def counterparts(module: Backbone, kind: Family) -> dict[str, Counterpart]:
+    """What every variable here, by its path, is there."""
+    frames = jax.ShapeDtypeStruct((1, *module.in_shape), jnp.float32)
+    variables = jax.eval_shape(module.init, jax.random.key(0), frames)
+    return {
+        path: _counterpart(path, leaf, kind)
+        for path, leaf in flatten_dict(variables, sep="/").items()
+    }
+
+
+def _counterpart(path: str, leaf: Any, kind: Family) -> Counterpart:
+    _, _, path = path.partition("/")  # without the collection
+    module, _, name = path.rpartition("/")
+    if name not in _LEAVES:  # a parameter of the module itself, such as a layer scale
+        module, suffix = path, ""
+    else:
+        suffix = _LEAVES[name]
+    for pattern, replacement in kind.rules:
+        module = re.sub(pattern, replacement, module)
+    key = module.replace("/", ".") + suffix
+    for pattern, layout in kind.layouts:
+        if re.search(pattern, key):
+            return Counterpart(key, layout, leaf)
+    return Counterpart(key, layouts.default(name, leaf.ndim), leaf)
+
+
+def _read(
+    pairs: Mapping[str, Counterpart], kind: Family, state_dict: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    ignored = re.compile("|".join((r"\.num_batches_tracked$", *kind.ignored)))
+    unused = {key for key in state_dict if not ignored.search(key)}
+    variables, missing, misshapen = {}, [], []
+    for path, (key, layout, leaf) in pairs.items():
+        if key not in state_dict:
+            missing.append(key)
+            continue
+        unused.discard(key)
+        value, shape = np.asarray(state_dict[key]), layout.shape(leaf.shape)
+        if value.shape == shape:
+            variables[path] = jnp.asarray(layout.read(value), leaf.dtype)
+        else:
+            misshapen.append(f"{key} {value.shape}, expected {shape}")
+    problems = [
+        f"{what}: {', '.join(sorted(keys))}"
+        for what, keys in (("missing", missing), ("not expected", unused), ("misshapen", misshapen))
+        if keys
+    ]
+    if problems:
+        raise ValueError(
+            f"state_dict does not fit its config; {'; '.join(problems)}. "
+            f"Check in_shape and the hyperparameters"
+        )
+    return unflatten_dict(variables, sep="/")

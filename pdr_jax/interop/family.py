@@ -1,0 +1,79 @@
+"""How the model types of the public PyTorch code map to the backbones here."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pdr_jax.backbones import Backbone
+from pdr_jax.interop.layouts import Layout
+
+Rules = tuple[tuple[str, str], ...]
+
+
+class Family(NamedTuple):
+    """How one model type of OpenSTL or PredFormer maps to a backbone.
+
+    Attributes:
+      backbone: its name here.
+      rules: (pattern, replacement) pairs applied in order to a module's path here ("a/b/c") to
+        get the path there ("a.b.c"). A leaf "kernel" or "scale" is "weight" there.
+      layouts: (pattern of a key there, layout) pairs, for variables that do not lie as
+        `layouts.default` says; the first that matches counts.
+      options: hyperparameters here from a configuration there, for those whose names or forms
+        differ.
+      config: the inverse: entries of a configuration there from a backbone.
+      ignored: patterns of keys there that hold nothing learned that is used.
+      buffers: what stands under the `ignored` keys of a model that PyTorch makes, from a backbone.
+    """
+
+    backbone: str
+    rules: Rules
+    layouts: tuple[tuple[str, Layout], ...] = ()
+    options: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda config: {}
+    config: Callable[[Backbone], dict[str, Any]] = lambda module: {}
+    ignored: tuple[str, ...] = ()
+    buffers: Callable[[Backbone], dict[str, np.ndarray]] = lambda module: {}
+
+
+# OpenSTL's model_type (of its SimVP and TAU) or method, in lower case -> the file here that knows
+# it, imported when asked for.
+_FILES = {
+    **dict.fromkeys(("incepu", "gsta", "tau"), "simvp"),
+    **dict.fromkeys(
+        ("convmixer", "convnext", "hornet", "mlp", "moga", "poolformer", "van"), "metaformers"
+    ),
+    **dict.fromkeys(("swin", "uniformer", "vit"), "transformers"),
+    **dict.fromkeys(("convlstm", "predrnn", "predrnnpp", "predrnnv2", "mim", "e3dlstm"), "predrnn"),
+    **dict.fromkeys(("swinlstm_b", "swinlstm_d"), "swinlstm"),
+    **dict.fromkeys(("vmrnn_b", "vmrnn_d"), "vmrnn"),
+    **{
+        name: name
+        for name in (
+            "mau", "phydnet", "predformer", "wast", "dmvfn", "prednet", "crevnet", "earthformer",
+        )
+    },
+}  # fmt: skip
+
+
+def names() -> tuple[str, ...]:
+    """The model types that can be imported."""
+    return tuple(_FILES)
+
+
+def family(config: Mapping[str, Any]) -> Family:
+    """The family of a configuration: its model_type decides, or its method.
+
+    Raises:
+      ValueError: if there is none of that name.
+    """
+    name = str(config.get("model_type") or config.get("method") or "").lower()
+    if name == "simvp":  # OpenSTL's default for this method
+        name = "gsta"
+    if name not in _FILES:
+        raise ValueError(
+            f"config has model_type = {config.get('model_type')!r}, "
+            f"method = {config.get('method')!r}; expected one of {', '.join(_FILES)}"
+        )
+    return importlib.import_module(f"pdr_jax.interop.{_FILES[name]}").FAMILIES[name]

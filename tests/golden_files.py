@@ -1,0 +1,44 @@
+"""Recorded outputs of the public PyTorch code, and how a backbone is held against them."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from pdr_jax import interop
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def load(name):
+    """The configuration, the weights, and the other arrays of tests/golden/NAME.npz."""
+    with np.load(GOLDEN / f"{name}.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    config = json.loads(str(arrays.pop("config")))
+    weights = {k.removeprefix("param/"): v for k, v in arrays.items() if k.startswith("param/")}
+    return config, weights, arrays
+
+
+def channels_last(array):
+    return np.moveaxis(array, -3, -1)
+
+
+def relative_error(value, expected):
+    return np.abs(value - expected).max() / np.abs(expected).max()
+
+
+def parameters(variables):
+    """How many there are."""
+    return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+
+def check_round_trip(config, weights):
+    """Import, then export: every tensor comes back bit for bit, and no other."""
+    module, variables = interop.from_openstl(config, weights)
+    exported = interop.to_openstl(module, interop.family(config), variables)
+    assert exported.keys() == weights.keys()
+    for key, value in weights.items():
+        assert exported[key].shape == value.shape, key
+        if not key.endswith("num_batches_tracked"):
+            np.testing.assert_array_equal(exported[key], value, err_msg=key)

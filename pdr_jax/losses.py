@@ -126,11 +126,17 @@ def mse_ddr(prediction: jax.Array, target: jax.Array, *, alpha: float = 0.1) -> 
     return mse(prediction, target) + alpha * differential_divergence(prediction, target)
 
 
+def mse_l1(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """E3D-LSTM's loss: MSE + L1."""
+    return mse(prediction, target) + l1(prediction, target)
+
+
 LOSSES: dict[str, Callable[..., jax.Array]] = {
     "mse": mse,
     "l1": l1,
     "l1_ssim": l1_ssim,
     "mse_ddr": mse_ddr,
+    "mse_l1": mse_l1,
 }
 
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from pdr_jax.backbones import Forcing
 from pdr_jax.gaussians import Gaussians2D
 
 
@@ -66,19 +67,31 @@ class PDR(nn.Module):
             self.fuse_conv = _FuseConv(_FUSION_INITS[self.fusion_init])
 
     def __call__(
-        self, frames: jax.Array, horizon: int | None = None, *, train: bool = False
+        self,
+        frames: jax.Array,
+        horizon: int | None = None,
+        *,
+        train: bool = False,
+        forcing: Forcing | None = None,
     ) -> jax.Array:
         """Predicts (B, horizon, H, W, C) from (B, T, H, W, C); the horizon defaults to T."""
-        return self.decompose(frames, horizon, train=train).prediction
+        return self.decompose(frames, horizon, train=train, forcing=forcing).prediction
 
     def decompose(
-        self, frames: jax.Array, horizon: int | None = None, *, train: bool = False
+        self,
+        frames: jax.Array,
+        horizon: int | None = None,
+        *,
+        train: bool = False,
+        forcing: Forcing | None = None,
     ) -> PDROutput:
         """Like calling the module, but returns the intermediate frames and the Gaussians as well.
 
-        Use as `module.apply(variables, frames, method="decompose")`.
+        Use as `module.apply(variables, frames, method="decompose")`. `forcing` is for backbones
+        that take it: true frames that they see in training.
         """
-        coarse = self.backbone(frames, horizon, train=train).astype(jnp.float32)
+        forced = {} if forcing is None else {"forcing": forcing}
+        coarse = self.backbone(frames, horizon, train=train, **forced).astype(jnp.float32)
         if self.adapter is None:
             return PDROutput(prediction=coarse, coarse=coarse)
         gaussians = self.adapter(coarse, observed=frames, train=train)

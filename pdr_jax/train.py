@@ -17,7 +17,9 @@ import numpy as np
 import optax
 from flax import struct
 
+from pdr_jax.backbones import Forcing
 from pdr_jax.diagnostics import gradient_norms
+from pdr_jax.sampling import Sampling
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -120,8 +122,13 @@ def train_step(
     seed: int = 0,
     ema_decay: float = 0.999,
     coarse_weight: float = 0.0,
+    sampling: Sampling | None = None,
 ) -> tuple[TrainState, Mapping[str, jax.Array]]:
     """One optimisation step.
+
+    The loss compares the prediction with what followed; with a recurrent backbone it also compares
+    the frames that this predicts while it still observes. What a backbone sows into the collection
+    "losses" is added.
 
     Args:
       state: the state before the step.
@@ -133,6 +140,7 @@ def train_step(
       seed: with the step, all that the step's randomness depends on.
       ema_decay: of the averaged parameters, if the state keeps them.
       coarse_weight: weight of the loss on the coarse frames, which keeps them frames.
+      sampling: of the frames that a recurrent backbone sees; None shows it no future ones.
 
     Returns:
       The state after the step, and scalars to log: loss, grad_norm, and the gradient norms of the
@@ -140,6 +148,12 @@ def train_step(
     """
     observed, target = clip.split(frames)
     key = jax.random.fold_in(jax.random.key(seed), state.step)
+    forcing = None
+    if sampling is not None:
+        given = sampling.given(
+            jax.random.fold_in(key, 1), state.step, len(frames), clip.in_length, clip.horizon
+        )
+        forcing = Forcing(target, given)
 
     def objective(params: Any) -> tuple[jax.Array, Any]:
         output, updates = model.apply(
@@ -147,13 +161,20 @@ def train_step(
             observed,
             clip.horizon,
             train=True,
+            forcing=forcing,
             method="decompose",
             rngs={"dropout": key},
-            mutable=["batch_stats"],
+            mutable=["batch_stats", "losses", "warmup"],
         )
-        value = loss(output.prediction, target)
+        warmup = jax.tree.leaves(updates.get("warmup", {}))
+        predicted, truth = output.prediction, target
+        if warmup:
+            predicted = jnp.concatenate([*warmup, predicted], axis=1)
+            truth = jnp.concatenate([observed[:, 1:], truth], axis=1)
+        value = loss(predicted, truth)
         if coarse_weight:
             value = value + coarse_weight * loss(output.coarse, target)
+        value += sum(jnp.sum(term) for term in jax.tree.leaves(updates.get("losses", {})))
         return value, updates.get("batch_stats", {})
 
     (value, batch_stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)

@@ -254,8 +254,8 @@ class FramePredictor(Backbone):
 
         scan = nn.scan(
             advance,
-            variable_broadcast="params",
-            variable_carry="batch_stats",
+            variable_broadcast="params" if train else ("params", "batch_stats"),
+            variable_carry="batch_stats" if train else False,
             variable_axes={"losses": 0},
             split_rngs={"params": False, "dropout": True},
             in_axes=1,

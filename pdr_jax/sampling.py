@@ -1,0 +1,94 @@
+"""What a recurrent predictor sees in training: its own frames, or by chance the true ones.
+
+Everything is a pure function of the optimiser's step (and a key): nothing is counted anywhere.
+The schedules are OpenSTL's (openstl/utils/predrnn_utils.py), which are PredRNN's.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+
+class Chances(NamedTuple):
+    """Probability that a step sees the true frame, while observing and while predicting."""
+
+    observed: ArrayLike
+    future: ArrayLike
+
+
+def scheduled(step: Array, *, rate: float = 2e-5, stop: int = 50_000) -> Chances:
+    """Scheduled sampling: true future frames ever more rarely, none from step `stop` on."""
+    chance = jnp.maximum(1.0 - rate * (step + 1), 0.0)
+    return Chances(1.0, jnp.where(step < stop, chance, 0.0))
+
+
+def reverse(
+    step: Array, *, first: int = 25_000, second: int = 50_000, alpha: float = 5_000.0
+) -> Chances:
+    """Reverse scheduled sampling (PredRNN-V2): observed frames ever more often besides.
+
+    Until step `first` every frame after the first is true by half; then observed frames become
+    certain exponentially, with time constant `alpha`, and future ones vanish linearly, by `second`.
+    """
+    late = step - first
+    observed = jnp.where(step < first, 0.5, 1.0 - 0.5 * jnp.exp(-late / alpha))
+    future = jnp.where(step < first, 0.5, 0.5 - 0.5 / (second - first) * late)
+    return Chances(jnp.where(step < second, observed, 1.0), jnp.where(step < second, future, 0.0))
+
+
+def teacher(step: Array, *, rate: float) -> Chances:
+    """Teacher forcing (PhyDNet): all future frames of a batch true, or none of them."""
+    return Chances(1.0, jnp.maximum(1.0 - rate * step, 0.0))
+
+
+SCHEDULES: dict[str, Callable[..., Chances]] = {
+    "scheduled": scheduled,
+    "reverse": reverse,
+    "teacher": teacher,
+}
+
+
+class Sampling(NamedTuple):
+    """A schedule, and whether a whole batch shares one draw."""
+
+    chances: Callable[[Array], Chances]
+    together: bool = False
+
+    def given(self, key: Array, step: Array, batch: int, length: int, horizon: int) -> Array:
+        """Which inputs are true frames: (batch, length + horizon - 1) bool; the first always is."""
+        observed, future = self.chances(step)
+        one, two = jax.random.split(key)
+        seen = jax.random.bernoulli(one, observed, (batch, length - 1))
+        shape = (1, 1) if self.together else (batch, horizon - 1)
+        predicted = jax.random.bernoulli(two, future, shape)
+        return jnp.concatenate(
+            [
+                jnp.ones((batch, 1), bool),
+                seen,
+                jnp.broadcast_to(predicted, (batch, horizon - 1)),
+            ],
+            axis=1,
+        )
+
+
+def create(name: str, **options: float) -> Sampling:
+    """The schedule called `name` with its options bound.
+
+    Raises:
+      ValueError: an unknown name, or an option that the schedule does not have.
+    """
+    if name not in SCHEDULES:
+        raise ValueError(f"sampling={name!r}: expected one of {', '.join(SCHEDULES)}")
+    accepted = set(inspect.signature(SCHEDULES[name]).parameters) - {"step"}
+    if unknown := sorted(set(options) - accepted):
+        raise ValueError(
+            f"sampling_options: {name} has no option {', '.join(unknown)}; "
+            f"it has {', '.join(sorted(accepted))}"
+        )
+    schedule = SCHEDULES[name]
+    return Sampling(lambda step: schedule(step, **options), together=name == "teacher")

@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, at_least, divisible
+from pdr_jax.backbones.base import Card, at_least
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit
@@ -97,10 +97,7 @@ class SimVPIncepU(SimVPShell):
         super().check()
         at_least("hid_T", self.hid_T, 2)
         groups = inception_groups(self.hid_T // 2)
-        length = self.in_shape[0]
-        why = "the number of groups of simvp_incepu's normalisation"
-        for field, width in (("hid_T", self.hid_T), ("T * hid_S", length * self.hid_S)):
-            divisible(field, width, groups, why)
+        self.check_widths(groups, "the number of groups of simvp_incepu's normalisation")
 
 
 class GSTAGate(nn.Module):

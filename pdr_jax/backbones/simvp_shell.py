@@ -122,6 +122,11 @@ class SimVPShell(ClipPredictor):
         for field in ("drop", "drop_path"):
             fraction(field, getattr(self, field))
 
+    def check_widths(self, by: int, why: str) -> None:
+        """Raises ValueError unless `by` divides both widths of the translator's blocks."""
+        divisible("hid_T", self.hid_T, by, why)
+        divisible("T * hid_S", self.in_shape[0] * self.hid_S, by, why)
+
     def setup(self) -> None:
         """Builds the three parts."""
         self.check()

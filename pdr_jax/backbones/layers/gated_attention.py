@@ -10,6 +10,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import LayerInit, he_fan_out
+from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.norm import BatchNorm
 
 # gate(initializer=, dtype=, name=) -> a module from (N, H, W, C) to the same shape.
@@ -96,10 +97,6 @@ class GatedAttentionBlock(nn.Module):
         mlp = MixMlp(self.mlp_ratio, self.drop, self.dtype, name="mlp")
 
         y = attention(BatchNorm(dtype=self.dtype, name="norm_1")(x, train))
-        x = x + drop_path(self._scale("scale_1", y), train)
+        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE), train)
         y = mlp(BatchNorm(dtype=self.dtype, name="norm_2")(x, train), train)
-        return x + drop_path(self._scale("scale_2", y), train)
-
-    def _scale(self, name: str, branch: Array) -> Array:
-        scale = self.param(name, nn.initializers.constant(LAYER_SCALE), branch.shape[-1:])
-        return branch * scale.reshape(1, 1, 1, -1).astype(branch.dtype)
+        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE), train)

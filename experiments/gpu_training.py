@@ -16,7 +16,8 @@ from experiments.isolated import Row, Task
 from pallas_kernels import gpu, splat2d, ssim, timing
 from pallas_kernels.splat2d.api import ON_GPU
 from pdr_jax import optim, recipes
-from pdr_jax.recipes import BENCHMARKS, Recipe
+from pdr_jax.benchmarks import BENCHMARKS
+from pdr_jax.recipes import Recipe
 from pdr_jax.train import ClipSpec, init_state, train_step
 
 DATA = ("taxibj", "kth")

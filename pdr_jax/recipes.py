@@ -16,11 +16,15 @@ from typing import Any, Literal, get_args
 import jax.numpy as jnp
 
 from pdr_jax import backbones, losses, predgs
+from pdr_jax import sampling as schedules
+from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.benchmarks import BENCHMARKS, TRAINING
 from pdr_jax.pdr import PDR
 from pdr_jax.predgs import PredGS, PredGSConfig
 
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
 DEFAULT_ADAPTER = "conv"
+TEACHER_RATE = 0.003  # PhyDNet's teacher forcing, per epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
 
@@ -43,9 +47,12 @@ class Recipe:
       fusion: "conv", "add" or "none".
       fusion_init: "random" or "pass_through".
       dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
-      loss: "mse", "mse_ddr" (TAU's), "l1" or "l1_ssim" (PDR's).
+      loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "l1" or "l1_ssim" (PDR's).
       loss_options: the loss's: "weight" (lambda) of l1_ssim, "alpha" of mse_ddr.
       coarse_weight: weight of the same loss on the coarse frames.
+      sampling: when a recurrent backbone sees true future frames in training: "none" never does;
+        "scheduled", "reverse" and "teacher" are in `pdr_jax.sampling`.
+      sampling_options: of the schedule; "teacher" loses 0.003 an epoch unless told its rate.
       optimizer: "adam" or "adamw".
       learning_rate: the schedule's peak.
       schedule: "onecycle", "cosine" or "constant".
@@ -74,7 +81,7 @@ class Recipe:
     in_length: int
     out_length: int
     backbone: str
-    backbone_options: dict[str, float]
+    backbone_options: dict[str, Any]
     adapter: str
     learning_rate: float
     epochs: int
@@ -87,6 +94,8 @@ class Recipe:
     fusion_init: Literal["random", "pass_through"] = "pass_through"
     dtype: Literal["float32", "bfloat16"] = "float32"
     coarse_weight: float = 0.0
+    sampling: Literal["none", "scheduled", "reverse", "teacher"] = "none"
+    sampling_options: dict[str, float] = dataclasses.field(default_factory=dict)
     optimizer: Literal["adam", "adamw"] = "adam"
     schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
     warmup_epochs: int = 0
@@ -126,6 +135,13 @@ class Recipe:
         _require_one_of("adapter", self.adapter, ADAPTERS)
         _require_one_of("loss", self.loss, losses.LOSSES)
         _require_one_of("protocol", self.protocol, get_args(Protocol))
+        if self.sampling != "none":
+            _require_one_of("sampling", self.sampling, schedules.SCHEDULES)
+            if not issubclass(backbones.backbone(self.backbone), FramePredictor):
+                raise ValueError(
+                    f"sampling={self.sampling!r}: expected 'none', for {self.backbone} predicts a "
+                    "whole clip at once and never sees future frames"
+                )
 
     @property
     def label(self) -> str:
@@ -154,6 +170,15 @@ class Recipe:
     def build_loss(self, data_range: tuple[float, float]) -> losses.Loss:
         """The loss, for frames whose values lie in `data_range`."""
         return losses.create(self.loss, data_range=data_range, **self.loss_options)
+
+    def build_sampling(self, steps_per_epoch: int) -> schedules.Sampling | None:
+        """Which frames a recurrent backbone sees in training; None where it sees no future ones."""
+        if self.sampling == "none":
+            return None
+        options = dict(self.sampling_options)
+        if self.sampling == "teacher":
+            options.setdefault("rate", TEACHER_RATE / steps_per_epoch)
+        return schedules.create(self.sampling, **options)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types; `from_json` is its inverse."""
@@ -186,108 +211,6 @@ def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
         raise ValueError(f"{name}={value!r}{hint}: expected one of {', '.join(sorted(valid))}")
 
 
-@dataclasses.dataclass(frozen=True)
-class Benchmark:
-    """What was published for a data set: sizes, and the PDR paper's D, N and K."""
-
-    in_length: int
-    out_length: int
-    frame_shape: tuple[int, int, int]
-    pool: int
-    num_gaussians: int
-    window: int
-    epochs: int
-    schedule: Literal["onecycle", "cosine"]
-    warmup_epochs: int
-    # backbone -> (learning rate, hyperparameters)
-    backbones: dict[str, tuple[float, dict[str, float]]]
-    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def _simvp(hid_s: int, hid_t: int, n_s: int, n_t: int, **more: float) -> dict[str, float]:
-    return {"hid_S": hid_s, "hid_T": hid_t, "N_S": n_s, "N_T": n_t, **more}
-
-
-BENCHMARKS: dict[str, Benchmark] = {
-    # Ours: small enough for a laptop. Sizes chosen so that `pdr demo` takes minutes.
-    "moving_sprites": Benchmark(
-        10, 10, (32, 32, 3), 4, 256, 15, 20, "onecycle", 0,
-        {
-            "tau": (2e-3, _simvp(16, 64, 2, 3, drop_path=0.0)),
-            "simvp_gsta": (2e-3, _simvp(16, 64, 2, 3, drop_path=0.0)),
-            "simvp_incepu": (2e-3, _simvp(16, 64, 2, 2)),
-        },
-        {"size": 32, "channels": 3, "num_train": 512, "num_test": 64, "seed": 0},
-    ),
-    "taxibj": Benchmark(
-        4, 4, (32, 32, 2), 2, 300, 15, 50, "cosine", 5,
-        {
-            "tau": (5e-4, _simvp(32, 256, 2, 8, drop_path=0.1)),
-            "simvp_gsta": (5e-4, _simvp(32, 256, 2, 8, drop_path=0.1)),
-            "simvp_incepu": (1e-3, _simvp(32, 256, 2, 8)),
-        },
-        {"source": "openstl"},
-    ),
-    # Ours: the paper has no BikeNYC. Two downsamplings leave 4 x 2 cells.
-    "bikenyc": Benchmark(
-        4, 4, (16, 8, 2), 2, 64, 7, 50, "onecycle", 0,
-        {
-            "tau": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
-            "simvp_gsta": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
-            "simvp_incepu": (1e-3, _simvp(32, 128, 2, 4)),
-        },
-    ),
-    "weatherbench": Benchmark(
-        12, 12, (32, 64, 1), 2, 300, 15, 50, "cosine", 0,
-        {
-            "tau": (1e-3, _simvp(32, 256, 2, 8, drop_path=0.1)),
-            "simvp_gsta": (5e-3, _simvp(32, 256, 2, 8, drop_path=0.1)),
-            "simvp_incepu": (1e-2, _simvp(32, 256, 2, 8)),
-        },
-        {"source": "wb1", "variable": "t2m", "degrees": 5.625, "step": 0, "years": ""},
-    ),
-    "kth": Benchmark(
-        10, 20, (128, 128, 1), 8, 400, 51, 100, "onecycle", 0,
-        {
-            "tau": (1e-3, _simvp(64, 256, 2, 6, drop_path=0.1)),
-            "simvp_gsta": (1e-3, _simvp(64, 256, 2, 6, drop_path=0.2)),
-            # N_T 6 is what was published; the configuration file shipped with it says 4.
-            "simvp_incepu": (1e-3, _simvp(64, 256, 2, 6)),
-        },
-        {"size": 128, "split": "person"},
-    ),
-    "human36m": Benchmark(
-        4, 4, (256, 256, 3), 16, 400, 51, 50, "cosine", 0,
-        {
-            "tau": (1e-3, _simvp(64, 512, 4, 8, drop_path=0.1)),
-            "simvp_gsta": (1e-3, _simvp(64, 256, 4, 8, drop_path=0.1)),
-            "simvp_incepu": (1e-3, _simvp(64, 512, 4, 6)),
-        },
-    ),
-    # 2000 epochs is the other published length. The PDR paper has no figures for it; D, N, K: ours.
-    "moving_mnist": Benchmark(
-        10, 10, (64, 64, 1), 4, 256, 25, 200, "onecycle", 0,
-        {
-            "tau": (1e-3, _simvp(64, 512, 4, 8, drop_path=0.0)),
-            "simvp_gsta": (1e-3, _simvp(64, 512, 4, 8, drop_path=0.0)),
-            "simvp_incepu": (1e-3, _simvp(64, 512, 4, 8)),
-        },
-        {"num_train": 10_000, "num_test": 10_000, "seed": 0},
-    ),
-    # A user's own arrays: give in_length and out_length on the command line.
-    "arrays": Benchmark(
-        10, 10, (64, 64, 1), 4, 256, 15, 50, "onecycle", 0,
-        {
-            "tau": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
-            "simvp_gsta": (1e-3, _simvp(32, 128, 2, 4, drop_path=0.0)),
-            "simvp_incepu": (1e-3, _simvp(32, 128, 2, 4)),
-        },
-        {"path": "", "key": "", "layout": "", "stride": 1, "test_fraction": 0.2, "scaling": ""},
-    ),
-}  # fmt: skip
-
-
-_PLAIN_LOSS = {"tau": "mse_ddr"}  # what a backbone's own paper trains with, if not "mse"
 _LOSS_OPTIONS = {"l1_ssim": {"weight": 0.5}, "mse_ddr": {"alpha": 0.1}}
 
 
@@ -303,7 +226,8 @@ def create(
 
     Args:
       dataset: a key of BENCHMARKS.
-      backbone: a backbone that the benchmark has hyperparameters for.
+      backbone: a name in `pdr_jax.backbones.names()`; where nothing was published for it on this
+        benchmark, its own defaults and a learning rate of 1e-3.
       adapter: see `Recipe`.
       loss: by default PDR's L1 + SSIM with an adapter, and the backbone's own without.
       **overrides: fields of `Recipe`.
@@ -313,18 +237,24 @@ def create(
     """
     _require_one_of("dataset", dataset, BENCHMARKS)
     benchmark = BENCHMARKS[dataset]
-    _require_one_of("backbone", backbone, benchmark.backbones)
+    _require_one_of("backbone", backbone, backbones.names())
     _require_one_of("adapter", adapter, ADAPTERS)
-    learning_rate, options = benchmark.backbones[backbone]
+    settings = benchmark.settings(backbone)
     preset = DEFAULT_ADAPTER if adapter in ("predgs", "none") else adapter
     with_adapter = adapter != "none"
-    loss = loss or ("l1_ssim" if with_adapter else _PLAIN_LOSS.get(backbone, "mse"))
+    training = TRAINING.get(backbone, {})
+    loss = loss or ("l1_ssim" if with_adapter else training.get("loss", "mse"))
+    options = {
+        name: value
+        for name, value in backbones.hyperparameters(backbone).items()
+        if name != "dtype" and value is not None
+    }
     fields: dict[str, Any] = {
         "dataset": dataset,
         "in_length": benchmark.in_length,
         "out_length": benchmark.out_length,
         "backbone": backbone,
-        "backbone_options": dict(options),
+        "backbone_options": {**options, **settings.options},
         "data_options": dict(benchmark.data_options),
         "adapter": adapter,
         "predgs": predgs.create(
@@ -336,13 +266,15 @@ def create(
         "fusion_init": "random" if preset == "paper" else "pass_through",
         "loss": loss,
         "loss_options": dict(_LOSS_OPTIONS.get(loss, {})),
-        "optimizer": "adamw" if with_adapter else "adam",
-        "weight_decay": 1e-2 if with_adapter else 0.0,
+        "optimizer": "adamw" if with_adapter else training.get("optimizer", "adam"),
+        "weight_decay": 1e-2 if with_adapter else training.get("weight_decay", 0.0),
         "decay": "all" if preset == "paper" else "kernels",
-        "learning_rate": learning_rate,
+        "learning_rate": settings.learning_rate,
         "schedule": benchmark.schedule,
         "warmup_epochs": benchmark.warmup_epochs,
         "epochs": benchmark.epochs,
+        "sampling": training.get("sampling", "none"),
+        **settings.fields,
     }
     known = {field.name for field in dataclasses.fields(Recipe)}
     for name in overrides:

@@ -195,7 +195,7 @@ def fit(
         augment=pdr_datasets.augmentation(recipe.dataset) if recipe.augment else None,
     )
     state = _start(task, tx, next(iter(batches(task.train)))["frames"], recipe, mesh)
-    step_function = _jit_step(task, tx, recipe, state)
+    step_function = _jit_step(task, tx, recipe, state, per_epoch)
 
     save_every = recipe.save_every or per_epoch
     score = f"{task.selection[0]}_mse" if task.selection else "loss"
@@ -343,7 +343,9 @@ def _start(task: Task, tx: Any, frames: np.ndarray, recipe: Recipe, mesh: Any) -
     return start(jnp.asarray(frames))
 
 
-def _jit_step(task: Task, tx: Any, recipe: Recipe, state: TrainState) -> Callable:
+def _jit_step(
+    task: Task, tx: Any, recipe: Recipe, state: TrainState, steps_per_epoch: int
+) -> Callable:
     step = functools.partial(
         train_step,
         model=task.model,
@@ -353,6 +355,7 @@ def _jit_step(task: Task, tx: Any, recipe: Recipe, state: TrainState) -> Callabl
         seed=recipe.seed,
         ema_decay=recipe.ema_decay,
         coarse_weight=recipe.coarse_weight,
+        sampling=recipe.build_sampling(steps_per_epoch),
     )
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
     return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))

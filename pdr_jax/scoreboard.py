@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import tyro
 
-from pdr_jax import metrics, perceptual, published, recipes, results, run
+from pdr_jax import benchmarks, metrics, perceptual, published, results, run
 from pdr_jax.checkpoint import versions
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.results import Measured
@@ -268,7 +268,7 @@ def write_values(path: Path, rows: Mapping[str, Measured]) -> None:
 
 
 def _default_options(dataset: str) -> dict[str, Any]:
-    known = recipes.BENCHMARKS.get(dataset)
+    known = benchmarks.BENCHMARKS.get(dataset)
     return dict(known.data_options) if known else {}
 
 

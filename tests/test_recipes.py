@@ -8,7 +8,8 @@ import pytest
 
 import pdr_datasets
 from pdr_jax import recipes
-from pdr_jax.recipes import BENCHMARKS, Recipe
+from pdr_jax.benchmarks import BENCHMARKS
+from pdr_jax.recipes import Recipe
 
 # OpenSTL model zoo: parameters of TAU at the size of each benchmark.
 PUBLISHED = {
@@ -114,3 +115,20 @@ def test_json_round_trip(adapter):
 def test_bad_recipes_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         recipes.create(**{"dataset": "kth", **change})
+
+
+def test_recurrent_backbones_are_trained_as_their_papers_do():
+    assert recipes.create("taxibj", backbone="predrnnv2", adapter="none").sampling == "reverse"
+    e3d = recipes.create("taxibj", backbone="e3dlstm", adapter="none")
+    assert (e3d.sampling, e3d.loss, e3d.learning_rate) == ("scheduled", "mse_l1", 5e-3)
+    taught = recipes.create("taxibj", backbone="phydnet").build_sampling(steps_per_epoch=100)
+    np.testing.assert_allclose(taught.chances(jnp.array(10_000)).future, 0.7, rtol=1e-5)
+    assert recipes.create("taxibj", backbone="tau").build_sampling(100) is None
+    with pytest.raises(ValueError, match="tau predicts a whole clip at once"):
+        recipes.create("taxibj", backbone="tau", sampling="scheduled")
+
+
+def test_a_backbone_without_published_settings_gets_its_defaults():
+    recipe = recipes.create("kth", backbone="predformer", adapter="none")
+    assert (recipe.learning_rate, recipe.optimizer) == (1e-3, "adamw")
+    assert recipe.epochs == BENCHMARKS["kth"].epochs

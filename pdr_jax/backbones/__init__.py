@@ -13,7 +13,7 @@ from typing import Any
 
 from pdr_jax.backbones.base import Backbone, Card, Forcing
 
-__all__ = ["Backbone", "Card", "Forcing", "card", "create", "hyperparameters", "names"]
+__all__ = ["Backbone", "Card", "Forcing", "backbone", "card", "create", "hyperparameters", "names"]
 
 # Name -> file and class, imported when asked for.
 _BACKBONES = {
@@ -62,7 +62,7 @@ def hyperparameters(name: str) -> dict[str, Any]:
     Raises:
       ValueError: if there is no such backbone.
     """
-    fields = dataclasses.fields(_backbone(name))
+    fields = dataclasses.fields(backbone(name))
     return {f.name: f.default for f in fields if f.name not in ("in_shape", "parent", "name")}
 
 
@@ -72,7 +72,7 @@ def card(name: str) -> Card:
     Raises:
       ValueError: if there is no such backbone.
     """
-    return _backbone(name).card
+    return backbone(name).card
 
 
 def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> Backbone:
@@ -91,7 +91,7 @@ def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> Backbo
       ValueError: on an unknown name, or a setting that is impossible; the message lists what is.
       TypeError: on an unknown hyperparameter, or one that is not a number.
     """
-    cls = _backbone(name)
+    cls: Any = backbone(name)  # its fields are its own
     valid = _hyperparameters(name)
     for field in hyperparameters:
         if field not in valid:
@@ -108,7 +108,12 @@ def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> Backbo
 _hyperparameters = hyperparameters  # `create` uses the name for what it is given
 
 
-def _backbone(name: str) -> Any:  # a subclass of Backbone with fields of its own
+def backbone(name: str) -> type[Backbone]:
+    """The class of backbone `name`.
+
+    Raises:
+      ValueError: if there is no such backbone.
+    """
     if name not in _BACKBONES:
         raise ValueError(
             f"unknown backbone {name!r}{_suggest(name, _BACKBONES)}; "

@@ -1,0 +1,42 @@
+"""ViT: self-attention over all pixels, as in An Image is Worth 16x16 Words (ICLR 2021)."""
+
+from typing import Any
+
+from pdr_jax.backbones.base import Card
+from pdr_jax.backbones.layers.transformer_block import TransformerBlock
+from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.simvp_shell import SimVPShell
+
+HEADS = 8
+
+
+def vit_block(_: Place, **settings: Any) -> TransformerBlock:
+    """ViT's block."""
+    return TransformerBlock(HEADS, **settings)
+
+
+class ViT(SimVPShell):
+    """SimVP's encoder and decoder with a Vision Transformer between them.
+
+    It knows where a pixel is only through the zeros around the encoder's frames: there is no
+    positional embedding.
+    """
+
+    card = Card(
+        title="An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+        venue="ICLR 2021",
+        link="https://arxiv.org/abs/2010.11929",
+        source="OpenSTL c74deb5d, model_type ViT (timm 0.6.13's block)",
+        faithful="There is no positional embedding. Stochastic depth starts at 0.01 in the first "
+        "block even where drop_path is 0. The published KTH model has N_T = 4, the Human3.6M "
+        "model N_T = 6.",
+    )
+
+    def make_translator(self) -> MetaFormer:
+        """N_T transformer blocks."""
+        return self.metaformer(vit_block)
+
+    def check(self) -> None:
+        """Refuses widths that the heads cannot share."""
+        super().check()
+        self.check_widths(HEADS, "the number of simvp_vit's heads")

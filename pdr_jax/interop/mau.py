@@ -1,0 +1,40 @@
+"""OpenSTL's MAU."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pdr_jax.backbones import Backbone
+from pdr_jax.interop.family import Family, Rules
+from pdr_jax.interop.layouts import TRANSPOSED
+
+HALVINGS = 16  # more than a frame can bear
+
+RULES: Rules = (
+    (r"^enter$", r"encoders.0.encoder_t_conv-1"),
+    *((rf"^down_{i}$", rf"encoders.{i + 1}.encoder_t{i}") for i in range(HALVINGS)),
+    (r"^up_(\d+)$", r"decoders.\1.c_decoder\1"),
+    (r"^readout$", r"srcnn.0"),
+    (r"^units_(\d+)/", r"cell_list.\1."),
+    (r"query/", r"conv_s_next/"),
+    (r"fusion_gate/", r"conv_t_next/"),
+    (r"from_spatial/", r"conv_s/"),
+    (r"from_temporal/", r"conv_t/"),
+    (r"/conv$", r".0"),
+    (r"/norm$", r".1"),
+)
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = config["num_hidden"]  # "64,64" in a configuration file, numbers in the model
+    return {"num_hidden": tuple(map(int, hidden.split(",") if isinstance(hidden, str) else hidden))}
+
+
+def _config(module: Backbone) -> dict[str, Any]:
+    return {"num_hidden": ",".join(map(str, module.num_hidden))}
+
+
+FAMILIES = {
+    "mau": Family(
+        "mau", RULES, ((r"^decoders\..*weight$", TRANSPOSED),), options=_options, config=_config
+    )
+}

@@ -85,12 +85,15 @@ def to_openstl(
         if key.endswith(".running_mean"):
             counter = key.removesuffix("running_mean") + "num_batches_tracked"
             state[counter] = np.zeros((), np.int64)
+    for pattern, replacement in kind.copies:
+        held = {key: value for key, value in state.items() if re.search(pattern, key)}
+        state |= {re.sub(pattern, replacement, key): value for key, value in held.items()}
     return {**state, **kind.buffers(module)}
 
 
 def build(kind: Family, config: Mapping[str, Any]) -> Backbone:
     """The backbone that a configuration of the public code describes."""
-    length, channels, height, width = config["in_shape"]
+    length, channels, height, width = kind.in_shape(config)
     known = backbones.hyperparameters(kind.backbone)
     given = {field: config[field] for field in known if field in config} | kind.options(config)
     if "faithful" in known:

@@ -1,7 +1,7 @@
 """How the model types of the public PyTorch code map to the backbones here."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,9 @@ class Family(NamedTuple):
       config: the inverse: entries of a configuration there from a backbone.
       ignored: patterns of keys there that hold nothing learned that is used.
       buffers: what stands under the `ignored` keys of a model that PyTorch makes, from a backbone.
+      in_shape: (T, C, H, W) from a configuration there.
+      copies: (pattern, replacement) from keys there to further keys, `ignored` ones, under which
+        the same tensors stand again: those of a module that two others hold.
     """
 
     backbone: str
@@ -35,6 +38,8 @@ class Family(NamedTuple):
     config: Callable[[Backbone], dict[str, Any]] = lambda module: {}
     ignored: tuple[str, ...] = ()
     buffers: Callable[[Backbone], dict[str, np.ndarray]] = lambda module: {}
+    in_shape: Callable[[Mapping[str, Any]], Sequence[int]] = lambda config: config["in_shape"]
+    copies: Rules = ()
 
 
 # OpenSTL's model_type (of its SimVP and TAU) or method, in lower case -> the file here that knows

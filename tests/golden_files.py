@@ -33,6 +33,26 @@ def parameters(variables):
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
+def check_simvp(name, tolerance=1e-5):
+    """A model in SimVP's shell gives the recorded outputs, part by part."""
+    config, weights, arrays = load(name)
+    module, variables = interop.from_openstl(config, weights)
+
+    @jax.jit
+    def parts(variables, frames):
+        latent, skip = module.apply(variables, frames, method="encode")
+        hidden = module.apply(variables, latent, method="translate")
+        return latent.reshape(-1, *latent.shape[2:]), skip, hidden, module.apply(variables, frames)
+
+    with jax.default_matmul_precision("highest"):
+        got = parts(variables, channels_last(arrays["input"]))
+    for value, key in zip(got, ("enc_latent", "enc_skip", "hid_out", "output"), strict=True):
+        error = relative_error(value, channels_last(arrays[key]))
+        assert error < tolerance, f"{key}: relative error {error:.1e}"
+    assert parameters(variables) == config["n_params"]
+    check_round_trip(config, weights)
+
+
 def check_round_trip(config, weights):
     """Import, then export: every tensor comes back bit for bit, and no other."""
     module, variables = interop.from_openstl(config, weights)

@@ -4,33 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_files import channels_last, check_round_trip, load, parameters, relative_error
+from golden_files import check_simvp, parameters
 
 from pdr_jax import backbones
 from pdr_jax.backbones.layers.windows import Windowing, merge, partition, shift_mask, windowing
-from pdr_jax.interop import from_openstl
 
 SMALL = {"hid_S": 4, "hid_T": 16, "N_S": 2, "N_T": 3}
 
 
 @pytest.mark.parametrize("name", ["simvp_swin", "simvp_uniformer", "simvp_vit"])
 def test_outputs_equal_openstl(name):
-    config, weights, arrays = load(name)
-    module, variables = from_openstl(config, weights)
-
-    @jax.jit
-    def parts(variables, frames):
-        latent, skip = module.apply(variables, frames, method="encode")
-        hidden = module.apply(variables, latent, method="translate")
-        return latent.reshape(-1, *latent.shape[2:]), skip, hidden, module.apply(variables, frames)
-
-    with jax.default_matmul_precision("highest"):
-        got = parts(variables, channels_last(arrays["input"]))
-    for value, key in zip(got, ("enc_latent", "enc_skip", "hid_out", "output"), strict=True):
-        error = relative_error(value, channels_last(arrays[key]))
-        assert error < 1e-5, f"{key}: relative error {error:.1e}"
-    assert parameters(variables) == config["n_params"]
-    check_round_trip(config, weights)
+    check_simvp(name)
 
 
 TAXIBJ = {"in_shape": (4, 32, 32, 2), "hid_S": 32, "hid_T": 256, "N_S": 2, "N_T": 8}

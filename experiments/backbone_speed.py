@@ -1,0 +1,149 @@
+"""Time and memory of every backbone at the size it is published with on TaxiBJ (4 -> 4, 32x32x2).
+
+    python -m experiments.backbone_speed
+
+Each backbone in a process of its own: seconds of a forward pass and of a training step (MSE, Adam;
+the least of a few), seconds to compile the step, and the process's peak memory (on an accelerator:
+the device's). A recurrent backbone takes smaller batches, for its step takes minutes on a CPU.
+
+`--beside COMMAND` measures another program in the same run, alternating with ours: it is called
+with a backbone's name and its batch size and prints one JSON object, which is kept as it is under
+"beside". The committed figures have OpenSTL's and PredFormer's PyTorch code there; the program that
+calls it is no part of this repository.
+"""
+
+import functools
+import json
+import os
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tyro
+
+from experiments import provenance
+from pdr_jax import PDR, backbones, losses, recipes, run
+from pdr_jax.backbones import size
+from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.benchmarks import BENCHMARKS
+from pdr_jax.train import ClipSpec, init_state, train_step
+
+LENGTH, HORIZON = 4, 4
+
+
+def measure(name: str, batch_size: int, repeats: int) -> dict[str, Any]:
+    """One backbone, in this process."""
+    shape = (LENGTH, *BENCHMARKS["taxibj"].frame_shape)
+    options = recipes.create("taxibj", backbone=name, adapter="none").backbone_options
+    module = backbones.create(name, shape, **options)
+    model = PDR(module)
+    clip = ClipSpec(LENGTH, HORIZON)
+    tx = optax.adam(1e-3)
+    rng = np.random.default_rng(0)
+    frames = jnp.asarray(rng.uniform(size=(batch_size, LENGTH + HORIZON, *shape[1:])), jnp.float32)
+    state = jax.jit(functools.partial(init_state, model, tx, clip=clip, seed=0))(frames)
+
+    forward = jax.jit(model.apply, static_argnames="horizon")
+    variables = state.variables()
+    predict = functools.partial(forward, variables, frames[:, :LENGTH], horizon=HORIZON)
+    forward_seconds = least(predict, repeats)
+
+    step = jax.jit(
+        functools.partial(train_step, model=model, loss=losses.create("mse"), tx=tx, clip=clip),
+        donate_argnums=0,
+    )
+    started = time.perf_counter()
+    compiled = step.lower(state, frames).compile()
+    compile_seconds = time.perf_counter() - started
+    holder = [state]
+
+    def train() -> jax.Array:
+        holder[0], logs = compiled(holder[0], frames)
+        return logs["loss"]
+
+    return {
+        "parameters": size.parameters(module),
+        "forward_seconds": forward_seconds,
+        "step_seconds": least(train, repeats),
+        "compile_seconds": compile_seconds,
+        "peak_mib": peak_mib(),
+    }
+
+
+def least(call: Callable[[], Any], repeats: int) -> float:
+    """Seconds of a call, the least of some after one that may compile."""
+    jax.block_until_ready(call())
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        jax.block_until_ready(call())
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def peak_mib() -> float:
+    """The accelerator's peak, or on a CPU the process's."""
+    statistics = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in statistics:
+        return statistics["peak_bytes_in_use"] / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def last_json(command: list[str]) -> dict[str, Any]:
+    """The JSON object that a command prints last, or its error."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        return {"error": (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]}
+    return json.loads(lines[-1])
+
+
+def main(
+    names: tuple[str, ...] = backbones.names(),
+    batch_size: int = 16,
+    recurrent_batch_size: int = 4,
+    repeats: int = 3,
+    beside: str = "",
+    one: bool = False,
+) -> None:
+    """Measures the backbones and writes results/backbone_speed_PLATFORM.json.
+
+    Args:
+        names: Of backbones.
+        batch_size: Clips a step.
+        recurrent_batch_size: Clips a step of those that predict frame by frame.
+        repeats: Timed calls.
+        beside: Another program to measure, see above.
+        one: Measure the first name in this process and print it: what the others are called with.
+    """
+    if one:
+        print(json.dumps(measure(names[0], batch_size, repeats)))
+        return
+    platform = jax.devices()[0].platform
+    path = provenance.RESULTS / f"backbone_speed_{platform}.json"
+    rows = []
+    for name in names:
+        recurrent = issubclass(backbones.backbone(name), FramePredictor)
+        batch = recurrent_batch_size if recurrent else batch_size
+        common = ["--batch-size", str(batch), "--repeats", str(repeats)]
+        ours = [sys.executable, "-m", "experiments.backbone_speed", "--one", "--names", name]
+        row = {"backbone": name, "batch_size": batch, "load": os.getloadavg()[0]}
+        row |= last_json([*ours, *common])
+        if beside:
+            row["beside"] = last_json([*shlex.split(beside), name, str(batch)])
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        record = provenance.record(seeds=[0])
+        run.write_json(path, {**record, "repeats": repeats, "rows": rows})
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

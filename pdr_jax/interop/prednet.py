@@ -1,0 +1,40 @@
+"""OpenSTL's PredNet (branch OpenSTLv0.3.0)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pdr_jax.backbones import Backbone
+from pdr_jax.backbones.prednet import per_level
+from pdr_jax.interop.family import Family, Rules
+
+LEVELS = 16  # more than a frame can bear
+
+RULES: Rules = (
+    (r"^represent_(\d+)/([ifco])$", r"\2.\1"),
+    # Activations stand between the convolutions there.
+    *((rf"^guess_{level}$", f"Ahat.{2 * level}") for level in range(LEVELS)),
+    *((rf"^ascend_{level}$", f"A.{2 * level}") for level in range(LEVELS)),
+)
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    sizes = ("A_filt_sizes", "Ahat_filt_sizes", "R_filt_sizes")
+    return {
+        "stack_sizes": tuple(config["stack_sizes"][1:]),
+        **{field: tuple(config[field]) for field in sizes if field in config},
+    }
+
+
+def _config(module: Backbone) -> dict[str, Any]:
+    widths = (module.in_shape[-1], *module.stack_sizes)
+    levels = len(widths)
+    return {
+        "stack_sizes": widths,
+        "R_stack_sizes": widths,
+        "A_filt_sizes": per_level(module.A_filt_sizes, levels - 1),
+        "Ahat_filt_sizes": per_level(module.Ahat_filt_sizes, levels),
+        "R_filt_sizes": per_level(module.R_filt_sizes, levels),
+    }
+
+
+FAMILIES = {"prednet": Family("prednet", RULES, options=_options, config=_config)}

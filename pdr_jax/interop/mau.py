@@ -30,7 +30,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _config(module: Backbone) -> dict[str, Any]:
-    return {"num_hidden": ",".join(map(str, module.num_hidden))}
+    return {"num_hidden": ",".join(map(str, module.num_hidden)), "stride": 1}
 
 
 FAMILIES = {

@@ -34,6 +34,9 @@ def _config(module: Backbone) -> dict[str, Any]:
         "A_filt_sizes": per_level(module.A_filt_sizes, levels - 1),
         "Ahat_filt_sizes": per_level(module.Ahat_filt_sizes, levels),
         "R_filt_sizes": per_level(module.R_filt_sizes, levels),
+        "weight_mode": "L_0",
+        "LSTM_activation": "tanh",
+        "LSTM_inner_activation": "hard_sigmoid",
     }
 
 

@@ -90,17 +90,22 @@ class Backbone(nn.Module):
 
 
 class ClipPredictor(Backbone):
-    """A backbone that predicts as many frames as it sees, at once: subclasses say how."""
+    """A backbone that predicts a whole clip at once: subclasses say how."""
+
+    @property
+    def clip_length(self) -> int:
+        """Frames that one pass predicts: as many as it sees, unless a subclass says otherwise."""
+        return self.in_shape[0]
 
     def predict_clip(self, frames: Array, train: bool) -> Array:
-        """The T frames that follow `frames` (B, T, H, W, C), of the same shape."""
+        """The `clip_length` frames that follow `frames` (B, T, H, W, C)."""
         raise NotImplementedError
 
     def __call__(self, frames: Array, horizon: int | None = None, train: bool = False) -> Array:
         """Predicts the frames that follow.
 
-        A horizon shorter than T keeps the first predicted frames; a longer one feeds the
-        prediction back as the next pass's input.
+        A horizon shorter than `clip_length` keeps the first predicted frames; a longer one feeds
+        the prediction back as the next pass's input.
 
         Args:
           frames: (B, T, H, W, C) with T, H, W, C as `in_shape`, floating point.
@@ -116,7 +121,7 @@ class ClipPredictor(Backbone):
         """
         self.check_frames(frames)
         horizon = self.check_horizon(horizon)
-        passes = math.ceil(horizon / self.in_shape[0])
+        passes = math.ceil(horizon / self.clip_length)
         if passes == 1:
             return self._predict(frames, train)[:, :horizon]
         if train:
@@ -131,14 +136,14 @@ class ClipPredictor(Backbone):
         return self.predict_clip(frames, train).astype(frames.dtype)
 
     def _roll_out(self, frames: Array, passes: int) -> Array:
-        """Training passes one after the other, (B, passes, T, H, W, C).
+        """Training passes one after the other, (B, passes, clip_length, H, W, C).
 
         Unrolled: XLA's CPU back end takes six times as long for the gradient of a scan.
         """
         clips = []
         for _ in range(passes):
-            frames = self._predict(frames, train=True)
-            clips.append(frames)
+            clips.append(self._predict(frames, train=True))
+            frames = _latest(frames, clips[-1])
         return jnp.stack(clips, axis=1)
 
     def _scan(self, frames: Array, passes: int) -> Array:
@@ -146,7 +151,7 @@ class ClipPredictor(Backbone):
 
         def advance(module: ClipPredictor, clip: Array, _: None) -> tuple[Array, Array]:
             following = module._predict(clip, train=False)
-            return following, following
+            return _latest(clip, following), following
 
         scan = nn.scan(
             advance,
@@ -271,6 +276,11 @@ class FramePredictor(Backbone):
             jax.tree.map(lambda new, old: new.astype(old.dtype), following_state, state),
             following.astype(frame.dtype),
         )
+
+
+def _latest(frames: Array, following: Array) -> Array:
+    """The last of these frames and of those that follow, as many as the former are."""
+    return jnp.concatenate([frames, following], axis=1)[:, -frames.shape[1] :]
 
 
 def at_least(field: str, value: int, least: int) -> int:

@@ -53,3 +53,15 @@ def trunc_normal_002(fan_in: int, fan_out: int) -> tuple[Initializer, Initialize
 def xavier_uniform(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
     """Glorot's: kernel uniform within sqrt(6 / (fan_in + fan_out)), bias 0."""
     return uniform(math.sqrt(6 / (fan_in + fan_out))), zeros
+
+
+def lecun_normal(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """LeCun's, not truncated: kernel N(0, 1 / fan_in), bias 0."""
+    del fan_out
+    return normal(math.sqrt(1 / fan_in)), zeros
+
+
+def he_fan_out_leaky(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """He's before a leaky ReLU of slope 0.1: kernel N(0, 2 / (1.01 fan_out)), bias 0."""
+    del fan_in
+    return normal(math.sqrt(2 / (1.01 * fan_out))), zeros

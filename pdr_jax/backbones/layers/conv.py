@@ -9,6 +9,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.depthwise import depthwise_conv
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.loop_conv import loop_conv
 
 
 class Conv(nn.Module):
@@ -69,16 +70,17 @@ def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -
     times, slower than its groups one by one (8 groups of 16 channels, 11x11;
     experiments/results/depthwise_cpu.json). So there it gets them one by one.
     """
+    pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
+    padding = ((pad_y, pad_y), (pad_x, pad_x))
 
     def apart(x: Array, kernel: Array) -> Array:
         parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
-        return jnp.concatenate([grouped_conv(*part, stride, 1, dilation) for part in parts], -1)
+        settings = ((stride,) * 2, padding, (1, 1), (dilation,) * 2)
+        return jnp.concatenate([loop_conv(*part, *settings) for part in parts], -1)
 
     def together(x: Array, kernel: Array) -> Array:
         return grouped_conv(x, kernel, stride, groups, dilation)
 
-    if groups == 1:
-        return together(x, kernel)
     return by_platform(cpu=apart, default=together)(x, kernel)
 
 

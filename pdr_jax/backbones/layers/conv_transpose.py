@@ -1,11 +1,15 @@
 """The transposed 2D convolution, PyTorch's ConvTranspose2d."""
 
+from collections.abc import Callable
+
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
+from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.loop_conv import loop_conv, xla_conv
 
 
 class ConvTranspose(nn.Module):
@@ -45,12 +49,11 @@ class ConvTranspose(nn.Module):
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         before = size - 1 - self.padding
-        out = lax.conv_general_dilated(
-            x,
-            kernel,
-            window_strides=(1, 1),
-            padding=((before, before + self.output_padding),) * 2,
-            lhs_dilation=(self.stride, self.stride),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        padding = (before, before + self.output_padding)
+        spread = (self.stride, self.stride)
+
+        def of(function: Callable[..., Array]) -> Callable[..., Array]:
+            return lambda x, kernel: function(x, kernel, (1, 1), (padding, padding), spread, (1, 1))
+
+        out = by_platform(cpu=of(loop_conv), default=of(xla_conv))(x, kernel)
         return out if bias is None else out + bias.reshape(1, 1, 1, -1)

@@ -1,0 +1,114 @@
+"""From frames to a grid of patches and back, and from one grid to the next coarser or finer."""
+
+import functools
+import math
+
+import jax
+from einops import rearrange
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+from jax import Array
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.initializers import pytorch_default
+from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.patches import patchify, unpatchify
+
+GROUPS = 16  # of the norms between an inflation's convolutions
+
+
+def layer_norm(dtype: DTypeLike | None, name: str) -> nn.LayerNorm:
+    """As PyTorch computes it."""
+    return nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, dtype=dtype, name=name)
+
+
+class PatchEmbed(nn.Module):
+    """A linear layer on every patch of pixels, and a norm: (B, H, W, C) -> (B, H/p, W/p, features).
+
+    Its parameter `kernel` is that of the equal convolution, (p, p, C, features).
+
+    Attributes:
+      features: channels of the grid.
+      size: side p of the patches.
+      dtype: compute dtype.
+    """
+
+    features: int
+    size: int
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Embeds frames."""
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel_init, bias_init = pytorch_default(math.prod(shape[:3]), self.features)
+        kernel = self.param("kernel", kernel_init, shape)
+        bias = self.param("bias", bias_init, (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x = patchify(x, self.size) @ kernel.reshape(-1, self.features) + bias.reshape(1, 1, 1, -1)
+        return layer_norm(self.dtype, "norm")(x)
+
+
+class PatchMerge(nn.Module):
+    """Joins 2x2 cells: (B, H, W, C) -> (B, H/2, W/2, 2 C), with a norm before the linear layer.
+
+    The channels of the four lie column by column, unlike `patchify`'s, as in Swin.
+    """
+
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Halves the resolution."""
+        features = 2 * x.shape[-1]
+        x = rearrange(x, "b (h p) (w q) c -> b h w (q p c)", p=2, q=2)
+        x = layer_norm(self.dtype, "norm")(x)
+        return Linear(features, use_bias=False, dtype=self.dtype, name="reduce")(x)
+
+
+class PatchExpand(nn.Module):
+    """Splits cells into 2x2: (B, H, W, C) -> (B, 2 H, 2 W, C/2), with a norm after it."""
+
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Doubles the resolution."""
+        linear = Linear(2 * x.shape[-1], use_bias=False, dtype=self.dtype, name="widen")
+        return layer_norm(self.dtype, "norm")(unpatchify(linear(x), 2))
+
+
+class PatchInflate(nn.Module):
+    """Grid to frame by transposed 3x3 convolutions, each of which doubles the resolution.
+
+    A group norm and LeakyReLU 0.2 stand between two of them.
+
+    Attributes:
+      features: channels of the frame.
+      size: side of the patches, a power of 2.
+      dtype: compute dtype.
+    """
+
+    features: int
+    size: int
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Maps (B, H, W, C) to (B, size H, size W, features)."""
+        double = functools.partial(
+            ConvTranspose,
+            kernel_size=3,
+            stride=2,
+            padding=1,
+            output_padding=1,
+            dtype=self.dtype,
+        )
+        for i in range(self.size.bit_length() - 2):
+            x = double(x.shape[-1], name=f"conv_{i}")(x)
+            norm = nn.GroupNorm(
+                GROUPS, epsilon=1e-5, use_fast_variance=False, dtype=self.dtype, name=f"norm_{i}"
+            )
+            x = jax.nn.leaky_relu(norm(x), 0.2)
+        return double(self.features, name="conv")(x)

@@ -1,0 +1,255 @@
+"""The shell of SwinLSTM and VMRNN: LSTMs on grids of patches, whose blocks are vision backbones'.
+
+Either one cell on the grid ("B"), or cells on ever coarser grids and back ("D").
+"""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import Array
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.base import FramePredictor, at_least, divisible, fraction
+from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.patch_grid import (
+    GROUPS,
+    PatchEmbed,
+    PatchExpand,
+    PatchInflate,
+    PatchMerge,
+)
+
+# block(number, drop_path=, dtype=, name=) -> a module from (B, H, W, C) to the same shape, called
+# with (x, train, joined): `joined` is a second input of this shape, or None.
+Block = Callable[..., nn.Module]
+State = tuple[tuple[Array, Array], ...]  # hidden state and memory (B, h, w, C) of each cell
+
+
+class Stage(NamedTuple):
+    """A cell's place.
+
+    Attributes:
+      name: of the cell.
+      level: 0 for the cell on the finest grid on its way, down or up.
+      halvings: how often the cell's grid is halved; its channels are as often doubled.
+      drop_path: stochastic depth of each of its blocks.
+      resample: what the cell's output goes through, if anything.
+    """
+
+    name: str
+    level: int
+    halvings: int
+    drop_path: tuple[float, ...]
+    resample: Callable[..., nn.Module] | None = None
+
+
+def pyramid(
+    down: Sequence[int], up: Sequence[int], drop_path: float, mirrored: bool = True
+) -> tuple[Stage, ...]:
+    """A cell on every level down, and on every level up, there one grid coarser.
+
+    Stochastic depth grows linearly from 0 in the first block to `drop_path` in the last on the
+    way down, and falls alike on the way up.
+
+    Args:
+      down: blocks of the cells on the way down, by level.
+      up: likewise on the way up, which begins with the last.
+      drop_path: largest stochastic depth.
+      mirrored: whether it falls within a cell on the way up; else it falls from cell to cell only.
+    """
+    descent = [
+        Stage(f"down_{level}", level, level, rates, PatchMerge)
+        for level, rates in enumerate(_rising(down, drop_path))
+    ]
+    ascent = [
+        Stage(
+            f"up_{len(up) - 1 - level}",
+            level,
+            level + 1,
+            rates[::-1] if mirrored else rates,
+            PatchExpand,
+        )
+        for level, rates in enumerate(_rising(up, drop_path))
+    ]
+    return (*descent, *reversed(ascent))
+
+
+def _rising(depths: Sequence[int], drop_path: float) -> list[tuple[float, ...]]:
+    rates = np.linspace(0, drop_path, sum(depths)).tolist()
+    ends = np.cumsum(depths)
+    return [tuple(rates[end - depth : end]) for end, depth in zip(ends, depths, strict=True)]
+
+
+class PatchLSTMCell(nn.Module):
+    """Blocks for the convolution of a ConvLSTM, and one gate for its three.
+
+    The first block joins the cell's input with the hidden state. From the last block's output o:
+    c = sigmoid(o) (c + tanh o), h = sigmoid(o) tanh c.
+
+    Attributes:
+      block: makes a block.
+      drop_path: stochastic depth of each.
+      recalls: whether blocks 2, 4, ... join what they get with the cell's input.
+      spare: whether blocks that join nothing have, unused, the layer that would.
+      dtype: compute dtype.
+    """
+
+    block: Block
+    drop_path: tuple[float, ...]
+    recalls: bool = False
+    spare: bool = False
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Array, state: tuple[Array, Array], train: bool
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """The output for `x` (B, H, W, C), which is the hidden state; and that with the memory."""
+        hidden, memory = state
+        out = x
+        for i, rate in enumerate(self.drop_path):
+            joined = hidden if i == 0 else x if self.recalls and i % 2 == 0 else None
+            block = self.block(i, drop_path=rate, dtype=self.dtype, name=f"block_{i}")
+            out = block(out, train, joined)
+            if self.spare and joined is None:
+                Linear(x.shape[-1], dtype=self.dtype, name=f"spare_{i}")(
+                    jnp.concatenate([x, x], axis=-1)
+                )
+        gate = jax.nn.sigmoid(out)
+        memory = gate * (memory + jnp.tanh(out))
+        hidden = gate * jnp.tanh(memory)
+        return hidden, (hidden, memory)
+
+
+class PatchLSTM(FramePredictor):
+    """Predicts the next frame; subclasses say of which cells, and of which blocks in them.
+
+    The prediction is a sigmoid's, so frames must be scaled to (0, 1).
+
+    Attributes:
+      patch_size: side of the patches in pixels: 2, 4, 8, ...
+      embed_dim: channels of the finest grid.
+      drop_path_rate: largest stochastic depth.
+      faithful: have, unused, the parameters that the original declares and never uses.
+    """
+
+    patch_size: int = 2
+    embed_dim: int = 128
+    drop_path_rate: float = 0.1
+    faithful: bool = False
+
+    recalls: ClassVar[bool] = False
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The cells, in the order that a frame passes them."""
+        raise NotImplementedError
+
+    def block(self, level: int) -> Block:
+        """Makes the blocks of a level's cells."""
+        raise NotImplementedError
+
+    def grid(self, halvings: int) -> tuple[int, int]:
+        """Rows and columns of a grid."""
+        _, height, width, _ = self.in_shape
+        cell = self.patch_size << halvings
+        return height // cell, width // cell
+
+    def check(self) -> None:
+        """As the base, and the fields of this class."""
+        super().check()
+        size = at_least("patch_size", self.patch_size, 2)
+        if size & (size - 1):
+            raise ValueError(f"patch_size = {size} must be a power of 2")
+        at_least("embed_dim", self.embed_dim, 1)
+        if size > 2:
+            divisible("embed_dim", self.embed_dim, GROUPS, "norms where patch_size > 2")
+        fraction("drop_path_rate", self.drop_path_rate)
+        halvings = max(stage.halvings for stage in self.stages())
+        why = f"patch_size = {size}, halved {halvings} times" if halvings else "patch_size"
+        for axis, side in zip("HW", self.in_shape[1:3], strict=True):
+            divisible(f"in_shape's {axis}", side, size << halvings, why)
+
+    def start(self, frames: Array) -> State:
+        """Every cell at rest."""
+        dtype = self.dtype or frames.dtype
+
+        def rest(halvings: int) -> Array:
+            shape = (frames.shape[0], *self.grid(halvings), self.embed_dim << halvings)
+            return jnp.zeros(shape, dtype)
+
+        return tuple((rest(stage.halvings), rest(stage.halvings)) for stage in self.stages())
+
+    @nn.compact
+    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+        """As the base says."""
+        stages, following = self.stages(), []
+        x = PatchEmbed(self.embed_dim, self.patch_size, self.dtype, name="embed")(frame)
+        for stage, remembered in zip(stages, state, strict=True):
+            cell = PatchLSTMCell(
+                self.block(stage.level),
+                stage.drop_path,
+                self.recalls,
+                self.faithful,
+                self.dtype,
+                name=stage.name,
+            )
+            x, remembered = cell(x, remembered, train)
+            following.append(remembered)
+            if stage.resample is not None:
+                x = stage.resample(self.dtype, name=f"{stage.name}_resample")(x)
+        if self.faithful and len(stages) > 1:
+            PatchEmbed(self.embed_dim, self.patch_size, self.dtype, name="spare_embed")(frame)
+        inflate = PatchInflate(frame.shape[-1], self.patch_size, self.dtype, name="inflate")
+        return tuple(following), jax.nn.sigmoid(inflate(x))
+
+
+class OneCell(PatchLSTM):
+    """The "B": a cell whose blocks all have the same stochastic depth.
+
+    Attributes:
+      depths: blocks of the cell.
+    """
+
+    depths: int = 12
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One."""
+        return (Stage("cell", 0, 0, (self.drop_path_rate,) * self.depths),)
+
+    def check(self) -> None:
+        """As the base, and the fields of this class."""
+        at_least("depths", self.depths, 1)
+        super().check()
+
+
+class Pyramid(PatchLSTM):
+    """The "D": cells on ever coarser grids and back, see `pyramid`.
+
+    Attributes:
+      depths_downsample: blocks of the cells on the way down, finest grid first.
+      depths_upsample: blocks of the cells on the way up, the *last* cell first.
+    """
+
+    depths_downsample: tuple[int, ...] = (2, 6)
+    depths_upsample: tuple[int, ...] = (6, 2)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Two on every level."""
+        return pyramid(self.depths_downsample, self.depths_upsample, self.drop_path_rate)
+
+    def check(self) -> None:
+        """As the base, and the fields of this class."""
+        levels = at_least("the length of depths_downsample", len(self.depths_downsample), 1)
+        if len(self.depths_upsample) != levels:
+            raise ValueError(
+                f"depths_upsample = {self.depths_upsample} must be as long as "
+                f"depths_downsample = {self.depths_downsample}"
+            )
+        for field in ("depths_downsample", "depths_upsample"):
+            for depth in getattr(self, field):
+                at_least(field, depth, 1)
+        super().check()

@@ -1,0 +1,108 @@
+"""SwinLSTM (ICCV 2023): an LSTM whose inside is Swin Transformer blocks."""
+
+from typing import Any
+
+from pdr_jax.backbones.base import Card, at_least, divisible
+from pdr_jax.backbones.layers.initializers import pytorch_default
+from pdr_jax.backbones.layers.windows import SwinBlock, Windowing, windowing
+from pdr_jax.backbones.patch_lstm import Block, OneCell, PatchLSTM, Pyramid
+
+_CARD = Card(
+    title="SwinLSTM: Improving Spatiotemporal Prediction Accuracy using Swin Transformer and LSTM",
+    venue="ICCV 2023",
+    link="https://arxiv.org/abs/2308.09891",
+    source="OpenSTL c74deb5d, methods SwinLSTM_B and SwinLSTM_D",
+    faithful="The prediction is a sigmoid's: data must lie in [0, 1], which standardised "
+    "temperatures do not. The hidden state is normalised with the input's norm. Blocks 2, 4, ... "
+    "of a cell see its input again, as they would a hidden state.",
+    corrected="Layers that the original declares and never uses are left out; they are there with "
+    "faithful=True. Where patch_size > 2 the original's prediction is too small to be compared "
+    "with a frame; here it is enlarged as VMRNN's.",
+)
+
+
+class SwinLSTM(PatchLSTM):
+    """Cells of Swin blocks, whose windows are shifted in every second.
+
+    Attributes:
+      window_size: side of the windows, in patches.
+    """
+
+    window_size: int = 4
+
+    recalls = True
+
+    def heads(self, level: int) -> int:
+        """Of the attention in a level's cells."""
+        raise NotImplementedError
+
+    def block(self, level: int) -> Block:
+        """Blocks whose number of heads is the level's."""
+
+        def make(number: int, **settings: Any) -> SwinBlock:
+            return SwinBlock(
+                self.heads(level),
+                self.window_size,
+                shifted=number % 2 == 1,
+                initializer=pytorch_default,
+                **settings,
+            )
+
+        return make
+
+    def windows(self, halvings: int, number: int) -> Windowing:
+        """Of a cell's block."""
+        return windowing(*self.grid(halvings), self.window_size, number % 2 == 1)
+
+    def check(self) -> None:
+        """As the base, and the fields of this class."""
+        super().check()
+        at_least("window_size", self.window_size, 2)
+        for stage in self.stages():
+            heads = at_least("num_heads", self.heads(stage.level), 1)
+            divisible("embed_dim", self.embed_dim << stage.halvings, heads, "num_heads")
+            side = self.windows(stage.halvings, 0).side
+            for axis, size in zip("HW", self.grid(stage.halvings), strict=True):
+                divisible(f"patches along {axis}", size, side, "window_size")
+
+
+class SwinLSTMB(SwinLSTM, OneCell):
+    """One cell; the defaults are Human3.6M's.
+
+    Attributes:
+      num_heads: of the attention.
+    """
+
+    num_heads: int = 4
+
+    card = _CARD
+
+    def heads(self, level: int) -> int:
+        """Alike, for there is one cell."""
+        del level
+        return self.num_heads
+
+
+class SwinLSTMD(SwinLSTM, Pyramid):
+    """Cells on ever coarser grids and back; the defaults are Moving MNIST's.
+
+    Attributes:
+      num_heads: of the attention, on every level.
+    """
+
+    num_heads: tuple[int, ...] = (4, 8)
+
+    card = _CARD
+
+    def heads(self, level: int) -> int:
+        """The level's."""
+        return self.num_heads[level]
+
+    def check(self) -> None:
+        """As the base, and the fields of this class."""
+        if len(self.num_heads) != len(self.depths_downsample):
+            raise ValueError(
+                f"num_heads = {self.num_heads} must be as long as "
+                f"depths_downsample = {self.depths_downsample}"
+            )
+        super().check()

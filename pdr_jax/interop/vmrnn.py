@@ -1,0 +1,64 @@
+"""The public VMRNN."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pdr_jax.backbones import Backbone
+from pdr_jax.backbones.layers.selective_scan import DIRECTIONS
+from pdr_jax.interop.family import Family, Rules
+from pdr_jax.interop.layouts import Layout
+from pdr_jax.interop.patch_lstm import (
+    LAYOUTS,
+    ONE_CELL,
+    PYRAMID,
+    read_lists,
+    rules,
+    write_lists,
+)
+
+BLOCK: Rules = (
+    (r"/scan/enter$", r"/self_attention/in_proj"),
+    (r"/scan/near$", r"/self_attention/conv2d"),
+    (r"/scan/select$", r"/self_attention/x_proj_weight"),
+    (r"/scan/step_kernel$", r"/self_attention/dt_projs_weight"),
+    (r"/scan/step_bias$", r"/self_attention/dt_projs_bias"),
+    (r"/scan/log_rates$", r"/self_attention/A_logs"),
+    (r"/scan/skip$", r"/self_attention/Ds"),
+    (r"/scan/norm$", r"/self_attention/out_norm"),
+    (r"/scan/leave$", r"/self_attention/out_proj"),
+    (r"/block_(\d+)/norm$", r"/block_\1/ln_1"),
+    *rules("VSBs", "linear"),
+)
+TURNED = Layout(lambda a: a.swapaxes(1, 2), lambda a: a.swapaxes(1, 2))
+# (directions * D, N) there, (directions, N, D) here.
+RATES = Layout(
+    lambda a: a.reshape(DIRECTIONS, -1, a.shape[-1]).swapaxes(1, 2),
+    lambda a: a.swapaxes(1, 2).reshape(-1, a.shape[1]),
+)
+SKIP = Layout(lambda a: a.reshape(DIRECTIONS, -1), lambda a: a.reshape(-1))
+SCAN = (
+    (r"\.(x_proj|dt_projs)_weight$", TURNED),
+    (r"\.A_logs$", RATES),
+    (r"\.Ds$", SKIP),
+)
+
+
+# What a configuration there must hold, though no attention is there to use it.
+UNUSED = {"num_heads": "1", "window_size": 1, "drop_rate": 0.0}
+
+
+def options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters here."""
+    return {k: v for k, v in read_lists(config).items() if k not in UNUSED}
+
+
+def config(module: Backbone) -> dict[str, Any]:
+    """Entries of a configuration there."""
+    heads = ",".join("1" for _ in getattr(module, "depths_downsample", "1"))
+    return write_lists(module) | UNUSED | {"num_heads": heads}
+
+
+FAMILIES = {
+    name: Family(name, (*BLOCK, *form), (*SCAN, *LAYOUTS), options, config)
+    for name, form in (("vmrnn_b", ONE_CELL), ("vmrnn_d", PYRAMID))
+}

@@ -33,6 +33,8 @@ def compare(form, reference, x_shape, kernel_shape, tolerance=1e-12):
         ((5, 5), 1, (1, 6, 16, 3)),
         ((7, 7), 3, (2, 9, 37, 2)),
         ((1, 5), 2, (3, 4, 33, 1)),
+        ((51, 5), 1, (1, 6, 7, 2)),  # these two are summed in parts
+        ((5, 27), 2, (1, 8, 60, 1)),
     ],
 )
 def test_depthwise_equals_xla(kernel_size, dilation, shape):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
@@ -87,6 +88,29 @@ class Checkpoints:
             ),
         )
         return restored["state"], restored["run"]
+
+    def variables(self) -> tuple[int, dict[str, Any]]:
+        """The step and the variables (NumPy) of the best checkpoint, whatever their structure.
+
+        As `TrainState.variables`: averaged parameters where there are any.
+
+        Raises:
+          FileNotFoundError: there is no checkpoint.
+        """
+        step = self.best
+        if step is None:
+            raise FileNotFoundError(f"no checkpoint in {self._manager.directory}")
+        path = self._manager.directory / str(step) / "state"
+        handler = ocp.PyTreeCheckpointHandler()
+        saved = handler.metadata(path).tree
+        params = "params" if saved.get("ema") is None else "ema"
+        wanted = {name: saved[name] for name in (params, "batch_stats") if saved.get(name)}
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+        found = handler.restore(
+            path, args=ocp.args.PyTreeRestore(wanted, as_numpy, partial_restore=True)
+        )
+        handler.close()
+        return step, {"params": found[params], "batch_stats": found.get("batch_stats", {})}
 
     @property
     def last(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The command line: `pdr train | eval | predict | demo | data`.
+"""The command line: `pdr train | eval | predict | import-openstl | export-openstl | demo | data`.
 
 A run's settings come from its recipe, then from the command line; what results is printed in full
 at the start and stored beside the run.
@@ -20,8 +20,10 @@ import pdr_datasets
 from pdr_jax import predict as prediction
 from pdr_jax import recipes, report, results, run, scoreboard
 from pdr_jax.demo import demo
+from pdr_jax.interop import checkpoints, exports, imports
 from pdr_jax.log import ProgressLine
-from pdr_jax.recipes import Recipe
+from pdr_jax.recipes import Protocol, Recipe
+from pdr_jax.run_folder import recorded_dataset
 
 EXAMPLES = """
 examples:
@@ -31,6 +33,9 @@ examples:
   pdr train --resume runs/kth-tau-predgs-l1_ssim-seed0
   pdr eval runs/kth-tau-predgs-l1_ssim-seed0
   pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
+  pdr import-openstl checkpoint.pth --out runs/theirs --dataset kth --config SimVP_gSTA.py
+  pdr train kth --init-from runs/theirs --adapter predgs
+  pdr export-openstl runs/theirs --out theirs.pth
 """
 
 
@@ -50,6 +55,8 @@ def main(argv: list[str] | None = None) -> None:
                 "train": _train_command(argv),
                 "eval": scoreboard.evaluate,
                 "predict": predict,
+                "import-openstl": import_openstl,
+                "export-openstl": export_openstl,
                 "demo": demo,
                 "data": data,
             },
@@ -103,20 +110,38 @@ def _train_command(argv: list[str]) -> Any:
 
 
 def _named_recipe(argv: list[str]) -> Recipe:
-    """The published recipe for the data set, backbone, adapter and loss that are asked for."""
+    """The published recipe for the data set, backbone, adapter and loss that are asked for.
+
+    One that starts from a run has that run's backbone with its options and its `in_length`, and on
+    the same data set also what else says which clips those are.
+    """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in ("--backbone", "--adapter", "--loss"):
+    for option in ("--backbone", "--adapter", "--loss", "--init-from"):
         parser.add_argument(option)
     known, rest = parser.parse_known_args(argv)
-    dataset = rest[0] if rest and not rest[0].startswith("-") else "moving_sprites"
+    dataset = rest[0] if rest and not rest[0].startswith("-") else ""
     chosen = {name: value for name, value in vars(known).items() if value is not None}
-    return recipes.create(dataset, **chosen)
+    if "init_from" in chosen:
+        origin = run.read_recipe(Path(chosen["init_from"]))
+        dataset = dataset or origin.dataset
+        if chosen.setdefault("backbone", origin.backbone) != origin.backbone:
+            raise ValueError(
+                f"backbone={chosen['backbone']!r}: {chosen['init_from']}, to start from, has "
+                f"{origin.backbone!r}; leave out --backbone"
+            )
+        clips = recipes.CLIP_FIELDS if dataset == origin.dataset else ("in_length",)
+        chosen |= {name: getattr(origin, name) for name in ("backbone_options", *clips)}
+    return recipes.create(dataset or "moving_sprites", **chosen)
 
 
 def default_folder(recipe: Recipe) -> Path:
-    """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN; a protocol other than "standard" is named."""
-    protocol = () if recipe.protocol == "standard" else (recipe.protocol,)
-    parts = (recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss, *protocol)
+    """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN, with the protocol if it is not "standard".
+
+    And with the run that it starts from.
+    """
+    parts = [recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss]
+    parts += [recipe.protocol] if recipe.protocol != "standard" else []
+    parts += [f"from-{Path(recipe.init_from).name}"] if recipe.init_from else []
     return Path("runs") / "-".join((*parts, f"seed{recipe.seed}"))
 
 
@@ -162,7 +187,7 @@ def predict(
         batch_size: Clips at a time.
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """
-    _, task, state = run.load(run_folder)
+    _, task, state = run.load(run_folder, dataset=recorded_dataset(run_folder))
     future = prediction.predict_file(
         task, state.variables(), source, target, horizon=horizon, batch_size=batch_size
     )
@@ -170,6 +195,70 @@ def predict(
     if gif is not None:
         results.draw_prediction(task, source, future, gif)
         print(gif)
+
+
+def import_openstl(
+    checkpoint: tyro.conf.Positional[Path],
+    out: Path,
+    config: Path | None = None,
+    settings: dict[str, str] | None = None,
+    dataset: str | None = None,
+    data_options: dict[str, str] | None = None,
+    data_dir: Path | None = None,
+    in_length: int | None = None,
+    out_length: int | None = None,
+    protocol: Protocol = "openstl",
+) -> None:
+    """Make a run folder from a checkpoint of OpenSTL or PredFormer, for eval, predict and train.
+
+    The model and its sizes are read from the weights as far as these tell.
+
+    Args:
+        checkpoint: OpenSTL's or PredFormer's .pth, Lightning's .ckpt, or an .npz of a state dict.
+        out: The run's folder.
+        config: The configuration, OpenSTL's .py (which is not run) or model_param.json.
+        settings: Single entries of it: name value name value ...
+        dataset: The data set, if the checkpoint does not say; "arrays" for a file of yours.
+        data_options: Options of its loader: name value name value ...
+        data_dir: Where prepared data sets lie.
+        in_length: Observed frames.
+        out_length: Frames to predict.
+        protocol: Which clips are for testing: those of OpenSTL, or of "standard", some of which it
+            may have been trained on.
+    """
+    given = checkpoints.read_config(config) if config else {}
+    for name, value in (settings or {}).items():
+        given[name] = checkpoints.literal(value)
+    hints = imports.Hints(
+        config=given,
+        dataset=dataset,
+        data_options={k: checkpoints.literal(v) for k, v in (data_options or {}).items()},
+        data_dir=data_dir,
+        in_length=in_length,
+        out_length=out_length,
+        protocol=protocol,
+    )
+    described = imports.import_run(checkpoint, out, hints)
+    print(json.dumps(described["imported"], indent=2))
+    if described["note"]:
+        print(f"note: {described['note']}")
+    print(f"run folder: {out}")
+
+
+def export_openstl(
+    run_folder: tyro.conf.Positional[Path], out: Path, backbone_only: bool = False
+) -> None:
+    """Write a run's backbone as a state dict that the public PyTorch code loads.
+
+    Args:
+        run_folder: What `pdr train` left.
+        out: The file, .pth, or .npz without PyTorch; beside it comes its configuration as .json.
+        backbone_only: Leaves out the adapter, for which PyTorch has no model.
+    """
+    state_dict, config = exports.export_run(run_folder, backbone_only=backbone_only)
+    checkpoints.save(out, state_dict)
+    run.write_json(out.with_suffix(".json"), config)
+    print(f"{out}: {len(state_dict)} tensors; {out.with_suffix('.json')}: {config['method']}")
 
 
 def data(

@@ -27,6 +27,8 @@ DEFAULT_ADAPTER = "conv"
 TEACHER_RATE = 0.003  # PhyDNet's teacher forcing, per epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
+# What says, with the data set, which clips a run sees.
+CLIP_FIELDS = ("in_length", "out_length", "data_options", "data_dir", "protocol")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Recipe:
       holdout: share of the training clips (its last ones) kept for choosing the best checkpoint;
         "openstl" keeps none and chooses on the test set.
       augment: whether training clips are augmented as OpenSTL can; published runs were not.
+      init_from: a run folder whose best parameters are the first ones; "" draws them.
       seed: of parameters, data order and stochastic depth.
       save_every: steps between checkpoints; 0 is once an epoch.
       log_every: steps between lines of metrics.jsonl.
@@ -108,6 +111,7 @@ class Recipe:
     protocol: Protocol = "standard"
     holdout: float = 0.05
     augment: bool = False
+    init_from: str = ""
     seed: int = 0
     save_every: int = 0
     log_every: int = 10

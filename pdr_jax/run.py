@@ -1,16 +1,11 @@
 """A training run, top to bottom: data, model, steps, checkpoints, and the folder they leave.
 
-    RUN/recipe.json     the recipe, in full
-    RUN/data.json       which data that was, and what chose the best checkpoint
-    RUN/metrics.jsonl   a line every `log_every` steps, and one with the figures at each checkpoint
-    RUN/checkpoints/    train state, position in the data, versions (Orbax): the last few, the best
-
-A resumed run repeats the uninterrupted one: parameters, data order and stochastic depth are
-functions of (seed, step), and the step's position in the data is in the checkpoint.
+What the folder holds is said in `pdr_jax.run_folder`. A resumed run repeats the uninterrupted one:
+parameters, data order and stochastic depth are functions of (seed, step), and the step's position
+in the data is in the checkpoint.
 """
 
 import functools
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -23,12 +18,13 @@ import numpy as np
 import optax
 
 import pdr_datasets
-from pdr_jax import diagnostics, metrics, optim
+from pdr_jax import diagnostics, metrics, optim, warm_start
 from pdr_jax import evaluate as evaluation
 from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.log import RunLog
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
+from pdr_jax.run_folder import describe_data, read_data, read_recipe, write_json
 from pdr_jax.sharding import make_gather, make_mesh, shard_batch, state_shardings
 from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
 
@@ -194,7 +190,10 @@ def fit(
         drop_remainder=True,
         augment=pdr_datasets.augmentation(recipe.dataset) if recipe.augment else None,
     )
-    state = _start(task, tx, next(iter(batches(task.train)))["frames"], recipe, mesh)
+    begins = not Checkpoints.exist(out / "checkpoints")
+    origin = warm_start.read(Path(recipe.init_from)) if begins and recipe.init_from else None
+    first = next(iter(batches(task.train)))["frames"]
+    state, source = _start(task, tx, first, recipe, mesh, origin)
     step_function = _jit_step(task, tx, recipe, state, per_epoch)
 
     save_every = recipe.save_every or per_epoch
@@ -203,10 +202,12 @@ def fit(
     with Checkpoints(out / "checkpoints") as checkpoints, RunLog(out, report) as log:
         if checkpoints.last is not None:
             state, saved = checkpoints.restore(state)
-            iterator.set_state(saved["data"])
-        elif jax.process_index() == 0:
+            if saved["data"] is not None:  # an imported run has been through no data
+                iterator.set_state(saved["data"])
+        if int(state.step) == 0 and jax.process_index() == 0:
+            before = {} if begins else read_data(out)
             write_json(out / "recipe.json", recipe.to_json())
-            write_json(out / "data.json", described(task))
+            write_json(out / "data.json", before | described(task) | source)
         log.rewind(int(state.step))
         pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
         clock, untimed = 0.0, 1  # the first step of this process compiles
@@ -246,22 +247,12 @@ def fit(
 
 
 def described(task: Task) -> dict[str, Any]:
-    """What data a run was trained on, for people who read its results."""
+    """What data a run was trained on: for people who read its results, and for `pdr predict`."""
     return {
-        "dataset": task.dataset.name,
-        "config": task.dataset.config,
-        "note": task.dataset.note,
         "training_clips": len(task.train),
         "chosen_on": task.chosen_on,
+        **describe_data(task.dataset),
     }
-
-
-def read_recipe(run: Path) -> Recipe:
-    """The recipe of a run folder; raises FileNotFoundError if `run` is none."""
-    path = Path(run) / "recipe.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{run} is no run folder: it has no recipe.json")
-    return Recipe.from_json(json.loads(path.read_text()))
 
 
 def load(
@@ -301,21 +292,6 @@ def load(
     return recipe, task, state
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, whole or not at all; numbers that are not finite become null."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-    partial.replace(path)
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
 def _initial(task: Task, tx: Any, recipe: Recipe) -> Callable[[Any], TrainState]:
     """Clips of frames -> the initial state."""
     return functools.partial(
@@ -333,14 +309,26 @@ def _feed(
     return resident, make_gather(mesh, resident.frames)
 
 
-def _start(task: Task, tx: Any, frames: np.ndarray, recipe: Recipe, mesh: Any) -> TrainState:
-    """The initial state, laid out over the mesh."""
+def _start(
+    task: Task,
+    tx: Any,
+    frames: np.ndarray,
+    recipe: Recipe,
+    mesh: Any,
+    origin: warm_start.Origin | None,
+) -> tuple[TrainState, dict[str, Any]]:
+    """The initial state, laid out over the mesh, and what of it came from where, as JSON."""
     make = _initial(task, tx, recipe)
-    shardings = state_shardings(mesh, jax.eval_shape(make, frames))
+    shapes = jax.eval_shape(make, frames)
+    parts = origin.parts(recipe, shapes) if origin else ()
     # It runs once, and on a CPU takes three times as long to compile when LLVM optimises it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    shardings = state_shardings(mesh, shapes)
     start = jax.jit(make, out_shardings=shardings, compiler_options=options)
-    return start(jnp.asarray(frames))
+    state = start(jnp.asarray(frames))
+    if origin is None:
+        return state, {}
+    return origin.into(state, parts), {"init_from": origin.to_json(parts)}
 
 
 def _jit_step(

@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # The parts of pdr_jax that belong to the command line, and so may open data sets.
-COMMAND_LINE = {"cli", "demo", "evaluate", "predict", "protocols", "results", "run", "scoreboard"}
+COMMAND_LINE = {
+    "cli", "demo", "evaluate", "imports", "predict", "protocols", "results", "run", "run_folder",
+    "scoreboard",
+}  # fmt: skip
 
 
 def imports(path):

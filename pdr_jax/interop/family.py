@@ -67,13 +67,33 @@ def names() -> tuple[str, ...]:
     return tuple(_FILES)
 
 
+def model_type(config: Mapping[str, Any]) -> str:
+    """The model type that a configuration names, in lower case; "" if it names none.
+
+    OpenSTL writes a model_type into every configuration, but only its methods SimVP and TAU look at
+    it.
+    """
+    method = str(config.get("method") or "").lower()
+    if method not in ("", "simvp", "tau"):
+        return method
+    return str(config.get("model_type") or "").lower() or method
+
+
+def naming(model_type: str) -> dict[str, str]:
+    """The entries of a configuration that name a model type, as OpenSTL reads them."""
+    if _FILES.get(model_type) in ("simvp", "metaformers", "transformers"):
+        method = "tau" if model_type == "tau" else "simvp"
+        return {"method": method, "model_type": model_type}
+    return {"method": model_type}
+
+
 def family(config: Mapping[str, Any]) -> Family:
-    """The family of a configuration: its model_type decides, or its method.
+    """The family of a configuration.
 
     Raises:
       ValueError: if there is none of that name.
     """
-    name = str(config.get("model_type") or config.get("method") or "").lower()
+    name = model_type(config)
     if name == "simvp":  # OpenSTL's default for this method
         name = "gsta"
     if name not in _FILES:
@@ -81,4 +101,20 @@ def family(config: Mapping[str, Any]) -> Family:
             f"config has model_type = {config.get('model_type')!r}, "
             f"method = {config.get('method')!r}; expected one of {', '.join(_FILES)}"
         )
-    return importlib.import_module(f"pdr_jax.interop.{_FILES[name]}").FAMILIES[name]
+    return _families(name)[name]
+
+
+def family_of(backbone: str) -> tuple[str, Family]:
+    """The model type and the family that a backbone here belongs to; the inverse of `family`.
+
+    Raises:
+      ValueError: if the public PyTorch code has no such model.
+    """
+    for name in _FILES:
+        if backbone in (name, f"simvp_{name}"):
+            return name, _families(name)[name]
+    raise ValueError(f"backbone={backbone!r}: the public PyTorch code has no such model")
+
+
+def _families(name: str) -> dict[str, Family]:
+    return importlib.import_module(f"pdr_jax.interop.{_FILES[name]}").FAMILIES

@@ -1,0 +1,235 @@
+"""Files of the public PyTorch code: its checkpoints and configurations.
+
+A checkpoint of PyTorch is a pickle, which may name code to be run. It is read by PyTorch's reader
+of weights alone, which imports and runs nothing; a file that needs more is refused. All that is not
+in `load` or `save` is NumPy: PyTorch itself is the optional extra `openstl`.
+"""
+
+import argparse
+import ast
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# What wrapped the model when it was saved: several devices, Lightning, torch.compile.
+WRAPPERS = ("module.", "model.", "_orig_mod.")
+
+# Names in OpenSTL's files that stand beside the weights and are not needed: they are read as
+# nothing. Numbers and arrays of NumPy, paths, and how older PyTorch wrote its one-cycle schedule.
+UNREAD = (
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(
+        f"numpy.{core}.multiarray.{name}"
+        for core in ("core", "_core")
+        for name in ("_reconstruct", "scalar")
+    ),
+    "pathlib.PosixPath",
+    "pathlib.WindowsPath",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
+    "builtins.getattr",
+    "torch.optim.lr_scheduler.OneCycleLR",
+)
+
+
+class Checkpoint(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      state_dict: the model's, under the names that it gives them itself.
+      config: the configuration that was saved beside it; Lightning does so.
+      format: which kind of file that was, in words.
+    """
+
+    state_dict: dict[str, np.ndarray]
+    config: dict[str, Any]
+    format: str
+
+
+def read(path: Path) -> Checkpoint:
+    """Reads OpenSTL v0.3's or PredFormer's .pth, Lightning's .ckpt, a bare state dict, or an .npz.
+
+    Raises:
+      ImportError: PyTorch is not installed.
+      ValueError: the file is no checkpoint, or one that would have to run code to be read.
+    """
+    return unpack(load(path), path.name)
+
+
+def unpack(contents: Any, name: str) -> Checkpoint:
+    """Finds the state dict among what `load` returns of the file `name`.
+
+    Raises:
+      ValueError: there is none.
+    """
+    if not isinstance(contents, Mapping):
+        raise ValueError(f"{name} holds a {type(contents).__name__}; expected a state dict")
+    lightning = "pytorch-lightning_version" in contents
+    state = contents.get("state_dict", contents)
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{name} holds a {type(state).__name__} as its state_dict")
+    others = [k for k, v in state.items() if not (isinstance(k, str) and isinstance(v, np.ndarray))]
+    if lightning:  # its module may have buffers besides the model: a loss's
+        state = {key: value for key, value in state.items() if str(key).startswith("model.")}
+    if others or not state:
+        raise ValueError(
+            f"{name} holds no state dict: expected arrays by name, found "
+            f"{', '.join(map(str, others[:8])) or 'nothing'}"
+        )
+    while wrapper := next((w for w in WRAPPERS if all(key.startswith(w) for key in state)), None):
+        state = {key.removeprefix(wrapper): value for key, value in state.items()}
+    # OpenSTL's EMA hook has the parameters that it swapped out as buffers of the model.
+    swapped = {f"ema_{key.replace('.', '_')}" for key in state}
+    state = {key: value for key, value in state.items() if key not in swapped}
+    kind = "state dict"
+    if "state_dict" in contents:
+        kind = "checkpoint of Lightning" if lightning else "checkpoint of a training"
+        if isinstance(epoch := contents.get("epoch"), int):
+            kind += f", epoch {epoch}"
+    return Checkpoint(state, _flat(contents.get("hyper_parameters") or {}), kind)
+
+
+def load(path: Path) -> Any:
+    """Everything in a file, with arrays for tensors; see `read`."""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        return _load_torch(path)
+    except (OSError, ImportError):
+        raise
+    except Exception as error:  # whatever a strange file leads to
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named is None:
+            # Without PyTorch's advice, around its reason, to read the file in the unsafe way.
+            *_, reason = re.sub(r"\n\nCheck the documentation.*", "", str(error)).split("\n\n")
+            reason = f"{type(error).__name__}: {reason}"
+            raise ValueError(f"{path} is no checkpoint, or a broken one: {reason}") from error
+        raise ValueError(
+            f"{path} is refused: it names {named[1]}, code that reading it would run, and weights "
+            "need none. If you trust where it comes from, keep its weights alone, there: torch.save"
+            f"(torch.load({path.name!r}, weights_only=False)['state_dict'], 'weights.pth')"
+        ) from error
+
+
+def save(path: Path, state_dict: Mapping[str, np.ndarray]) -> None:
+    """Writes a state dict, as PyTorch does or as an .npz; it appears whole or not at all.
+
+    Raises:
+      ImportError: PyTorch is not installed, and the file is no .npz.
+    """
+    partial = path.with_name(f".partial.{path.name}")
+    if path.suffix == ".npz":
+        np.savez(partial, **state_dict)  # type: ignore[arg-type]  # its own arguments' names
+    else:
+        torch = _torch()
+        torch.save({key: torch.from_numpy(np.array(v)) for key, v in state_dict.items()}, partial)
+    partial.replace(path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration: OpenSTL's .py, of which nothing is run, or the model_param.json it writes.
+
+    Raises:
+      ValueError: another kind of file, or a value that would have to be computed.
+    """
+    text = path.read_text()
+    if path.suffix == ".json":
+        config = json.loads(text)
+        if not isinstance(config, dict):
+            raise ValueError(f"{path} holds no JSON object")
+        return _flat(config)
+    if path.suffix != ".py":
+        raise ValueError(f"config={str(path)!r}: expected a name that ends in .py or .json")
+    try:
+        statements = ast.parse(text).body
+    except SyntaxError as error:
+        raise ValueError(f"{path} is no Python: {error}") from error
+    config = {}
+    for statement in statements:
+        if not isinstance(statement, ast.Assign):
+            continue
+        try:
+            value = _literal(statement.value)
+        except ValueError as error:
+            raise ValueError(
+                f"{path}, line {statement.lineno}: {ast.unparse(statement)!r} would have to be "
+                "run, which configurations are not: write the value itself"
+            ) from error
+        config |= {target.id: value for target in statement.targets if isinstance(target, ast.Name)}
+    return _flat(config)
+
+
+def literal(text: str) -> Any:
+    """What stands on a command line: a number, list or truth value where it reads as one."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _literal(node: ast.expr) -> Any:
+    match node:
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=entries):
+            return {str(entry.arg): _literal(entry.value) for entry in entries}
+    return ast.literal_eval(node)
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set, without the nesting of PredFormer's files."""
+    nested = config.get("model_config")
+    config = {**config, **(nested if isinstance(nested, Mapping) else {})}
+    return {k: v for k, v in config.items() if v is not None and k != "model_config"}
+
+
+class _Nothing:
+    """What is read in place of `UNREAD` names: it takes any arguments and any state."""
+
+    def __new__(cls, *_: Any) -> "_Nothing":
+        return super().__new__(cls)
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+def _load_torch(path: Path) -> Any:
+    torch = _torch()
+    harmless = [(argparse.Namespace, "argparse.Namespace"), *((_Nothing, name) for name in UNREAD)]
+    with torch.serialization.safe_globals(harmless):
+        return _arrays(torch.load(path, map_location="cpu", weights_only=True))
+
+
+def _arrays(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _arrays(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_arrays(item) for item in value]
+    if isinstance(value, argparse.Namespace):
+        return _arrays(vars(value))
+    if isinstance(value, _Nothing):
+        return None
+    if hasattr(value, "numpy"):
+        tensor = value.detach()
+        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    return value
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            "files of PyTorch need it: pip install 'pdr-jax[openstl]'; an .npz of the state dict's "
+            "arrays needs nothing"
+        ) from error
+    if torch.__version__ < "2.6":
+        raise ImportError(
+            f"torch {torch.__version__} is installed: its reader of weights could be made to run "
+            "code. Install 2.6 or newer: pip install 'pdr-jax[openstl]'"
+        )
+    return torch

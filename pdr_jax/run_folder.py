@@ -1,0 +1,82 @@
+"""A run folder's files in JSON; the rest is written where it arises.
+
+RUN/recipe.json     the recipe, in full
+RUN/data.json       which data that was, what chose the best checkpoint, and where the first
+                    parameters came from: `pdr import-openstl`, `--init-from`
+RUN/metrics.jsonl   a line every `log_every` steps, and one with the figures at each checkpoint
+RUN/checkpoints/    train state, position in the data, versions (Orbax): the last few, the best
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import pdr_datasets
+from pdr_jax.recipes import Recipe
+
+_UNITS = ("frame_shape", "offset", "scale", "data_range")
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The recipe of a run folder; raises FileNotFoundError if `run` is none."""
+    path = Path(run) / "recipe.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{run} is no run folder: it has no recipe.json")
+    return Recipe.from_json(json.loads(path.read_text()))
+
+
+def read_data(run: Path) -> dict[str, Any]:
+    """The data.json of a run folder; {} if there is none."""
+    path = Path(run) / "data.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def describe_data(dataset: pdr_datasets.VideoDataset) -> dict[str, Any]:
+    """What a run folder says of a data set."""
+    return {
+        "dataset": dataset.name,
+        "config": dataset.config,
+        "note": dataset.note,
+        **{name: np.asarray(getattr(dataset, name)).tolist() for name in _UNITS},
+    }
+
+
+def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
+    """The data set of a run as its folder describes it, without clips; None if it does not.
+
+    It is enough to predict with, so that this needs no data set to be there.
+    """
+    found, recipe = read_data(run), read_recipe(run)
+    if not found.keys() >= {*_UNITS}:
+        return None
+    units: dict[str, Any] = {
+        name: tuple(value) if isinstance(value := found[name], list) else value for name in _UNITS
+    }
+    return pdr_datasets.VideoDataset(
+        name=found["dataset"],
+        config=found["config"],
+        splits={},
+        in_length=recipe.in_length,
+        out_length=recipe.out_length,
+        note=found["note"],
+        **units,
+    )
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file, whole or not at all; numbers that are not finite become null."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    partial.replace(path)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

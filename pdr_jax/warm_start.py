@@ -1,0 +1,120 @@
+"""The parameters of one run as the start of another: `pdr train DATA --init-from RUN`.
+
+The backbone's are taken, or the start is refused; an adapter's and a fusion's where there are some
+of the same shapes, and else those begin afresh.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
+
+from pdr_jax.checkpoint import Checkpoints
+from pdr_jax.recipes import Recipe
+from pdr_jax.run_folder import read_data, read_recipe
+from pdr_jax.train import TrainState
+
+COLLECTIONS = ("params", "batch_stats")
+
+
+class Origin(NamedTuple):
+    """The run that another starts from.
+
+    Attributes:
+      folder: it.
+      recipe: its recipe.
+      step: of the checkpoint, its best.
+      variables: "params" and "batch_stats" of that checkpoint.
+    """
+
+    folder: Path
+    recipe: Recipe
+    step: int
+    variables: dict[str, Any]
+
+    def parts(self, recipe: Recipe, state: TrainState) -> tuple[str, ...]:
+        """The parts of the model, such as "backbone", that a new run takes from here.
+
+        Args:
+          recipe: the new run's.
+          state: its state, or the shapes of it.
+
+        Raises:
+          ValueError: the backbones do not fit; the message names the field.
+        """
+        if recipe.backbone != self.recipe.backbone:
+            raise ValueError(
+                f"backbone={recipe.backbone!r}: {self.folder}, to start from, has "
+                f"{self.recipe.backbone!r}"
+            )
+        misfits = {part: self._misfit(part, state) for part in self.variables["params"]}
+        if misfits["backbone"]:
+            fields = self._differences(recipe) or "the frames differ"
+            raise ValueError(
+                f"{fields}: weights of {self.folder} do not fit ({misfits['backbone']})"
+            )
+        return tuple(part for part, misfit in misfits.items() if not misfit)
+
+    def into(self, state: TrainState, parts: tuple[str, ...]) -> TrainState:
+        """A state with these parts' parameters and statistics from here, laid out as they were."""
+        new = {name: dict(getattr(state, name)) for name in COLLECTIONS}
+        for name, collection in new.items():
+            for part in parts:
+                if part in collection:
+                    collection[part] = jax.tree.map(
+                        lambda here, there: jax.device_put(there, here.sharding),
+                        collection[part],
+                        self.variables[name][part],
+                    )
+        ema = None if state.ema is None else jax.tree.map(jnp.copy, new["params"])
+        return state.replace(**new, ema=ema)
+
+    def to_json(self, parts: tuple[str, ...]) -> dict[str, Any]:
+        """What was taken, and what is known of the data it was trained on."""
+        return {
+            "run": str(self.folder),
+            "step": self.step,
+            "parts": parts,
+            "data": read_data(self.folder),
+        }
+
+    def _misfit(self, part: str, state: TrainState) -> str:
+        """The first variable that differs in shape, or ""."""
+        for name in COLLECTIONS:
+            here, there = (
+                {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
+                for tree in (
+                    getattr(state, name).get(part, {}),
+                    self.variables[name].get(part, {}),
+                )
+            )
+            for path in sorted(here | there):
+                if here.get(path) != there.get(path):
+                    return f"{part}/{path}: {there.get(path)} there, {here.get(path)} here"
+        return ""
+
+    def _differences(self, recipe: Recipe) -> str:
+        here, there = recipe.backbone_options, self.recipe.backbone_options
+        differences = [
+            f"backbone_options.{name}={here.get(name)!r}, there {there.get(name)!r}"
+            for name in here | there
+            if here.get(name) != there.get(name)
+        ]
+        if recipe.in_length != self.recipe.in_length:
+            differences.append(f"in_length={recipe.in_length}, there {self.recipe.in_length}")
+        return "; ".join(differences)
+
+
+def read(folder: Path) -> Origin:
+    """The best parameters of a run folder; its data set need not be there.
+
+    Raises:
+      FileNotFoundError: `folder` is no run folder, or has no checkpoint.
+    """
+    recipe = read_recipe(folder)
+    if not Checkpoints.exist(folder / "checkpoints"):
+        raise FileNotFoundError(f"{folder} has no checkpoint")
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        return Origin(folder, recipe, *checkpoints.variables())

@@ -1,0 +1,72 @@
+"""ConvLSTM: Convolutional LSTM Network (NIPS 2015)."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from pdr_jax.backbones.base import Card, State
+from pdr_jax.backbones.layers.gates import GatedCell, gated, remember
+from pdr_jax.backbones.recurrent_shell import RecurrentShell
+
+
+class ConvLSTMCell(GatedCell):
+    """An LSTM whose products with matrices are convolutions.
+
+    Attributes:
+      faithful: as `ConvLSTM`.
+    """
+
+    faithful: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
+        """The new hidden and cell (B, H, W, features), after `x` (B, H, W, C)."""
+        i_x, f_x, g_x, o_x = self.gates("x", 4, x)
+        i_h, f_h, g_h, o_h = self.gates("h", 4, hidden)
+        cell, _ = remember(cell, i_x + i_h, f_x + f_h, g_x + g_h, 0.0)
+        hidden = gated(o_x + o_h, cell)
+        if self.faithful and self.is_initializing():
+            self.gates("o", 1, jnp.concatenate([hidden, cell], axis=-1))
+            self.last(hidden, cell)
+        return hidden, cell
+
+
+class ConvLSTM(RecurrentShell):
+    """A stack of convolutional LSTMs.
+
+    Attributes:
+      faithful: have the weights that the public code declares and never uses.
+    """
+
+    faithful: bool = False
+
+    shares_memory = False
+
+    card = Card(
+        title="Convolutional LSTM Network: A Machine Learning Approach for Precipitation "
+        "Nowcasting",
+        venue="NIPS 2015",
+        link="https://arxiv.org/abs/1506.04214",
+        source="OpenSTL c74deb5d, method ConvLSTM",
+        faithful="No peepholes, no biases, so no forget bias. OpenSTL v0.3, which trained the "
+        "model zoo, had another cell: h = sigmoid(o) tanh(g); its weights do not fit here.",
+        corrected="Two convolutions in each cell that are never used, nearly a quarter of the "
+        "published size, exist under faithful=True only.",
+    )
+
+    def make_cells(self) -> list[ConvLSTMCell]:
+        """A cell for each layer."""
+        settings = self.cell_settings() | {"faithful": self.faithful}
+        return [ConvLSTMCell(width, **settings) for width in self.num_hidden]
+
+    def start(self, frames: Array) -> State:
+        """(hidden, cell) of each layer, zero."""
+        return tuple((self.zeros(frames, n), self.zeros(frames, n)) for n in self.num_hidden)
+
+    def advance(self, state: State, x: Array, train: bool) -> tuple[State, Array]:
+        """One step up the layers."""
+        layers = []
+        for cell, (hidden, carried) in zip(self.cells, state, strict=True):
+            x, carried = cell(x, hidden, carried)
+            layers.append((x, carried))
+        return tuple(layers), x

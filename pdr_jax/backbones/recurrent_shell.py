@@ -1,0 +1,90 @@
+"""The shell of the recurrent family: patches in, a stack of recurrent cells, patches out.
+
+ConvLSTM, PredRNN, PredRNN++, PredRNNv2, MIM and E3D-LSTM are this shell with different cells.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+
+from pdr_jax.backbones.base import FramePredictor, State, at_least, divisible
+from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.patches import patchify, unpatchify
+
+
+class RecurrentShell(FramePredictor):
+    """Predicts the next frame from the last one and the cells' state; subclasses say how.
+
+    Attributes:
+      num_hidden: channels of each layer, the bottom one first.
+      filter_size: odd side of the convolutions' kernels.
+      patch_size: side p of the square patches whose pixels become channels: all layers work on
+        maps of (H / p, W / p).
+      layer_norm: whether the gates' convolutions are normalised over the whole map.
+    """
+
+    num_hidden: tuple[int, ...] = (128, 128, 128, 128)
+    filter_size: int = 5
+    patch_size: int = 4
+    layer_norm: bool = False
+
+    # Whether one memory goes through all layers, so that they must be equally wide.
+    shares_memory: ClassVar[bool] = True
+
+    def make_cells(self) -> Sequence[nn.Module]:
+        """The cells, the bottom one first."""
+        raise NotImplementedError
+
+    def advance(self, state: State, x: Array, train: bool) -> tuple[State, Array]:
+        """The state after the patches `x` (B, H / p, W / p, p p C), and the top layer's output."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
+        super().check()
+        widths = self.num_hidden
+        if not isinstance(widths, tuple):
+            raise TypeError(f"num_hidden = {widths!r} must be a tuple: a width for each layer")
+        at_least("the number of layers in num_hidden", len(widths), 1)
+        for layer, width in enumerate(widths):
+            at_least(f"num_hidden[{layer}]", width, 1)
+        if self.shares_memory and len(set(widths)) > 1:
+            raise ValueError(
+                f"num_hidden = {widths} must be equal widths: one memory goes through all layers"
+            )
+        at_least("patch_size", self.patch_size, 1)
+        at_least("filter_size", self.filter_size, 1)
+        if self.filter_size % 2 == 0:
+            raise ValueError(f"filter_size = {self.filter_size} must be odd")
+        _, height, width, _ = self.in_shape
+        for axis, size in (("H", height), ("W", width)):
+            divisible(f"in_shape's {axis}", size, self.patch_size, "patch_size")
+
+    def setup(self) -> None:
+        """Builds the cells and the readout."""
+        self.check()
+        self.cells = self.make_cells()
+        channels = self.patch_size**2 * self.in_shape[-1]
+        self.readout = Conv(channels, use_bias=False, dtype=self.dtype)
+
+    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+        """The state after `frame` (B, H, W, C), and the frame that follows."""
+        state, hidden = self.advance(state, patchify(frame, self.patch_size), train)
+        return state, unpatchify(self.readout(hidden), self.patch_size)
+
+    def cell_settings(self) -> dict[str, Any]:
+        """What all cells are made with, but for their widths."""
+        return {
+            "kernel_size": self.filter_size,
+            "layer_norm": self.layer_norm,
+            "dtype": self.dtype,
+        }
+
+    def zeros(self, frames: Array, channels: int) -> Array:
+        """A state before the first of `frames` (B, T, H, W, C): (B, H / p, W / p, channels)."""
+        batch, _, height, width, _ = frames.shape
+        shape = (batch, height // self.patch_size, width // self.patch_size, channels)
+        return jnp.zeros(shape, self.dtype or frames.dtype)

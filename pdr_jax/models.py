@@ -1,0 +1,99 @@
+"""`pdr models`: what predictors there are, and one's card."""
+
+import csv
+from importlib import resources
+from typing import NamedTuple
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pdr_jax import backbones, recipes
+from pdr_jax.backbones import Backbone, size
+from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.benchmarks import BENCHMARKS
+
+
+class Published(NamedTuple):
+    """A size that others published, as they printed it; "" where they did not.
+
+    Attributes:
+      source: whose table.
+      parameters: millions.
+      gmacs: billions of multiply-accumulates of one pass ("FLOPs" in those tables).
+    """
+
+    source: str
+    parameters: str
+    gmacs: str
+
+
+def published(name: str, dataset: str, variant: str = "") -> Published | None:
+    """The published size of a backbone at a benchmark, or None."""
+    text = resources.files("pdr_jax").joinpath("published_sizes.csv").read_text("utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        if (row["backbone"], row["dataset"], row["variant"]) == (name, dataset, variant):
+            return Published(row["source"], row["parameters_m"], row["gmacs"])
+    return None
+
+
+def build(name: str, dataset: str, variant: str = "") -> Backbone:
+    """The backbone as it is trained on a benchmark; as published where it has a faithful form.
+
+    Args:
+      name: of the backbone.
+      dataset: a key of BENCHMARKS.
+      variant: replaces the benchmark's, for a backbone that has several.
+    """
+    recipe = recipes.create(dataset, backbone=name, adapter="none")
+    options = dict(recipe.backbone_options)
+    if "faithful" in options:
+        options["faithful"] = True
+    if variant:
+        options["variant"] = variant
+    shape = (recipe.in_length, *BENCHMARKS[dataset].frame_shape)
+    return backbones.create(name, shape, **options)
+
+
+def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> None:
+    """List the predictors, or show one's card.
+
+    Args:
+        name: A predictor.
+        dataset: The benchmark at whose size the card counts parameters and operations.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    if not name:
+        table = Table("name", "paper", "where", "predicts", box=None, pad_edge=False)
+        for known in backbones.names():
+            card = backbones.card(known)
+            frames = issubclass(backbones.backbone(known), FramePredictor)
+            table.add_row(known, card.title, card.venue, "frame by frame" if frames else "a clip")
+        console.print(table)
+        return
+    card = backbones.card(name)
+    recipe = recipes.create(dataset, backbone=name, adapter="none")
+    module = build(name, dataset)
+    theirs = published(name, dataset, str(recipe.backbone_options.get("variant", "")))
+    counted = size.parameters(module), size.gmacs(module, recipe.out_length)
+    lines = [
+        f"[bold]{escape(name)}[/]  {escape(card.title)}",
+        f"{escape(card.venue)}, {card.link}",
+        f"held against: {escape(card.source)}",
+        f"as there: {escape(card.faithful)}",
+    ]
+    if card.corrected:
+        lines.append(f"corrected: {escape(card.corrected)}")
+    lines.append(
+        f"at {dataset}'s size {'x'.join(map(str, module.in_shape))} -> {recipe.out_length}: "
+        f"{counted[0]:,} parameters, {counted[1]:.4g} G multiply-accumulates"
+    )
+    if theirs is not None:
+        gmacs = f", {theirs.gmacs} G" if theirs.gmacs else ""
+        lines.append(f"published ({theirs.source}): {theirs.parameters} M parameters{gmacs}")
+    lines.append(
+        "hyperparameters there: "
+        + ", ".join(f"{key}={value}" for key, value in recipe.backbone_options.items())
+    )
+    console.print("\n".join(lines))

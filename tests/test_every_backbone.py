@@ -1,0 +1,183 @@
+"""Every backbone, with and without PredGS behind it: one table, the same demands."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from pdr_jax import PDR, PredGS, backbones, losses, predgs, sampling
+from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.train import ClipSpec, TrainState, train_step
+
+SQUARE, OBLONG = (3, 16, 16, 2), (3, 16, 32, 2)
+HORIZONS = (2, 3, 5)  # fewer frames than are seen, as many, more
+
+METAFORMER = {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
+RECURRENT = {"num_hidden": (4, 4), "patch_size": 4, "filter_size": 3}
+# name -> hyperparameters that make it small.
+SMALL = {
+    **{name: METAFORMER for name in backbones.names() if name.startswith("simvp_")},
+    "tau": METAFORMER,
+    "convlstm": RECURRENT,
+    "predrnn": RECURRENT,
+    "predrnnpp": RECURRENT,
+    "predrnnv2": RECURRENT,
+    "mim": RECURRENT,
+    "e3dlstm": RECURRENT,
+    "mau": {"num_hidden": (8, 8), "filter_size": 3, "sr_size": 2, "tau": 2},
+    "phydnet": {
+        "patch_size": 4, "nf": 16, "input_dim": 16, "hidden_dims": (4, 16), "kernel_size": 3,
+    },
+    "prednet": {"stack_sizes": (4, 4)},
+    "swinlstm_b": {"embed_dim": 8, "depths": 2, "num_heads": 2, "patch_size": 2},
+    "swinlstm_d": {
+        "embed_dim": 8, "num_heads": (2, 2), "depths_downsample": (2, 2),
+        "depths_upsample": (2, 2), "patch_size": 2, "window_size": 2,
+    },
+    "vmrnn_b": {"embed_dim": 16, "depths": 2, "patch_size": 4},
+    "vmrnn_d": {"embed_dim": 8, "depths_downsample": (1, 1), "depths_upsample": (1, 1)},
+    "wast": {"encoder_dim": 4, "block_list": (1, 1, 1), "mlp_ratio": 2.0, "drop_path": 0.0},
+    "dmvfn": {},
+    "crevnet": {},
+    "earthformer": {
+        "base_units": 16, "num_heads": 2, "enc_depth": (1,), "dec_depth": (2,),
+        "num_global_vectors": 2, "self_pattern": "divided_st", "cross_self_pattern": "divided_st",
+        "initial_downsample_scale": 4, "initial_downsample_conv_layers": 1,
+    },
+    "predformer": {"patch_size": 4, "dim": 16, "heads": 2, "dim_head": 8, "Ndepth": 1},
+}
+# Parameters whose gradient is zero by design: (backbone, part of the path).
+STILL: set[tuple[str, str]] = set()
+
+pytestmark = pytest.mark.parametrize("name", backbones.names())
+
+
+def build(name, shape, adapter=True, **options):
+    backbone = backbones.create(name, shape, **SMALL[name], **options)
+    gaussians = PredGS(
+        predgs.create("conv", num_gaussians=shape[1] * shape[2] // 16, window=5, pool=4, hidden=4)
+    )
+    return PDR(backbone, gaussians if adapter else None, fusion_init="pass_through")
+
+
+def clip(shape, batch=2, length=None):
+    rng = np.random.default_rng(0)
+    return jnp.asarray(rng.uniform(size=(batch, length or shape[0], *shape[1:])), jnp.float32)
+
+
+def filled(model, frames):
+    """Random variables: compiling the initial values of a whole model takes long."""
+    rng = np.random.default_rng(0)
+
+    def fill(path, leaf):
+        values = rng.normal(0, 0.2, leaf.shape)
+        return jnp.asarray(values + (path[-1].key in ("scale", "var")), leaf.dtype)
+
+    shapes = jax.eval_shape(model.init, jax.random.key(0), frames)
+    return jax.tree_util.tree_map_with_path(fill, shapes)
+
+
+@pytest.mark.parametrize("shape", [SQUARE, OBLONG], ids=["square", "oblong"])
+@pytest.mark.parametrize("adapter", [False, True], ids=["plain", "predgs"])
+def test_shapes(name, shape, adapter):
+    model, frames = build(name, shape, adapter), clip(shape)
+    variables = jax.eval_shape(model.init, jax.random.key(0), frames)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    for horizon in HORIZONS:
+        apply = functools.partial(model.apply, horizon=horizon)
+        out = jax.eval_shape(apply, variables, frames)
+        assert (out.shape, out.dtype) == ((2, horizon, *shape[1:]), jnp.float32)
+
+
+def make_step(name, shape, horizon, adapter=True):
+    """A training step over clips of shape[0] + horizon frames, and a state."""
+    model = build(name, shape, adapter)
+    clip_spec = ClipSpec(in_length=shape[0], horizon=horizon)
+    tx = optax.adam(1e-2)
+    recurrent = issubclass(backbones.backbone(name), FramePredictor)
+    step = functools.partial(
+        train_step,
+        model=model,
+        loss=losses.create("mse"),
+        tx=tx,
+        clip=clip_spec,
+        sampling=sampling.create("scheduled", rate=0.5) if recurrent else None,
+    )
+    variables = filled(model, clip(shape))
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=tx.init(variables["params"]),
+    )
+    return step, state
+
+
+def check_step(name, shape, horizon, adapter=True):
+    """Finite, compiled once, and it changes every parameter that should change."""
+    step, state = make_step(name, shape, horizon, adapter)
+    frames = clip(shape, length=shape[0] + horizon)
+    traces = []
+
+    @jax.jit
+    def counted(state, frames):
+        traces.append(None)
+        return step(state, frames)
+
+    after, logs = counted(state, frames)
+    assert np.isfinite(logs["loss"])
+    assert np.isfinite(logs["grad_norm"])
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), state.params, after.params)
+    unchanged = [
+        jax.tree_util.keystr(path) for path, equal in jax.tree.leaves_with_path(same) if equal
+    ]
+    still = [part for other, part in STILL if other == name]
+    assert not [path for path in unchanged if not any(part in path for part in still)]
+    counted(after, frames)
+    assert len(traces) == 1
+
+
+def test_a_training_step(name):
+    check_step(name, OBLONG, horizon=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("horizon", HORIZONS)
+@pytest.mark.parametrize("shape", [SQUARE, OBLONG], ids=["square", "oblong"])
+@pytest.mark.parametrize("adapter", [False, True], ids=["plain", "predgs"])
+def test_every_training_step(name, shape, horizon, adapter):
+    check_step(name, shape, horizon, adapter)
+
+
+def test_bfloat16(name):
+    """Computes in bfloat16 with float32 parameters, and comes out near float32."""
+    frames = clip(OBLONG)
+    exact, half = (
+        build(name, OBLONG, adapter=False, dtype=dtype) for dtype in (jnp.float32, jnp.bfloat16)
+    )
+    variables = filled(exact, frames)
+    one = jax.jit(exact.apply)(variables, frames)
+    two = jax.jit(half.apply)(variables, frames)
+    assert two.dtype == jnp.float32
+    error = float(jnp.abs(one - two).mean() / jnp.abs(one).mean())
+    assert 0 < error < 0.1
+
+
+@pytest.mark.slow
+def test_eight_devices_equal_one(name):
+    eight_devices_equal_one(name)
+
+
+def eight_devices_equal_one(name):
+    step, state = make_step(name, OBLONG, horizon=3)
+    frames = np.asarray(clip(OBLONG, batch=8, length=6))
+    _, alone = jax.jit(step)(state, frames)
+    mesh = make_mesh(8)
+    spread = jax.device_put(state, state_shardings(mesh, state))
+    _, together = jax.jit(step)(spread, shard_batch(mesh, frames))
+    for key in ("loss", "grad_norm"):
+        np.testing.assert_allclose(together[key], alone[key], rtol=2e-5)

@@ -1,5 +1,7 @@
 """DMVFN: the public code's outputs, warping, the router, and what is corrected."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,6 +141,7 @@ def test_without_a_block_the_frames_are_mixed_or_the_older_is_repeated(tiny):
     never = dict(variables["params"]["router_head"], bias=jnp.zeros(2), kernel=jnp.zeros((2, 2)))
     variables = {"params": {**variables["params"], "router_head": never}}  # below a half, just
 
+    @functools.partial(jax.jit, static_argnums=0)
     def step(faithful):
         return module.clone(faithful=faithful).apply(
             variables, frames[:, 0], frames[:, 1], False, method="step"

@@ -110,8 +110,8 @@ class DMVFN(FramePredictor):
         link="https://arxiv.org/abs/2303.09875",
         source="OpenSTL OpenSTLv0.3.0 0a0f36c, method DMVFN",
         faithful="In training the router draws blocks at random, with straight-through gradients. "
-        "The loss sown on intermediate predictions is the paper's, but its VGG term needs weights "
-        "that do not come with this library; the public code takes an optimiser step per frame.",
+        "The paper's VGG loss is left out, for its weights do not come with this library. The "
+        "public code takes an optimiser step for every predicted frame.",
         corrected="In evaluation a block runs if its probability is at least a half, sample by "
         "sample. The public code draws at random there too, and the first sample's draw decides "
         "for its whole batch; if no block is drawn it repeats the older frame. It also clips the "

@@ -9,8 +9,8 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.by_platform import by_platform
-from pdr_jax.backbones.layers.conv import grouped_conv
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.loop_conv import loop_conv
 
 
 class Conv3D(nn.Module):
@@ -52,7 +52,10 @@ class Conv3D(nn.Module):
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         padding = length // 2 if self.time_padding is None else self.time_padding
-        out = conv3d(x, kernel, stride=self.stride, time_padding=padding, groups=self.groups)
+        if volume == self.stride == self.groups == 1:  # as `Conv` does
+            out = x @ kernel.reshape(-1, self.features)
+        else:
+            out = conv3d(x, kernel, stride=self.stride, time_padding=padding, groups=self.groups)
         return out if bias is None else out + bias.reshape(1, 1, 1, 1, -1)
 
 
@@ -85,14 +88,15 @@ def xla_conv3d(x: Array, kernel: Array, stride: int, time_padding: int, groups: 
 
 def conv_of_frames(x: Array, kernel: Array, stride: int, time_padding: int, groups: int) -> Array:
     """As a 2D convolution per group."""
-    taps = kernel.shape[0]
+    taps, rows, columns = kernel.shape[:3]
+    padding = ((rows // 2, rows // 2), (columns // 2, columns // 2))
     x = jnp.pad(x, ((0, 0), (time_padding, time_padding), (0, 0), (0, 0), (0, 0)))
     length = x.shape[1] - taps + 1
 
     def convolve(x: Array, kernel: Array) -> Array:
         near = jnp.concatenate([x[:, tap : tap + length] for tap in range(taps)], axis=-1)
-        frames = near.reshape(-1, *near.shape[2:])
-        out = grouped_conv(frames, jnp.concatenate(list(kernel), axis=-2), stride, 1, 1)
+        frames, kernel = near.reshape(-1, *near.shape[2:]), jnp.concatenate(list(kernel), axis=-2)
+        out = loop_conv(frames, kernel, (stride, stride), padding, (1, 1), (1, 1))
         return out.reshape(-1, length, *out.shape[1:])
 
     parts = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)

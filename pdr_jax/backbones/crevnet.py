@@ -1,0 +1,286 @@
+"""CrevNet: a conditionally reversible network (ICLR 2020).
+
+An invertible network makes features of three consecutive frames, without losing anything; a
+recurrent predictor, reversible too, moves them one frame on; the network's inverse makes frames of
+them again.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import Array
+from jax.typing import DTypeLike
+
+from pdr_jax.backbones.base import Card, Forcing, FramePredictor, at_least, divisible
+from pdr_jax.backbones.layers.conv3d import Conv3D
+from pdr_jax.backbones.layers.gates import gated, remember
+from pdr_jax.backbones.layers.norm import BatchNorm
+from pdr_jax.backbones.layers.patches import patchify, unpatchify
+
+WINDOW = 3  # frames that are encoded at once
+
+Pair = tuple[Array, Array]
+
+
+class State(NamedTuple):
+    """What CrevNet carries from frame to frame; maps are (B, WINDOW, H / 2^n, W / 2^n, width).
+
+    Attributes:
+      before: the two frames before the next one, (B, WINDOW - 1, H, W, C).
+      hidden: each layer's output, a map.
+      cells: each layer's cell, a map.
+      memory: the one that goes through all layers, a map.
+      seen: (B,) int32, frames so far.
+      error: (B,), summed squared errors of the frames of a window that were seen already.
+    """
+
+    before: Array
+    hidden: tuple[Array, ...]
+    cells: tuple[Array, ...]
+    memory: Array
+    seen: Array
+    error: Array
+
+
+class Residual(nn.Module):
+    """Three 3x3x3 convolutions, each after normalisation and ReLU, through half the width.
+
+    Attributes:
+      features: output channels.
+      stride: of the first convolution, in space.
+      first: whether there is nothing to normalise before the first.
+      dtype: compute dtype.
+    """
+
+    features: int
+    stride: int
+    first: bool
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        """Maps (N, T, H, W, C) to (N, T, H / stride, W / stride, features)."""
+        half = max(1, self.features // 2)
+        layers = ((half, self.stride), (half, 1), (self.features, 1))
+        for i, (width, stride) in enumerate(layers):
+            if i > 0 or not self.first:
+                x = jax.nn.relu(BatchNorm(dtype=self.dtype, name=f"norm_{i}")(x, train))
+            x = Conv3D(width, stride=stride, use_bias=False, dtype=self.dtype, name=f"conv_{i}")(x)
+        return x
+
+
+class InvertibleNetwork(nn.Module):
+    """i-RevNet: pixels become channels, whose halves are added to each other's residuals in turn.
+
+    Every stage but the first halves the resolution, as does the splitting before.
+
+    Attributes:
+      channels: of the frames.
+      depths: blocks of each stage.
+      dtype: compute dtype.
+    """
+
+    channels: int
+    depths: tuple[int, ...]
+    dtype: DTypeLike | None = None
+
+    def setup(self) -> None:
+        """Makes the residuals."""
+        self.strides = [
+            2 if stage > 0 and block == 0 else 1
+            for stage, depth in enumerate(self.depths)
+            for block in range(depth)
+        ]
+        widths = [
+            2 * self.channels * 4**stage
+            for stage, depth in enumerate(self.depths)
+            for _ in range(depth)
+        ]
+        self.residuals = [
+            Residual(width, stride, i == 0, self.dtype)
+            for i, (width, stride) in enumerate(zip(widths, self.strides, strict=True))
+        ]
+
+    def encode(self, frames: Array, train: bool) -> Pair:
+        """(N, T, H, W, C) -> two of (N, T, H / 2^n, W / 2^n, width), n the number of stages."""
+        kept, changed = jnp.split(patchify(frames, 2), 2, axis=-1)
+        for residual, stride in zip(self.residuals, self.strides, strict=True):
+            change = residual(changed, train)
+            if stride == 2:
+                kept, changed = patchify(kept, 2), patchify(changed, 2)
+            kept, changed = changed, kept + change
+        return kept, changed
+
+    def decode(self, features: Pair, train: bool) -> Array:
+        """The inverse of `encode`; not quite in training, when statistics are the batch's."""
+        kept, changed = features
+        steps = zip(reversed(self.residuals), reversed(self.strides), strict=True)
+        for residual, stride in steps:
+            before = unpatchify(kept, 2) if stride == 2 else kept
+            kept, changed = changed - residual(before, train), before
+            if stride == 2:
+                kept = unpatchify(kept, 2)
+        return unpatchify(jnp.concatenate([kept, changed], axis=-1), 2)
+
+
+class STConvLSTMCell(nn.Module):
+    """A ConvLSTM whose gates see its cell, and that updates a memory shared by all layers.
+
+    Attributes:
+      features: channels of everything.
+      dtype: compute dtype.
+    """
+
+    features: int
+    dtype: DTypeLike | None = None
+
+    @nn.compact
+    def __call__(self, x: Array, hidden: Array, cell: Array, memory: Array) -> tuple[Array, ...]:
+        """The new hidden state, cell and memory, all as `x` (N, T, H, W, features)."""
+        conv = functools.partial(Conv3D, self.features, dtype=self.dtype)
+        seen = jnp.concatenate([x, hidden, cell], axis=-1)
+        names = ("cell_in", "cell_keep", "cell_write")
+        cell, _ = remember(cell, *(conv(name=name)(seen) for name in names), forget_bias=0.0)
+        seen = jnp.concatenate([x, memory, cell], axis=-1)
+        names = ("memory_in", "memory_keep", "memory_write")
+        memory, _ = remember(memory, *(conv(name=name)(seen) for name in names), forget_bias=0.0)
+        gate = conv(name="gate")(jnp.concatenate([x, hidden, cell, memory], axis=-1))
+        value = conv(kernel_size=1, name="value")(jnp.concatenate([cell, memory], axis=-1))
+        return gated(gate, value), cell, memory
+
+
+class CrevNet(FramePredictor):
+    """Predicts windows of three frames, of which the last is the next frame.
+
+    The window before is the two frames before the last and the last; of the two before the first
+    of all, that is a copy. The state starts with the first window of three frames. Where a frame
+    of a window is a predicted one, it is its latest prediction.
+
+    In the paper's training all frames are true (sampling "teacher" with rate 0), and the loss is
+    the mean squared error of whole windows: in training this sows that of the frames of a window
+    that were seen already, weighted so that "mse" of the predictions makes it complete.
+
+    Attributes:
+      nBlocks: invertible blocks of each stage; features are 2^n times smaller than the frames for n
+        stages, and 2 C 4^(n - 1) wide.
+      predictor_rnn_layers: recurrent layers.
+      faithful: the public code's behaviour, see the card.
+    """
+
+    nBlocks: tuple[int, ...] = (4, 5, 3)  # noqa: N815 (the published name)
+    predictor_rnn_layers: int = 8
+    faithful: bool = False
+
+    card = Card(
+        title="Efficient and Information-Preserving Future Frame Prediction and Beyond",
+        venue="ICLR 2020",
+        link="https://openreview.net/forum?id=B1eY_pVYvB",
+        source="OpenSTL 0a0f36c0 (branch OpenSTLv0.3.0), method CrevNet",
+        faithful="Every prediction is of three frames, two of them predicted anew. The public code "
+        "works for 64x64 frames of one channel and one batch size only, and returns the first "
+        "channel; this for any.",
+        corrected="In evaluation the state is that after all observed frames, as in training and "
+        "in the authors' own code. The public code forgets it, and starts from nothing with the "
+        "last three of them: faithful=True.",
+    )
+
+    def check(self) -> None:
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
+        super().check()
+        at_least("the number of stages in nBlocks", len(self.nBlocks), 1)
+        for stage, blocks in enumerate(self.nBlocks):
+            at_least(f"nBlocks[{stage}]", blocks, 1)
+        at_least("predictor_rnn_layers", self.predictor_rnn_layers, 1)
+        why = f"2^n for the {len(self.nBlocks)} stages of nBlocks; crop or pad the frames"
+        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
+            divisible(f"in_shape's {axis}", size, 2 ** len(self.nBlocks), why)
+
+    def setup(self) -> None:
+        """Builds the invertible network and the predictor's layers."""
+        self.check()
+        layers = range(self.predictor_rnn_layers)
+        self.network = InvertibleNetwork(self.in_shape[-1], self.nBlocks, self.dtype)
+        self.cells = [STConvLSTMCell(self.width, self.dtype) for _ in layers]
+        self.mixtures = [Conv3D(self.width, 1, dtype=self.dtype) for _ in layers]
+
+    @property
+    def width(self) -> int:
+        """Channels of either half of the features."""
+        return 2 * self.in_shape[-1] * 4 ** (len(self.nBlocks) - 1)
+
+    def start(self, frames: Array) -> State:
+        """Nothing but the first frame, seen twice."""
+        batch, _, height, width, _ = frames.shape
+        side = 2 ** len(self.nBlocks)
+        shape = (batch, WINDOW, height // side, width // side, self.width)
+        zeros = jnp.zeros(shape, self.dtype or frames.dtype)
+        layers = (zeros,) * self.predictor_rnn_layers
+        return State(
+            before=jnp.stack([frames[:, 0]] * (WINDOW - 1), axis=1),
+            hidden=layers,
+            cells=layers,
+            memory=zeros,
+            seen=jnp.zeros(batch, jnp.int32),
+            error=jnp.zeros(batch, jnp.promote_types(frames.dtype, jnp.float32)),
+        )
+
+    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+        """The state after `frame` (B, H, W, C), and the frame that follows."""
+        length = self.in_shape[0]
+        first = length - 1 if self.faithful and not train else min(WINDOW, length) - 1
+        whole = (state.seen > first).reshape(-1, 1, 1, 1, 1)
+        hidden, cells, memory = jax.tree.map(
+            lambda x: jnp.where(whole, x, 0), (state.hidden, state.cells, state.memory)
+        )
+        window = jnp.concatenate([state.before, frame[:, None]], axis=1)
+        features, hidden, cells, memory = self.advance(
+            self.network.encode(window, train), hidden, cells, memory
+        )
+        predicted = self.network.decode(features, train)
+
+        before, error = window[:, 1:], state.error
+        if train:
+            again = jnp.square(predicted[:, :-1] - jax.lax.stop_gradient(before))
+            again = again.astype(error.dtype).mean(axis=(2, 3, 4)).sum(axis=1)
+            error = error + jnp.where(state.seen >= first, again, 0)
+        else:
+            number = state.seen.reshape(-1, 1) + jnp.arange(2 - WINDOW, 1).reshape(1, -1)
+            observed = (number < length).reshape(*number.shape, 1, 1, 1)
+            before = jnp.where(observed, before, predicted[:, :-1])
+        state = State(before, hidden, cells, memory, state.seen + 1, error)
+        return state, predicted[:, -1]
+
+    def advance(
+        self, features: Pair, hidden: tuple[Array, ...], cells: tuple[Array, ...], memory: Array
+    ) -> tuple[Pair, tuple[Array, ...], tuple[Array, ...], Array]:
+        """Features of the next window, and the new state.
+
+        Each layer sees one half of the features and mixes its output into the other.
+        """
+        seen, mixed = features
+        new_hidden, new_cells = [], []
+        layers = zip(self.cells, self.mixtures, hidden, cells, strict=True)
+        for layer, mixture, output, cell in layers:
+            output, cell, memory = layer(seen, output, cell, memory)
+            share = jax.nn.sigmoid(mixture(output))
+            seen, mixed = (1 - share) * mixed + share * output, seen
+            new_hidden.append(output)
+            new_cells.append(cell)
+        return (seen, mixed), tuple(new_hidden), tuple(new_cells), memory
+
+    def unroll(
+        self,
+        state: State,
+        frames: Array,
+        horizon: int,
+        train: bool = False,
+        forcing: Forcing | None = None,
+    ) -> tuple[State, Array]:
+        """Runs on from a state, see `FramePredictor`; sows the loss in training."""
+        state, predicted = super().unroll(state, frames, horizon, train, forcing)
+        if train:
+            self.sow("losses", "window", state.error.mean() / predicted.shape[1])
+        return state, predicted

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from pdr_jax import interop
 
@@ -49,6 +50,27 @@ def check_simvp(name, tolerance=1e-5):
     for value, key in zip(got, ("enc_latent", "enc_skip", "hid_out", "output"), strict=True):
         error = relative_error(value, channels_last(arrays[key]))
         assert error < tolerance, f"{key}: relative error {error:.1e}"
+    assert parameters(variables) == config["n_params"]
+    check_round_trip(config, weights)
+
+
+def check_unrolled(config, weights, arrays, tolerance=1e-5):
+    """A recurrent model's every prediction, of the observed frames too, is the recorded one."""
+    module, variables = interop.from_openstl(config, weights)
+    clip, length = channels_last(arrays["input"]), module.in_shape[0]
+
+    @jax.jit
+    def unroll(variables, frames):
+        def run(module):
+            return module.unroll(module.start(frames), frames, clip.shape[1] - length)[1]
+
+        return module.apply(variables, method=run)
+
+    with jax.default_matmul_precision("highest"):
+        predicted = unroll(variables, clip[:, :length])
+    error = relative_error(predicted, arrays["output"])
+    assert error < tolerance, f"relative error {error:.1e}"
+    assert np.square(predicted - clip[:, 1:]).mean() == pytest.approx(arrays["loss"], rel=1e-6)
     assert parameters(variables) == config["n_params"]
     check_round_trip(config, weights)
 

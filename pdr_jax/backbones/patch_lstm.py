@@ -173,6 +173,10 @@ class PatchLSTM(FramePredictor):
         for axis, side in zip("HW", self.in_shape[1:3], strict=True):
             divisible(f"in_shape's {axis}", side, size << halvings, why)
 
+    def setup(self) -> None:
+        """Refuses impossible settings; `step` makes the parts."""
+        self.check()
+
     def start(self, frames: Array) -> State:
         """Every cell at rest."""
         dtype = self.dtype or frames.dtype

@@ -61,9 +61,10 @@ class SwinLSTM(PatchLSTM):
         for stage in self.stages():
             heads = at_least("num_heads", self.heads(stage.level), 1)
             divisible("embed_dim", self.embed_dim << stage.halvings, heads, "num_heads")
-            side = self.windows(stage.halvings, 0).side
-            for axis, size in zip("HW", self.grid(stage.halvings), strict=True):
-                divisible(f"patches along {axis}", size, side, "window_size")
+            side, patch = self.windows(stage.halvings, 0).side, self.patch_size << stage.halvings
+            why = f"windows of {side}x{side} patches of {patch}x{patch} pixels"
+            for axis, size in zip("HW", self.in_shape[1:3], strict=True):
+                divisible(f"in_shape's {axis}", size, side * patch, why)
 
 
 class SwinLSTMB(SwinLSTM, OneCell):

@@ -41,8 +41,6 @@ SCAN = (
     (r"\.A_logs$", RATES),
     (r"\.Ds$", SKIP),
 )
-
-
 # What a configuration there must hold, though no attention is there to use it.
 UNUSED = {"num_heads": "1", "window_size": 1, "drop_rate": 0.0}
 
@@ -54,8 +52,8 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def config(module: Backbone) -> dict[str, Any]:
     """Entries of a configuration there."""
-    heads = ",".join("1" for _ in getattr(module, "depths_downsample", "1"))
-    return write_lists(module) | UNUSED | {"num_heads": heads}
+    levels = len(getattr(module, "depths_downsample", (0,)))
+    return write_lists(module) | UNUSED | {"num_heads": ",".join("1" * levels)}
 
 
 FAMILIES = {

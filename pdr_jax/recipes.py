@@ -278,6 +278,7 @@ def create(
         "warmup_epochs": benchmark.warmup_epochs,
         "epochs": benchmark.epochs,
         "sampling": training.get("sampling", "none"),
+        "sampling_options": dict(training.get("sampling_options", {})),
         **settings.fields,
     }
     known = {field.name for field in dataclasses.fields(Recipe)}

@@ -110,6 +110,14 @@ def assert_close(ours, theirs):
         np.testing.assert_allclose(here, there, atol=1e-6)
 
 
+def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
+    np.savez("recurrent.npz", **load("convlstm")[1])
+    pdr(f"import-openstl recurrent.npz --out runs/zoo {ARRAYS}")
+    assert run.read_recipe(place / "runs/zoo").backbone_options["release"] == "v0.3"
+    pdr(f"import-openstl recurrent.npz --out runs/new {ARRAYS} --settings release v1.0")
+    assert run.read_recipe(place / "runs/new").backbone_options["release"] == "v1.0"
+
+
 def test_an_imported_run_is_resumed(place, monkeypatch):
     monkeypatch.setattr(cli, "finish", lambda _: None)
     pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")

@@ -6,7 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden_files import channels_last, check_round_trip, load, parameters, relative_error
+from golden_files import (
+    GOLDEN,
+    channels_last,
+    check_round_trip,
+    load,
+    parameters,
+    relative_error,
+)
 
 from pdr_jax import backbones
 from pdr_jax.backbones import Forcing
@@ -236,3 +243,18 @@ def test_impossible_settings_are_refused(name, settings, error, message):
 def test_layers_of_convlstm_may_differ_in_width():
     module, variables, _, frames = started("convlstm", num_hidden=(2, 3))
     assert jax.eval_shape(module.apply, variables, frames).shape == frames.shape
+
+
+@pytest.mark.parametrize("name", ["convlstm", "predrnnpp"])
+def test_the_model_zoos_cells(name):
+    """OpenSTL v0.3's outputs with the weights and the input of the later release's golden file."""
+    config, weights, arrays = golden(name)
+    expected = np.load(GOLDEN / "openstl_v03.npz")[name]
+    assert relative_error(arrays["output"], expected) > 0.1
+    module, variables = from_openstl({**config, "release": "v0.3"}, weights)
+    frames, forcing = forced(config, arrays)
+    start = module.apply(variables, frames, method="start")
+    _, predicted, _ = run(module, variables, start, frames, forcing)
+    assert relative_error(patchify(predicted, config["patch_size"]), expected) < 1e-5
+    with pytest.raises(ValueError, match="release = 'v2' must be one of"):
+        backbones.create(name, SHAPE, **SMALL, release="v2")

@@ -6,7 +6,7 @@ from jax import Array
 
 from pdr_jax.backbones.base import Card, State
 from pdr_jax.backbones.layers.gates import GatedCell, gated, remember
-from pdr_jax.backbones.recurrent_shell import RecurrentShell
+from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell, check_release
 
 
 class ConvLSTMCell(GatedCell):
@@ -14,9 +14,11 @@ class ConvLSTMCell(GatedCell):
 
     Attributes:
       faithful: as `ConvLSTM`.
+      release: likewise.
     """
 
     faithful: bool = False
+    release: str = RELEASES[0]
 
     @nn.compact
     def __call__(self, x: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
@@ -24,7 +26,7 @@ class ConvLSTMCell(GatedCell):
         i_x, f_x, g_x, o_x = self.gates("x", 4, x)
         i_h, f_h, g_h, o_h = self.gates("h", 4, hidden)
         cell, _ = remember(cell, i_x + i_h, f_x + f_h, g_x + g_h, 0.0)
-        hidden = gated(o_x + o_h, cell)
+        hidden = gated(o_x + o_h, cell if self.release == RELEASES[0] else g_x + g_h)
         if self.faithful and self.is_initializing():
             self.gates("o", 1, jnp.concatenate([hidden, cell], axis=-1))
             self.last(hidden, cell)
@@ -36,9 +38,12 @@ class ConvLSTM(RecurrentShell):
 
     Attributes:
       faithful: have the weights that the public code declares and never uses.
+      release: of OpenSTL. "v0.3", which trained the model zoo, has another cell: what would be
+        written is the output, h = sigmoid(o) tanh(g), not what is remembered.
     """
 
     faithful: bool = False
+    release: str = RELEASES[0]
 
     shares_memory = False
 
@@ -49,14 +54,19 @@ class ConvLSTM(RecurrentShell):
         link="https://arxiv.org/abs/1506.04214",
         source="OpenSTL c74deb5d, method ConvLSTM",
         faithful="No peepholes, no biases, so no forget bias. OpenSTL v0.3, which trained the "
-        "model zoo, had another cell: h = sigmoid(o) tanh(g); its weights do not fit here.",
+        "model zoo, has another cell, h = sigmoid(o) tanh(g): release='v0.3'.",
         corrected="Two convolutions in each cell that are never used, nearly a quarter of the "
         "published size, exist under faithful=True only.",
     )
 
+    def check(self) -> None:
+        """As the base, and the fields of this class."""
+        super().check()
+        check_release(self.release)
+
     def make_cells(self) -> list[ConvLSTMCell]:
         """A cell for each layer."""
-        settings = self.cell_settings() | {"faithful": self.faithful}
+        settings = self.cell_settings() | {"faithful": self.faithful, "release": self.release}
         return [ConvLSTMCell(width, **settings) for width in self.num_hidden]
 
     def start(self, frames: Array) -> State:

@@ -9,7 +9,7 @@ from jax.nn.initializers import Initializer, zeros
 from pdr_jax.backbones.base import Card, State, at_least
 from pdr_jax.backbones.layers.gates import GatedCell, remember
 from pdr_jax.backbones.layers.initializers import uniform
-from pdr_jax.backbones.recurrent_shell import RecurrentShell
+from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell, check_release
 
 
 def nearly_zero(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
@@ -23,9 +23,11 @@ class CausalLSTM(GatedCell):
 
     Attributes:
       faithful: as `PredRNNpp`.
+      release: likewise.
     """
 
     faithful: bool = False
+    release: str = RELEASES[0]
 
     @nn.compact
     def __call__(
@@ -44,7 +46,7 @@ class CausalLSTM(GatedCell):
         """
         i_x, f_x, g_x, i_xm, f_xm, g_xm, o_x = self.gates("x", 7, x)
         i_h, f_h, g_h, o_h = self.gates("h", 4, hidden)
-        i_c, f_c, g_c = self.gates("c", 3, cell)
+        i_c, f_c, g_c = self.gates("c", 3, cell if self.release == RELEASES[0] else memory)
         i_m, f_m, m_m = self.gates("m", 3, memory)
         cell, _ = remember(cell, i_x + i_h + i_c, f_x + f_h + f_c, g_x + g_h + g_c)
 
@@ -74,9 +76,12 @@ class PredRNNpp(RecurrentShell):
 
     Attributes:
       faithful: have the weights that the public code declares and never uses.
+      release: of OpenSTL. In "v0.3", which trained the model zoo, the first memory's gates see the
+        second memory a second time in place of the first.
     """
 
     faithful: bool = False
+    release: str = RELEASES[0]
 
     card = Card(
         title="PredRNN++: Towards A Resolution of the Deep-in-Time Dilemma in Spatiotemporal "
@@ -85,7 +90,7 @@ class PredRNNpp(RecurrentShell):
         link="https://arxiv.org/abs/1804.06300",
         source="OpenSTL c74deb5d, method PredRNNpp",
         faithful="No biases but the forget gates' constant 1. OpenSTL v0.3, which trained the "
-        "model zoo, had another cell: conv_c saw the memory; its weights do not fit here.",
+        "model zoo, has another cell, whose conv_c sees the memory: release='v0.3'.",
         corrected="A convolution in each cell that is never used exists under faithful=True only. "
         "layer_norm works; there it cannot, for the highway's norm has half the width.",
     )
@@ -93,11 +98,12 @@ class PredRNNpp(RecurrentShell):
     def check(self) -> None:
         """Refuses a stack without a second layer, which the highway leads to."""
         super().check()
+        check_release(self.release)
         at_least("the number of layers in num_hidden", len(self.num_hidden), 2)
 
     def make_cells(self) -> list[CausalLSTM]:
         """A cell for each layer."""
-        settings = self.cell_settings() | {"faithful": self.faithful}
+        settings = self.cell_settings() | {"faithful": self.faithful, "release": self.release}
         return [CausalLSTM(width, **settings) for width in self.num_hidden]
 
     def setup(self) -> None:

@@ -14,6 +14,15 @@ from pdr_jax.backbones.base import FramePredictor, State, at_least, divisible
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
+# Of OpenSTL's code: two models' cells differ between them, under the same weights.
+RELEASES = ("v1.0", "v0.3")
+
+
+def check_release(release: str) -> None:
+    """Raises ValueError if there is no such release."""
+    if release not in RELEASES:
+        raise ValueError(f"release = {release!r} must be one of {', '.join(RELEASES)}")
+
 
 class RecurrentShell(FramePredictor):
     """Predicts the next frame from the last one and the cells' state; subclasses say how.

@@ -25,10 +25,10 @@ def gmacs(module: Backbone, horizon: int | None = None) -> float:
     if not isinstance(module, FramePredictor):
         return _flops(module.apply, variables, frames) / 2e9
 
-    def start(variables, frames):  # noqa: ANN001, ANN202
+    def start(variables, frames):
         return module.apply(variables, frames, method="start")
 
-    def step(variables, state, frame):  # noqa: ANN001, ANN202
+    def step(variables, state, frame):
         return module.apply(variables, state, frame, False, method="step")
 
     state = jax.eval_shape(start, variables, frames)

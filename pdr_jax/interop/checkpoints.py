@@ -44,11 +44,13 @@ class Checkpoint(NamedTuple):
       state_dict: the model's, under the names that it gives them itself.
       config: the configuration that was saved beside it; Lightning does so.
       format: which kind of file that was, in words.
+      lightning: whether Lightning wrote it, as OpenSTL's branch of v1.0 does; v0.3 did not.
     """
 
     state_dict: dict[str, np.ndarray]
     config: dict[str, Any]
     format: str
+    lightning: bool = False
 
 
 def read(path: Path) -> Checkpoint:
@@ -91,7 +93,7 @@ def unpack(contents: Any, name: str) -> Checkpoint:
         kind = "checkpoint of Lightning" if lightning else "checkpoint of a training"
         if isinstance(epoch := contents.get("epoch"), int):
             kind += f", epoch {epoch}"
-    return Checkpoint(state, _flat(contents.get("hyper_parameters") or {}), kind)
+    return Checkpoint(state, _flat(contents.get("hyper_parameters") or {}), kind, lightning)
 
 
 def load(path: Path) -> Any:

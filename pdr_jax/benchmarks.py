@@ -1,8 +1,8 @@
 """What was published for each benchmark: sizes, and how each backbone was trained on it.
 
 Learning rates and widths are those of OpenSTL's configuration files (branch OpenSTL-Lightning,
-c74deb5d; branch OpenSTLv0.3.0 for PredNet, DMVFN and CrevNet) and of PredFormer's scripts. A
-backbone that has none for a benchmark gets `UNPUBLISHED`: its own defaults.
+c74deb5d; branch OpenSTLv0.3.0 for PredNet, DMVFN and CrevNet), of PredFormer's scripts and of
+VMRNN's repository. A backbone that has none for a benchmark gets `UNPUBLISHED`: its own defaults.
 """
 
 import dataclasses
@@ -138,6 +138,8 @@ BENCHMARKS: dict[str, Benchmark] = {
                 mau={"sr_size": 2},
             ),
             "wast": Settings(1e-3, {}, {"warmup_epochs": 0}),
+            "swinlstm_b": Settings(1e-4, {"patch_size": 4, "window_size": 8}),
+            "vmrnn_b": Settings(1e-4, {}, {"batch_size": 4}),
             "dmvfn": Settings(1e-4),
             "prednet": Settings(1e-3),
             "predformer": Settings(
@@ -188,6 +190,11 @@ BENCHMARKS: dict[str, Benchmark] = {
                 {"convlstm": 1e-3, "e3dlstm": 5e-4, "mau": 5e-4, "mim": 1e-4, "phydnet": 1e-3,
                  "predrnn": 1e-3, "predrnnpp": 1e-3, "predrnnv2": 1e-3},
                 mau={"sr_size": 2}, predrnnv2={"decouple_beta": 0.01},
+            ),
+            "vmrnn_b": Settings(
+                1e-4,
+                {"patch_size": 2, "depths": 6},
+                {"batch_size": 8, "schedule": "cosine", "warmup_epochs": 5},
             ),
             "dmvfn": Settings(5e-5),
             "prednet": Settings(1e-3),

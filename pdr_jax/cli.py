@@ -1,4 +1,4 @@
-"""The command line: `pdr train | eval | predict | import-openstl | export-openstl | demo | data`.
+"""The command line: `pdr train`, `eval`, `predict`, `models`, `data` and others.
 
 A run's settings come from its recipe, then from the command line; what results is printed in full
 at the start and stored beside the run.
@@ -22,12 +22,14 @@ from pdr_jax import recipes, report, results, run, scoreboard
 from pdr_jax.demo import demo
 from pdr_jax.interop import checkpoints, exports, imports
 from pdr_jax.log import ProgressLine
+from pdr_jax.models import models
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.run_folder import recorded_dataset
 
 EXAMPLES = """
 examples:
   pdr demo                                          a plain predictor and PDR, side by side
+  pdr models simvp_moga                             a predictor's card
   pdr data prepare kth --manual-dir ~/kth           from the official .avi files
   pdr train kth --backbone tau --adapter predgs --loss l1_ssim
   pdr train --resume runs/kth-tau-predgs-l1_ssim-seed0
@@ -57,6 +59,7 @@ def main(argv: list[str] | None = None) -> None:
                 "predict": predict,
                 "import-openstl": import_openstl,
                 "export-openstl": export_openstl,
+                "models": models,
                 "demo": demo,
                 "data": data,
             },

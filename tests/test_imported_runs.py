@@ -112,9 +112,10 @@ def assert_close(ours, theirs):
 
 def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
     np.savez("recurrent.npz", **load("convlstm")[1])
-    pdr(f"import-openstl recurrent.npz --out runs/zoo {ARRAYS}")
+    command = f"import-openstl recurrent.npz {ARRAYS} --in-length 4 --out"
+    pdr(f"{command} runs/zoo")
     assert run.read_recipe(place / "runs/zoo").backbone_options["release"] == "v0.3"
-    pdr(f"import-openstl recurrent.npz --out runs/new {ARRAYS} --settings release v1.0")
+    pdr(f"{command} runs/new --settings release v1.0")
     assert run.read_recipe(place / "runs/new").backbone_options["release"] == "v1.0"
 
 

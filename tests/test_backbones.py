@@ -56,10 +56,6 @@ def train(module, variables, frames, key=0, **arguments):
     return apply(variables, frames, jax.random.key(key))
 
 
-def test_names():
-    assert backbones.names() == NAMES
-
-
 TAXIBJ, T2M = (4, 32, 32, 2), (12, 32, 64, 1)
 KTH, HUMAN = (10, 128, 128, 1), (4, 256, 256, 3)
 WIDTHS = {TAXIBJ: (32, 256, 2, 8), T2M: (32, 256, 2, 8), KTH: (64, 256, 2, 6)} | {

@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, Forcing, FramePredictor, at_least, divisible
+from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible
 from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.gates import gated, remember
 from pdr_jax.backbones.layers.norm import BatchNorm
@@ -265,22 +265,13 @@ class CrevNet(FramePredictor):
         layers = zip(self.cells, self.mixtures, hidden, cells, strict=True)
         for layer, mixture, output, cell in layers:
             output, cell, memory = layer(seen, output, cell, memory)
-            share = jax.nn.sigmoid(mixture(output))
+            # In the frames' dtype, as the features are: the inverse magnifies what is rounded.
+            share = jax.nn.sigmoid(mixture(output).astype(mixed.dtype))
             seen, mixed = (1 - share) * mixed + share * output, seen
             new_hidden.append(output)
             new_cells.append(cell)
         return (seen, mixed), tuple(new_hidden), tuple(new_cells), memory
 
-    def unroll(
-        self,
-        state: State,
-        frames: Array,
-        horizon: int,
-        train: bool = False,
-        forcing: Forcing | None = None,
-    ) -> tuple[State, Array]:
-        """Runs on from a state, see `FramePredictor`; sows the loss in training."""
-        state, predicted = super().unroll(state, frames, horizon, train, forcing)
-        if train:
-            self.sow("losses", "window", state.error.mean() / predicted.shape[1])
-        return state, predicted
+    def sow_losses(self, before: State, after: State, steps: int) -> None:
+        """The error of the predicted windows."""
+        self.sow("losses", "window", after.error.mean() / steps)

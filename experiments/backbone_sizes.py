@@ -31,6 +31,7 @@ def main(names: tuple[str, ...] = ()) -> None:
             continue
         module = models.build(name, dataset, variant)
         horizon = recipes.create(dataset, backbone=name, adapter="none").out_length
+        row["published_gmacs"] = row.pop("gmacs")
         found = {"parameters": size.parameters(module), "gmacs": size.gmacs(module, horizon)}
         rows.append({**row, **found})
         print(json.dumps(rows[-1]), flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pdr_datasets
+from experiments import backbone_tables
 from experiments.provenance import RESULTS
 from pallas_kernels.splat2d import bench_table
 from pdr_jax import recipes
@@ -390,10 +391,18 @@ def loader(result: dict[str, Any]) -> str:
     )
 
 
+def on_backbones(section: Callable[..., str]) -> Callable[[dict[str, Any]], str]:
+    """A section of `experiments.backbone_tables`."""
+    return lambda result: section(result, origin(result), markdown)
+
+
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "kth_person01": kth,
     "adapters": adapters,
     "flow_and_weather": flow_and_weather,
+    "backbones_era5": on_backbones(backbone_tables.comparison),
+    "backbone_speed_cpu": on_backbones(backbone_tables.speed),
+    "backbone_sizes": on_backbones(backbone_tables.sizes),
     "cpu_splat2d": splat2d,
     "compile_check": compiled,
     "splat2d_growth_cpu": growth,

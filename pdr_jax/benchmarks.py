@@ -66,6 +66,7 @@ TRAINING: dict[str, dict[str, Any]] = {
     },
     "predrnnv2": {"sampling": "reverse"},
     "phydnet": {"sampling": "teacher"},
+    "wast": {"loss": "mse_hffl"},
     # PredNet's own loss is half of L1, over frames that it always predicts from true ones.
     "prednet": {"loss": "l1", "sampling": "teacher", "sampling_options": {"rate": 0.0}},
     "predformer": {"optimizer": "adamw", "weight_decay": 1e-2},

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from pallas_kernels import ssim as structural_similarity
 from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window
+from pdr_jax.losses_wavelet import high_frequency_focal
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 DataRange = float | tuple[float, float]
@@ -131,12 +132,18 @@ def mse_l1(prediction: jax.Array, target: jax.Array) -> jax.Array:
     return mse(prediction, target) + l1(prediction, target)
 
 
+def mse_hffl(prediction: jax.Array, target: jax.Array, *, weight: float = 0.001) -> jax.Array:
+    """WaST's loss: MSE + its high-frequency focal loss; see `high_frequency_focal`."""
+    return mse(prediction, target) + high_frequency_focal(prediction, target, weight=weight)
+
+
 LOSSES: dict[str, Callable[..., jax.Array]] = {
     "mse": mse,
     "l1": l1,
     "l1_ssim": l1_ssim,
     "mse_ddr": mse_ddr,
     "mse_l1": mse_l1,
+    "mse_hffl": mse_hffl,
 }
 
 
@@ -146,7 +153,7 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
     Args:
       name: a key of `LOSSES`.
       data_range: of the data, as in `ssim`; the losses without SSIM do not depend on it.
-      **options: `weight` and `padding` of l1_ssim, `alpha` of mse_ddr.
+      **options: `weight` and `padding` of l1_ssim, `alpha` of mse_ddr, `weight` of mse_hffl.
 
     Raises:
       ValueError: an unknown name, an option the loss does not have, or a value out of range.

@@ -49,8 +49,9 @@ class Recipe:
       fusion: "conv", "add" or "none".
       fusion_init: "random" or "pass_through".
       dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
-      loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "l1" or "l1_ssim" (PDR's).
-      loss_options: the loss's: "weight" (lambda) of l1_ssim, "alpha" of mse_ddr.
+      loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "mse_hffl" (WaST's), "l1" or
+        "l1_ssim" (PDR's).
+      loss_options: the loss's: "weight" (lambda) of l1_ssim and of mse_hffl, "alpha" of mse_ddr.
       coarse_weight: weight of the same loss on the coarse frames.
       sampling: when a recurrent backbone sees true future frames in training: "none" never does;
         "scheduled", "reverse" and "teacher" are in `pdr_jax.sampling`.
@@ -215,7 +216,11 @@ def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
         raise ValueError(f"{name}={value!r}{hint}: expected one of {', '.join(sorted(valid))}")
 
 
-_LOSS_OPTIONS = {"l1_ssim": {"weight": 0.5}, "mse_ddr": {"alpha": 0.1}}
+_LOSS_OPTIONS = {
+    "l1_ssim": {"weight": 0.5},
+    "mse_ddr": {"alpha": 0.1},
+    "mse_hffl": {"weight": 0.001},
+}
 
 
 def create(

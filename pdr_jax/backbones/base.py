@@ -267,8 +267,19 @@ class FramePredictor(Backbone):
             out_axes=1,
         )
         # The first step sees a true frame whatever `given` says, for its "own" is that frame.
-        (state, _), predicted = scan(self, (state, frames[:, 0]), (seen, given))
-        return state, predicted
+        (after, _), predicted = scan(self, (state, frames[:, 0]), (seen, given))
+        if train:
+            self.sow_losses(state, after, steps)
+        return after, predicted
+
+    def sow_losses(self, before: State, after: State, steps: int) -> None:
+        """Sows what the paper's loss contains besides the frames' errors, once a training run.
+
+        Args:
+          before: the state before the first step.
+          after: the state after the last.
+          steps: how many there were.
+        """
 
     def _step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
         following_state, following = self.step(state, frame, train)

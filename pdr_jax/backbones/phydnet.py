@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, Forcing, FramePredictor, at_least, divisible
+from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 
@@ -237,16 +237,6 @@ class PhyDNet(FramePredictor):
         following = jax.nn.sigmoid(self.readout(self.decoder(latent)))
         return State(physics, tuple(residual)), following
 
-    def unroll(
-        self,
-        state: State,
-        frames: Array,
-        horizon: int,
-        train: bool = False,
-        forcing: Forcing | None = None,
-    ) -> tuple[State, Array]:
-        """As the base; in training it also sows the moment loss, once for all the steps."""
-        state, predicted = super().unroll(state, frames, horizon, train, forcing)
-        if train:
-            self.sow("losses", "moments", self.physics.moment_loss() / predicted.shape[1])
-        return state, predicted
+    def sow_losses(self, before: State, after: State, steps: int) -> None:
+        """The moment loss, as much of it as one step's error counts."""
+        self.sow("losses", "moments", self.physics.moment_loss() / steps)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array, lax
 
-from pdr_jax.backbones.base import Card, Forcing, State
+from pdr_jax.backbones.base import Card, State
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.predrnn import PredRNN
 
@@ -57,21 +57,10 @@ class PredRNNv2(PredRNN):
             coupling = coupling + jnp.stack(cosines).mean(axis=(0, 2))
         return (inner, coupling), inner[0][-1][0]
 
-    def unroll(
-        self,
-        state: State,
-        frames: Array,
-        horizon: int,
-        train: bool = False,
-        forcing: Forcing | None = None,
-    ) -> tuple[State, Array]:
-        """Runs on from a state, as the base does, and sows the loss of this run."""
-        before = state[1]
-        state, predicted = super().unroll(state, frames, horizon, train, forcing)
-        if train:
-            mean = (state[1] - before).mean() / predicted.shape[1]
-            self.sow("losses", "decouple", self.decouple_beta * mean)
-        return state, predicted
+    def sow_losses(self, before: State, after: State, steps: int) -> None:
+        """The decouple loss of this run."""
+        mean = (after[1] - before[1]).mean() / steps
+        self.sow("losses", "decouple", self.decouple_beta * mean)
 
 
 def cosine(a: Array, b: Array) -> Array:

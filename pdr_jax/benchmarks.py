@@ -153,7 +153,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         {"source": "openstl"},
     ),
     # Ours: the paper has no BikeNYC. Two downsamplings leave 4 x 2 cells.
-    "bikenyc": Benchmark(4, 4, (16, 8, 2), 2, 64, 7, 50, "onecycle", 0, _SMALL),
+    "bikenyc": Benchmark(
+        4, 4, (16, 8, 2), 2, 64, 7, 50, "onecycle", 0,
+        _SMALL | {
+            "prednet": Settings(1e-3, {"stack_sizes": (32, 64, 128)}),
+            "dmvfn": Settings(1e-4, {"scale": (2, 2, 2, 2, 2, 2, 1, 1, 1)}),
+        },
+    ),
     "weatherbench": Benchmark(
         12, 12, (32, 64, 1), 2, 300, 15, 50, "cosine", 0,
         {

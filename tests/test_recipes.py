@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_jax import recipes
+from pdr_jax import backbones, recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.recipes import Recipe
 
@@ -132,3 +132,12 @@ def test_a_backbone_without_published_settings_gets_its_defaults():
     recipe = recipes.create("kth", backbone="predformer", adapter="none")
     assert (recipe.learning_rate, recipe.optimizer) == (1e-3, "adamw")
     assert recipe.epochs == BENCHMARKS["kth"].epochs
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_every_backbone_fits_every_benchmark(name):
+    for backbone in backbones.names():
+        recipe = recipes.create(name, backbone=backbone)
+        recipe.build(BENCHMARKS[name].frame_shape)  # refuses impossible sizes
+        recipe.build_loss((0.0, 1.0))
+        recipe.build_sampling(steps_per_epoch=10)

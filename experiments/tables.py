@@ -333,6 +333,28 @@ def convolutions(result: dict[str, Any]) -> str:
     )
 
 
+def loops(result: dict[str, Any]) -> str:
+    """What runs in scans on a CPU: a row a form."""
+    rows = [
+        [
+            row["case"],
+            row["form"],
+            *(f"{row[label]['min_ms']:#.3g}" for label in ("forward", "gradient")),
+            *(f"{row[label]['compile_s']:.1f}" for label in ("forward", "gradient")),
+        ]
+        for row in result["rows"]
+    ]
+    return "\n".join(
+        [
+            "## What recurrent predictors run in scans, on a CPU\n",
+            f"Milliseconds, the least of {result['repeats']} (load {result['load_before']}), and "
+            "seconds to compile. pdr_jax runs the last form of each case on a CPU.\n",
+            origin(result),
+            markdown(["", "form", "forward", "gradient", "compile", "compile"], rows),
+        ]
+    )
+
+
 LOADER_READING = """\
 How to read it: a device that trains as many times faster than this machine as "to spare" says would
 begin to wait for streamed clips. Threads bring little, because reading is mostly Python's work.
@@ -407,6 +429,7 @@ SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
     "compile_check": compiled,
     "splat2d_growth_cpu": growth,
     "depthwise_cpu": convolutions,
+    "loops_cpu": loops,
     "loader_cpu": loader,
 }
 

@@ -56,6 +56,7 @@ METAFORMERS = tuple(
     )
 )  # fmt: skip
 
+_ALWAYS_TAUGHT: dict[str, Any] = {"sampling": "teacher", "sampling_options": {"rate": 0.0}}
 # Fields of the recipe that belong to a backbone whatever the data.
 TRAINING: dict[str, dict[str, Any]] = {
     "tau": {"loss": "mse_ddr"},
@@ -67,8 +68,10 @@ TRAINING: dict[str, dict[str, Any]] = {
     "predrnnv2": {"sampling": "reverse"},
     "phydnet": {"sampling": "teacher"},
     "wast": {"loss": "mse_hffl"},
-    # PredNet's own loss is half of L1, over frames that it always predicts from true ones.
-    "prednet": {"loss": "l1", "sampling": "teacher", "sampling_options": {"rate": 0.0}},
+    # These three see true frames throughout their training. PredNet's own loss is half of L1.
+    "prednet": {"loss": "l1", **_ALWAYS_TAUGHT},
+    "crevnet": _ALWAYS_TAUGHT,
+    "dmvfn": _ALWAYS_TAUGHT,
     "predformer": {"optimizer": "adamw", "weight_decay": 1e-2},
 }
 

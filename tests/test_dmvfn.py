@@ -11,8 +11,8 @@ from golden_files import channels_last, check_round_trip, load, parameters, rela
 from pdr_jax import backbones
 from pdr_jax.backbones import Forcing
 from pdr_jax.backbones.dmvfn import laplacian_l1, pyramid_levels
-from pdr_jax.backbones.layers.warp import warp
 from pdr_jax.interop import from_openstl
+from pdr_jax.warp import warp
 
 TINY = {"num_features": (4, 4), "scale": (2, 1), "routing_out_channels": 2}
 

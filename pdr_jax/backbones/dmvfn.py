@@ -17,7 +17,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.laplacian import laplacian_pyramid, most_levels
 from pdr_jax.backbones.layers.linear import Linear
-from pdr_jax.backbones.layers.warp import warp
+from pdr_jax.warp import warp
 
 FINE_WIDTH = 8
 

@@ -8,7 +8,7 @@ from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
 from pdr_jax.metrics.frames import mae, mse, psnr, snr, ssim, ssim_gaussian
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
 from pdr_jax.metrics.table import BETTER, DEFAULT, DETAIL, METRICS, WARPING, WEATHER, Metric
-from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warp, warping_error
+from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warping_error
 from pdr_jax.metrics.weather import anomaly_correlation, latitude_weights
 
 __all__ = [
@@ -35,6 +35,5 @@ __all__ = [
     "snr",
     "ssim",
     "ssim_gaussian",
-    "warp",
     "warping_error",
 ]

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pdr_jax.warp import warp
+
 Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(N, H, W, C) first and second frames in [0, 1] -> (N, H, W, 2) float32, (dx, dy) in pixels, such
 that first[y, x] is found at second[y + dy, x + dx]. RAFT, say, for those who have its weights."""
@@ -77,20 +79,6 @@ def truth_flows(target: np.ndarray, flow: Flow) -> tuple[np.ndarray, np.ndarray]
             raise ValueError(f"flow returned shape {result.shape}; expected {expected}")
     shape = (batch, length - 1, height, width, 2)
     return there.reshape(shape), back.reshape(shape)
-
-
-@jax.jit
-def warp(frames: jax.Array, flow: jax.Array) -> jax.Array:
-    """frames[y + dy, x + dx], bilinear, clamped at the border; (N, H, W, C) and (N, H, W, 2)."""
-    positions = _positions(flow)
-
-    def sample(plane: jax.Array, position: jax.Array) -> jax.Array:
-        return jax.scipy.ndimage.map_coordinates(
-            plane, [position[..., 0], position[..., 1]], order=1, mode="nearest"
-        )
-
-    channels = jax.vmap(sample, in_axes=(-1, None), out_axes=-1)
-    return jax.vmap(channels)(frames, positions)
 
 
 @jax.jit

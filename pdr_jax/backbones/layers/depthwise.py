@@ -20,8 +20,8 @@ from pdr_jax.backbones.layers.by_platform import by_platform
 STEP = 16
 
 # Taps that one fused loop may have. With more, XLA's CPU back end at last does not vectorise it,
-# and takes seconds to compile it: parts of about 32 taps run 50 times faster for 51x5, up to 3
-# times for 11x11, alike for 21x5 (64 to 160 channels, 16x16 to 64x64).
+# and takes seconds to compile it; parts of about 32 taps run many times faster for 51x5, and no
+# slower for 11x11 and 21x5 (experiments/results/loops_cpu.json has two of them).
 MOST_TAPS, PART_TAPS = 64, 32
 
 

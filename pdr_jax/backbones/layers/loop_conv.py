@@ -1,10 +1,9 @@
 """XLA's convolution, and `loop_conv`: the same, its gradient also fast in loops on a CPU.
 
-The CPU back end's fast convolutions want inputs (N, H, W, C) and kernels (H, W, C, C'), but the
-gradients that JAX writes have their axes in other orders. XLA transposes them, except in the body
-of a scan: there it takes the slow way, 29 times slower on two cores (two steps of a 5x5
-convolution of 64 to 256 channels, four maps of 16x16: 1.47 s against 0.05 s). So `loop_conv`
-writes the transpositions out.
+The CPU back end's fast convolutions want inputs (N, H, W, C) and kernels (H, W, C, C'). The
+gradients that JAX writes have their axes in other orders. XLA transposes them, but not in the
+body of a scan: there it takes the slow way, tens of times slower (experiments/loop_bench.py,
+experiments/results/loops_cpu.json). So `loop_conv` writes the transpositions out.
 """
 
 from jax import Array, custom_vjp, lax

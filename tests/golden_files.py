@@ -34,10 +34,11 @@ def parameters(variables):
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
-def check_simvp(name, tolerance=1e-5):
-    """A model in SimVP's shell gives the recorded outputs, part by part."""
+def check_simvp(name, dtype=np.float32):
+    """A model in SimVP's shell, computed in `dtype`, gives the recorded outputs, part by part."""
     config, weights, arrays = load(name)
     module, variables = interop.from_openstl(config, weights)
+    variables = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), variables)
 
     @jax.jit
     def parts(variables, frames):
@@ -45,16 +46,18 @@ def check_simvp(name, tolerance=1e-5):
         hidden = module.apply(variables, latent, method="translate")
         return latent.reshape(-1, *latent.shape[2:]), skip, hidden, module.apply(variables, frames)
 
-    with jax.default_matmul_precision("highest"):
-        got = parts(variables, channels_last(arrays["input"]))
+    with jax.default_matmul_precision("highest"), jax.enable_x64(dtype == np.float64):
+        got = [
+            np.asarray(p) for p in parts(variables, channels_last(arrays["input"]).astype(dtype))
+        ]
     for value, key in zip(got, ("enc_latent", "enc_skip", "hid_out", "output"), strict=True):
         error = relative_error(value, channels_last(arrays[key]))
-        assert error < tolerance, f"{key}: relative error {error:.1e}"
+        assert error < 1e-5, f"{key}: relative error {error:.1e}"
     assert parameters(variables) == config["n_params"]
     check_round_trip(config, weights)
 
 
-def check_unrolled(config, weights, arrays, tolerance=1e-5):
+def check_unrolled(config, weights, arrays):
     """A recurrent model's every prediction, of the observed frames too, is the recorded one."""
     module, variables = interop.from_openstl(config, weights)
     clip, length = channels_last(arrays["input"]), module.in_shape[0]
@@ -69,7 +72,7 @@ def check_unrolled(config, weights, arrays, tolerance=1e-5):
     with jax.default_matmul_precision("highest"):
         predicted = unroll(variables, clip[:, :length])
     error = relative_error(predicted, arrays["output"])
-    assert error < tolerance, f"relative error {error:.1e}"
+    assert error < 1e-5, f"relative error {error:.1e}"
     assert np.square(predicted - clip[:, 1:]).mean() == pytest.approx(arrays["loss"], rel=1e-6)
     assert parameters(variables) == config["n_params"]
     check_round_trip(config, weights)

@@ -28,8 +28,6 @@ BLOCKS = {
     "simvp_poolformer": poolformer_block,
     "simvp_van": van_block,
 }
-# The recorded float32 outputs of these two are 7e-6 away from PyTorch's in float64.
-TOLERANCE = {"simvp_hornet": 2e-5, "simvp_moga": 2e-5}
 
 
 def make_block(name, **changes):
@@ -39,7 +37,9 @@ def make_block(name, **changes):
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_outputs_equal_openstl(name):
-    check_simvp(name, TOLERANCE.get(name, 1e-5))
+    # MogaNet's recorded output is itself 7e-6 away from PyTorch's in float64, and as much again
+    # from ours in float32: exact arithmetic leaves one of the two.
+    check_simvp(name, np.float64 if name == "simvp_moga" else np.float32)
 
 
 BENCHMARKS = {  # T, H, W, C; hid_S, hid_T, N_S, N_T

@@ -57,9 +57,16 @@ def reading(scores: dict[str, dict[str, float]]) -> str:
     for base in ("plain, mse", "plain, l1_ssim"):
         counts = ", ".join(
             f"{metric} in {gains(metric, base, sign)}"
-            for metric, sign in (("rmse", -1), ("mae", -1), ("ssim_range1", 1), ("sharpness", 1))
+            for metric, sign in (
+                ("rmse", -1),
+                ("mae", -1),
+                ("ssim_range1", 1),
+                ("sharpness", 1),
+                ("spectral_energy", 1),
+            )
         )
-        lines.append(f"* {base}: {counts};")
+        lines.append(f"* {base}: {counts}.")
+    lines.append("\nTraining times were taken on a machine that did other work as well.")
     return "\n".join(lines) + "\n"
 
 

@@ -67,7 +67,13 @@ SMALL = {
 # Parameters whose gradient is zero by design: (backbone, part of the path).
 STILL: set[tuple[str, str]] = set()
 
-pytestmark = pytest.mark.parametrize("name", backbones.names())
+every = pytest.mark.parametrize("name", backbones.names())
+# Where compiling for all would take long, one of each kind; `make test-slow` takes them all.
+KINDS = {"simvp_gsta", "predrnnv2", "phydnet", "predformer"}
+some = pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in KINDS else pytest.mark.slow) for n in backbones.names()],
+)
 
 
 def build(name, shape, adapter=True, **options):
@@ -95,6 +101,7 @@ def filled(model, frames):
     return jax.tree_util.tree_map_with_path(fill, shapes)
 
 
+@every
 @pytest.mark.parametrize("shape", [SQUARE, OBLONG], ids=["square", "oblong"])
 @pytest.mark.parametrize("adapter", [False, True], ids=["plain", "predgs"])
 def test_shapes(name, shape, adapter):
@@ -155,11 +162,13 @@ def check_step(name, shape, horizon, adapter=True):
     assert len(traces) == 1
 
 
+@every
 def test_a_training_step(name):
     check_step(name, OBLONG, horizon=3)
 
 
 @pytest.mark.slow
+@every
 @pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("shape", [SQUARE, OBLONG], ids=["square", "oblong"])
 @pytest.mark.parametrize("adapter", [False, True], ids=["plain", "predgs"])
@@ -167,6 +176,7 @@ def test_every_training_step(name, shape, horizon, adapter):
     check_step(name, shape, horizon, adapter)
 
 
+@every
 def test_bfloat16(name):
     """Computes in bfloat16 with float32 parameters, and comes out near float32."""
     frames = clip(OBLONG)
@@ -181,12 +191,8 @@ def test_bfloat16(name):
     assert 0 < error < 0.1
 
 
-@pytest.mark.slow
+@some
 def test_eight_devices_equal_one(name):
-    eight_devices_equal_one(name)
-
-
-def eight_devices_equal_one(name):
     step, state = make_step(name, OBLONG, horizon=3)
     frames = np.asarray(clip(OBLONG, batch=8, length=6))
     _, alone = jax.jit(step)(state, frames)

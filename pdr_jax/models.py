@@ -87,7 +87,8 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
         lines.append(f"corrected: {escape(card.corrected)}")
     lines.append(
         f"at {dataset}'s size {'x'.join(map(str, module.in_shape))} -> {recipe.out_length}: "
-        f"{counted[0]:,} parameters, {counted[1]:.4g} G multiply-accumulates"
+        f"{counted[0]:,} parameters, {counted[1]:.4g} G multiply-accumulates "
+        "(those with zeros outside the frame left out)"
     )
     if theirs is not None:
         gmacs = f", {theirs.gmacs} G" if theirs.gmacs else ""

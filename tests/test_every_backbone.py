@@ -21,7 +21,7 @@ RECURRENT = {"num_hidden": (4, 4), "patch_size": 4, "filter_size": 3}
 # name -> hyperparameters that make it small.
 SMALL = {
     **{name: METAFORMER for name in backbones.names() if name.startswith("simvp_")},
-    "tau": METAFORMER,
+    "tau": METAFORMER | {"hid_T": 32},
     "convlstm": RECURRENT,
     "predrnn": RECURRENT,
     "predrnnpp": RECURRENT,

@@ -44,7 +44,7 @@ def distance(
       target: like prediction.
 
     Returns:
-      (...) float32.
+      (...) float32; float64 for float64 frames and parameters.
 
     Raises:
       ValueError: unequal shapes, C other than 1 or 3, frames that are too small.
@@ -63,7 +63,8 @@ def distance(
             f"frames are {height}x{width}; {network.name} needs at least "
             f"{network.smallest}x{network.smallest} pixels"
         )
-    pairs = jnp.stack([prediction, target]).astype(jnp.float32)
+    pairs = jnp.stack([prediction, target])
+    pairs = pairs.astype(jnp.promote_types(pairs.dtype, jnp.float32))
     pairs = jnp.moveaxis(pairs.reshape(2, -1, height, width, channels), 0, 1)
     count = len(pairs)
     if count == 0:

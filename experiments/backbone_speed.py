@@ -3,8 +3,8 @@
     python -m experiments.backbone_speed
 
 Each backbone in a process of its own: seconds of a forward pass and of a training step (MSE, Adam;
-the least of a few), seconds to compile the step, and the process's peak memory (on an accelerator:
-the device's). A recurrent backbone takes smaller batches, for its step takes minutes on a CPU.
+the least of a few; also CPU seconds over all cores, which other work on the machine disturbs less),
+seconds to compile the step, and the process's peak memory (on an accelerator: the device's). A recurrent backbone takes smaller batches, for its step takes minutes on a CPU.
 
 `--beside COMMAND` measures another program in the same run, alternating with ours: it is called
 with a backbone's name and its batch size and prints one JSON object, which is kept as it is under
@@ -51,10 +51,9 @@ def measure(name: str, batch_size: int, repeats: int) -> dict[str, Any]:
     frames = jnp.asarray(rng.uniform(size=(batch_size, LENGTH + HORIZON, *shape[1:])), jnp.float32)
     state = jax.jit(functools.partial(init_state, model, tx, clip=clip, seed=0))(frames)
 
-    forward = jax.jit(model.apply, static_argnames="horizon")
-    variables = state.variables()
-    predict = functools.partial(forward, variables, frames[:, :LENGTH], horizon=HORIZON)
-    forward_seconds = least(predict, repeats)
+    apply = jax.jit(model.apply, static_argnames="horizon")
+    predict = functools.partial(apply, state.variables(), frames[:, :LENGTH], horizon=HORIZON)
+    forward = least(predict, repeats)
 
     step = jax.jit(
         functools.partial(train_step, model=model, loss=losses.create("mse"), tx=tx, clip=clip),
@@ -69,24 +68,28 @@ def measure(name: str, batch_size: int, repeats: int) -> dict[str, Any]:
         holder[0], logs = compiled(holder[0], frames)
         return logs["loss"]
 
+    step_seconds, step_cpu_seconds = least(train, repeats)
     return {
         "parameters": size.parameters(module),
-        "forward_seconds": forward_seconds,
-        "step_seconds": least(train, repeats),
+        "forward_seconds": forward[0],
+        "forward_cpu_seconds": forward[1],
+        "step_seconds": step_seconds,
+        "step_cpu_seconds": step_cpu_seconds,
         "compile_seconds": compile_seconds,
         "peak_mib": peak_mib(),
     }
 
 
-def least(call: Callable[[], Any], repeats: int) -> float:
-    """Seconds of a call, the least of some after one that may compile."""
+def least(call: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Seconds, and CPU seconds, of a call: the least of some after one that may compile."""
     jax.block_until_ready(call())
-    seconds = []
+    seconds, cpu_seconds = [], []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         jax.block_until_ready(call())
         seconds.append(time.perf_counter() - started)
-    return min(seconds)
+        cpu_seconds.append(time.process_time() - cpu_started)
+    return min(seconds), min(cpu_seconds)
 
 
 def peak_mib() -> float:

@@ -6,9 +6,7 @@ At the size of each benchmark for which somebody published a size; PredFormer in
 variants. Nothing is trained or run: shapes are evaluated, and XLA counts the operations.
 """
 
-import csv
 import json
-from importlib import resources
 
 import tyro
 
@@ -23,17 +21,17 @@ def main(names: tuple[str, ...] = ()) -> None:
     Args:
         names: Of backbones; all that have a published size by default.
     """
-    text = resources.files("pdr_jax").joinpath("published_sizes.csv").read_text("utf-8")
     rows = []
-    for row in csv.DictReader(text.splitlines()):
-        name, dataset, variant = row["backbone"], row["dataset"], row["variant"]
-        if names and name not in names:
+    for theirs in models.published():
+        if names and theirs.backbone not in names:
             continue
-        module = models.build(name, dataset, variant)
-        horizon = recipes.create(dataset, backbone=name, adapter="none").out_length
-        row["published_gmacs"] = row.pop("gmacs")
-        found = {"parameters": size.parameters(module), "gmacs": size.gmacs(module, horizon)}
-        rows.append({**row, **found})
+        module = models.build(theirs.backbone, theirs.dataset, **theirs.options)
+        recipe = recipes.create(theirs.dataset, backbone=theirs.backbone, adapter="none")
+        counted = {
+            "parameters": size.parameters(module),
+            "gmacs": size.gmacs(module, recipe.out_length),
+        }
+        rows.append({"published": theirs._asdict(), **counted})
         print(json.dumps(rows[-1]), flush=True)
     result = {**provenance.record(seeds=[0]), "rows": rows}
     run.write_json(provenance.RESULTS / "backbone_sizes.json", result)

@@ -4,7 +4,8 @@
 
 Each backbone in a process of its own: seconds of a forward pass and of a training step (MSE, Adam;
 the least of a few; also CPU seconds over all cores, which other work on the machine disturbs less),
-seconds to compile the step, and the process's peak memory (on an accelerator: the device's). A recurrent backbone takes smaller batches, for its step takes minutes on a CPU.
+seconds to compile the step, and the process's peak memory (on an accelerator: the device's). A
+recurrent backbone takes smaller batches, for its step takes minutes on a CPU.
 
 `--beside COMMAND` measures another program in the same run, alternating with ours: it is called
 with a backbone's name and its batch size and prints one JSON object, which is kept as it is under

@@ -121,16 +121,17 @@ def sizes(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
     """Parameters and operations beside the published ones."""
     rows = []
     for row in result["rows"]:
-        name = f"{row['backbone']} {row['variant']}".strip()
-        millions = row["parameters"] / 1e6
+        theirs = row["published"]
+        options = ", ".join(f"{name} {value}" for name, value in theirs["options"].items())
+        same = agrees(row["parameters"] / 1e6, theirs["parameters"])
         rows.append(
             [
-                name,
-                row["dataset"],
+                f"{theirs['backbone']} {options}".strip(),
+                theirs["dataset"],
                 f"{row['parameters']:,}",
-                row["parameters_m"] + ("" if agrees(millions, row["parameters_m"]) else " (!)"),
+                theirs["parameters"] + ("" if same else " (!)"),
                 f"{row['gmacs']:#.4g}",
-                row["published_gmacs"],
+                theirs["gmacs"],
             ]
         )
     return "\n".join(

@@ -2,7 +2,7 @@
 
 import csv
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tyro
 from rich.console import Console
@@ -19,41 +19,46 @@ class Published(NamedTuple):
     """A size that others published, as they printed it; "" where they did not.
 
     Attributes:
+      backbone: its name here.
+      dataset: the benchmark.
+      options: hyperparameters that are not those of the benchmark's recipe.
       source: whose table.
       parameters: millions.
       gmacs: billions of multiply-accumulates of one pass ("FLOPs" in those tables).
     """
 
+    backbone: str
+    dataset: str
+    options: dict[str, Any]
     source: str
     parameters: str
     gmacs: str
 
 
-def published(name: str, dataset: str, variant: str = "") -> Published | None:
-    """The published size of a backbone at a benchmark, or None."""
+def published() -> list[Published]:
+    """Every published size that `published_sizes.csv` has."""
     text = resources.files("pdr_jax").joinpath("published_sizes.csv").read_text("utf-8")
-    for row in csv.DictReader(text.splitlines()):
-        if (row["backbone"], row["dataset"], row["variant"]) == (name, dataset, variant):
-            return Published(row["source"], row["parameters_m"], row["gmacs"])
-    return None
+    _, *rows = csv.reader(text.splitlines())
+    return [Published(*row[:2], _options(row[2]), *row[3:]) for row in rows]
 
 
-def build(name: str, dataset: str, variant: str = "") -> Backbone:
+def _options(text: str) -> dict[str, Any]:
+    pairs = (pair.partition("=") for pair in text.split())
+    return {name: int(value) if value.isdecimal() else value for name, _, value in pairs}
+
+
+def build(name: str, dataset: str, **options: Any) -> Backbone:
     """The backbone as it is trained on a benchmark; as published where it has a faithful form.
 
     Args:
       name: of the backbone.
       dataset: a key of BENCHMARKS.
-      variant: replaces the benchmark's, for a backbone that has several.
+      **options: hyperparameters in place of the recipe's.
     """
     recipe = recipes.create(dataset, backbone=name, adapter="none")
-    options = dict(recipe.backbone_options)
-    if "faithful" in options:
-        options["faithful"] = True
-    if variant:
-        options["variant"] = variant
+    faithful = {"faithful": True} if "faithful" in recipe.backbone_options else {}
     shape = (recipe.in_length, *BENCHMARKS[dataset].frame_shape)
-    return backbones.create(name, shape, **options)
+    return backbones.create(name, shape, **recipe.backbone_options | faithful | options)
 
 
 def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> None:
@@ -75,7 +80,15 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
     card = backbones.card(name)
     recipe = recipes.create(dataset, backbone=name, adapter="none")
     module = build(name, dataset)
-    theirs = published(name, dataset, str(recipe.backbone_options.get("variant", "")))
+    theirs = next(
+        (
+            row
+            for row in published()
+            if (row.backbone, row.dataset) == (name, dataset)
+            and row.options.items() <= recipe.backbone_options.items()
+        ),
+        None,
+    )
     counted = size.parameters(module), size.gmacs(module, recipe.out_length)
     lines = [
         f"[bold]{escape(name)}[/]  {escape(card.title)}",

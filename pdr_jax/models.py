@@ -39,7 +39,10 @@ def published() -> list[Published]:
     """Every published size that `published_sizes.csv` has."""
     text = resources.files("pdr_jax").joinpath("published_sizes.csv").read_text("utf-8")
     _, *rows = csv.reader(text.splitlines())
-    return [Published(*row[:2], _options(row[2]), *row[3:]) for row in rows]
+    return [
+        Published(backbone, dataset, _options(options), source, parameters, gmacs)
+        for backbone, dataset, options, source, parameters, gmacs in rows
+    ]
 
 
 def _options(text: str) -> dict[str, Any]:

@@ -43,8 +43,20 @@ def test_weights_that_do_not_fit_are_named(tau):
         from_openstl(config, broken)
     message = str(raised.value)
     assert f"missing: {key};" in message
+    assert "hid_S" not in message  # nothing contradicts
     assert "not expected: dec.readout.gain;" in message
     assert "misshapen: enc.enc.0.conv.conv.weight (8, 3, 3, 3), expected (8, 2, 3, 3)" in message
+
+
+def test_a_size_that_the_weights_contradict_is_named_and_few_keys_are(tau):
+    config, weights = tau
+    with pytest.raises(ValueError, match="does not fit") as raised:
+        from_openstl({**config, "hid_S": 2 * config["hid_S"]}, weights)
+    message = str(raised.value)
+    hidden = config["hid_S"]
+    assert f"hid_S = {2 * hidden} in the configuration, {hidden} in the weights" in message
+    assert " more" in message
+    assert len(message) < 700
 
 
 def test_an_unknown_model_is_refused(tau):

@@ -114,8 +114,10 @@ def load(path: Path) -> Any:
             raise ValueError(f"{path} is no checkpoint, or a broken one: {reason}") from error
         raise ValueError(
             f"{path} is refused: it names {named[1]}, code that reading it would run, and weights "
-            "need none. If you trust where it comes from, keep its weights alone, there: torch.save"
-            f"(torch.load({path.name!r}, weights_only=False)['state_dict'], 'weights.pth')"
+            "need none. If you trust where it comes from, keep its weights alone, there: loaded = "
+            f"torch.load({path.name!r}, weights_only=False); then, of a whole model, torch.save("
+            "loaded.state_dict(), 'weights.pth'), of a training, torch.save(loaded['state_dict'], "
+            "'weights.pth')"
         ) from error
 
 

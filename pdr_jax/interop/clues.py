@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pdr_jax.backbones import Backbone
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 # (Pattern of a key, model type): the first whose pattern some key matches.
@@ -73,6 +75,23 @@ def length(name: str, shapes: Shapes) -> int | None:
     if name not in _SHELLS or not (shell := sizes(name, shapes, 0)):
         return None
     return _packed(shapes) // shell["hid_S"]
+
+
+def contradictions(name: str, shapes: Shapes, module: Backbone) -> tuple[str, ...]:
+    """The sizes of which the weights tell another value than a backbone has."""
+    told = {**sizes(name, shapes, module.in_shape[-1]), "T": length(name, shapes)}
+    if name in _SHELLS:
+        told["C"] = shapes.get("enc.enc.0.conv.conv.weight", (0, None))[1]
+    has = {**vars(module), "T": module.in_shape[0], "C": module.in_shape[-1]}
+    return tuple(
+        f"{field} = {_listed(has[field])} in the configuration, {_listed(value)} in the weights"
+        for field, value in told.items()
+        if field in has and value is not None and _listed(has[field]) != _listed(value)
+    )
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def missing(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:

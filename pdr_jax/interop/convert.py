@@ -11,8 +11,8 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from pdr_jax import backbones
 from pdr_jax.backbones import Backbone
-from pdr_jax.interop import layouts
-from pdr_jax.interop.family import Family, family
+from pdr_jax.interop import clues, layouts
+from pdr_jax.interop.family import Family, family, model_type
 from pdr_jax.interop.layouts import Layout
 
 _LEAVES = {
@@ -22,6 +22,9 @@ _LEAVES = {
     "mean": ".running_mean",
     "var": ".running_var",
 }
+
+
+_NAMED = 3  # of the keys that a problem is about
 
 
 class Counterpart(NamedTuple):
@@ -57,7 +60,16 @@ def from_openstl(
     """
     kind = family(config)
     module = build(kind, config)
-    return module, _read(counterparts(module, kind), kind, state_dict)
+    variables, problems = _read(counterparts(module, kind), kind, state_dict)
+    if problems:
+        shapes = {key: np.shape(value) for key, value in state_dict.items()}
+        reasons = clues.contradictions(model_type(config), shapes, module) or (
+            "check in_shape and the hyperparameters",
+        )
+        raise ValueError(
+            f"state_dict does not fit its config: {'; '.join(reasons)}. {'; '.join(problems)}"
+        )
+    return module, variables
 
 
 def to_openstl(
@@ -129,7 +141,8 @@ def _counterpart(path: str, leaf: Any, kind: Family) -> Counterpart:
 
 def _read(
     pairs: Mapping[str, Counterpart], kind: Family, state_dict: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], list[str]]:
+    """The variables, and what is wrong with the state dict, in words."""
     ignored = re.compile("|".join((r"\.num_batches_tracked$", *kind.ignored)))
     unused = {key for key in state_dict if not ignored.search(key)}
     variables, missing, misshapen = {}, [], []
@@ -144,13 +157,13 @@ def _read(
         else:
             misshapen.append(f"{key} {value.shape}, expected {shape}")
     problems = [
-        f"{what}: {', '.join(sorted(keys))}"
+        f"{what}: {_few(sorted(keys))}"
         for what, keys in (("missing", missing), ("not expected", unused), ("misshapen", misshapen))
         if keys
     ]
-    if problems:
-        raise ValueError(
-            f"state_dict does not fit its config; {'; '.join(problems)}. "
-            f"Check in_shape and the hyperparameters"
-        )
-    return unflatten_dict(variables, sep="/")
+    return unflatten_dict(variables, sep="/"), problems
+
+
+def _few(keys: list[str]) -> str:
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return ", ".join(keys[:_NAMED]) + more

@@ -1,6 +1,7 @@
 """Checkpoints of a run (Orbax): train state, position in the data, configuration, versions.
 
-The last few and the best are kept. Saving is asynchronous; a checkpoint that was not finished is
+The last few and the best are kept, and an imported run's first: its weights, which no training can
+bring back. Saving is asynchronous; a checkpoint that was not finished is
 never taken for one.
 """
 
@@ -38,6 +39,7 @@ class Checkpoints:
         policy = keep.AnyPreservationPolicy(
             [
                 keep.LatestN(keep_last),
+                keep.CustomSteps([0]),  # what was imported; a run that begins here saves none
                 keep.BestN(get_metric_fn=lambda metrics: -metrics["score"], n=1),
             ]
         )

@@ -105,6 +105,10 @@ def _train_command(argv: list[str]) -> Any:
         print(f"run folder: {out}")
         if dataset.note:
             print(f"note: {dataset.note}")
+        if resume is not None and run.is_imported(resume):
+            clips = len(run.load_task(settings, dataset).train)
+            _, _, steps, _ = run.optimizer(settings, clips)
+            print(f"continues from imported weights: {steps} steps of the recipe's schedule")
         with ProgressLine(settings.label) as progress:
             run.fit(settings, out, dataset=dataset, resume=resume is not None, report=progress)
         finish(out)
@@ -116,7 +120,8 @@ def _named_recipe(argv: list[str]) -> Recipe:
     """The published recipe for the data set, backbone, adapter and loss that are asked for.
 
     One that starts from a run has that run's backbone with its options and its `in_length`, and on
-    the same data set also what else says which clips those are.
+    the same data set also what else says which clips those are; not its protocol, which is for
+    each run to choose.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("--backbone", "--adapter", "--loss", "--init-from"):
@@ -192,7 +197,13 @@ def predict(
     """
     _, task, state = run.load(run_folder, dataset=recorded_dataset(run_folder))
     future = prediction.predict_file(
-        task, state.variables(), source, target, horizon=horizon, batch_size=batch_size
+        task,
+        state.variables(),
+        source,
+        target,
+        horizon=horizon,
+        batch_size=batch_size,
+        report=print,
     )
     print(f"{target}: {future.dtype} {future.shape}")
     if gif is not None:
@@ -229,11 +240,9 @@ def import_openstl(
         protocol: Which clips are for testing: those of OpenSTL, or of "standard", some of which it
             may have been trained on.
     """
-    given = checkpoints.read_config(config) if config else {}
-    for name, value in (settings or {}).items():
-        given[name] = checkpoints.literal(value)
     hints = imports.Hints(
-        config=given,
+        config=checkpoints.read_config(config) if config else {},
+        settings={k: checkpoints.literal(v) for k, v in (settings or {}).items()},
         dataset=dataset,
         data_options={k: checkpoints.literal(v) for k, v in (data_options or {}).items()},
         data_dir=data_dir,
@@ -242,7 +251,11 @@ def import_openstl(
         protocol=protocol,
     )
     described = imports.import_run(checkpoint, out, hints)
-    print(json.dumps(described["imported"], indent=2))
+    imported = dict(described["imported"])
+    sources = imported.pop("sources")
+    print(json.dumps(imported, indent=2))
+    for source, values in sources.items():
+        print(f"{source}: {', '.join(f'{name} = {value}' for name, value in values.items())}")
     if described["note"]:
         print(f"note: {described['note']}")
     print(f"run folder: {out}")

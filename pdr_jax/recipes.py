@@ -27,8 +27,8 @@ DEFAULT_ADAPTER = "conv"
 TEACHER_RATE = 0.003  # PhyDNet's teacher forcing, per epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
-# What says, with the data set, which clips a run sees.
-CLIP_FIELDS = ("in_length", "out_length", "data_options", "data_dir", "protocol")
+# What says, with the data set and the protocol, which clips a run sees.
+CLIP_FIELDS = ("in_length", "out_length", "data_options", "data_dir")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.log import RunLog
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
-from pdr_jax.run_folder import describe_data, read_data, read_recipe, write_json
+from pdr_jax.run_folder import describe_data, occupied, read_data, read_recipe, write_json
 from pdr_jax.sharding import make_gather, make_mesh, shard_batch, state_shardings
 from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
 
@@ -169,9 +169,7 @@ def fit(
     """
     out = Path(out)
     if Checkpoints.exist(out / "checkpoints") and not resume:
-        raise FileExistsError(
-            f"{out} holds a run already; continue it with --resume {out}, or choose another folder"
-        )
+        raise FileExistsError(occupied(out, recipe))
     task = load_task(recipe, dataset, model)
     tx, schedule, steps, per_epoch = optimizer(recipe, len(task.train))
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
@@ -204,10 +202,12 @@ def fit(
             state, saved = checkpoints.restore(state)
             if saved["data"] is not None:  # an imported run has been through no data
                 iterator.set_state(saved["data"])
+        # What was imported stays what data.json describes until there is a checkpoint besides it.
+        imported = {} if begins or int(state.step) else read_data(out)
         if int(state.step) == 0 and jax.process_index() == 0:
-            before = {} if begins else read_data(out)
             write_json(out / "recipe.json", recipe.to_json())
-            write_json(out / "data.json", before | described(task) | source)
+            if not imported:
+                write_json(out / "data.json", described(task) | source)
         log.rewind(int(state.step))
         pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
         clock, untimed = 0.0, 1  # the first step of this process compiles
@@ -242,8 +242,19 @@ def fit(
                     config=recipe.to_json(),
                     score=figures.get(score, float(scalars["loss"])),
                 )
+                if imported and jax.process_index() == 0:
+                    write_json(out / "data.json", imported | described(task))
+                    imported = {}
                 clock = time.perf_counter()
     return task, state
+
+
+def is_imported(folder: Path) -> bool:
+    """Whether a run folder has what was imported and nothing that was trained on here."""
+    if not Checkpoints.exist(folder / "checkpoints"):
+        return False
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        return checkpoints.last == 0
 
 
 def described(task: Task) -> dict[str, Any]:

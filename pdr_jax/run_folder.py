@@ -45,6 +45,24 @@ def describe_data(dataset: pdr_datasets.VideoDataset) -> dict[str, Any]:
     }
 
 
+def stored_range(dataset: pdr_datasets.VideoDataset) -> tuple[float, float]:
+    """Between which values the frames lie as they are stored, over all channels."""
+    bounds = [np.asarray(bound) * dataset.scale + dataset.offset for bound in dataset.data_range]
+    return float(np.min(bounds)), float(np.max(bounds))
+
+
+def occupied(run: Path, recipe: Recipe) -> str:
+    """Why the run of a recipe cannot begin in a run's folder, and what to do."""
+    here, there = (json.loads(json.dumps(some.to_json())) for some in (recipe, read_recipe(run)))
+    changed = [f"{k}={here[k]!r}, there {there[k]!r}" for k in here if here[k] != there[k]]
+    if not changed:
+        return f"{run} holds a run already; continue it with --resume {run}"
+    return (
+        f"{run} holds a run already, and another one ({'; '.join(changed)}): choose another "
+        f"folder, or continue that one, as it began, with --resume {run}"
+    )
+
+
 def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
     """The data set of a run as its folder describes it, without clips; None if it does not.
 

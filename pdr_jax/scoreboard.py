@@ -146,10 +146,13 @@ def _check_comparable(
     for folder, other in zip(list(trained)[1:], others, strict=True):
         for field in shown:
             if getattr(other, field) != getattr(first, field):
+                remedy = "Give the same to both"
+                if field == "protocol":
+                    remedy = "Give --protocol openstl (or standard), which then counts for all"
                 raise ValueError(
                     f"{folder} has {field}={getattr(other, field)!r}, {next(iter(trained))} "
-                    f"{getattr(first, field)!r}: figures that do not compare. Give the same to "
-                    "both, or evaluate them one by one."
+                    f"{getattr(first, field)!r}: figures that do not compare. {remedy}, or "
+                    "evaluate them one by one."
                 )
     for folder, recipe in trained.items():
         if split == "holdout" and "openstl" in (recipe.protocol, changes.get("protocol")):

@@ -7,16 +7,18 @@ import dataclasses
 import json
 import os
 import re
+import types
 
 import jax
 import numpy as np
 import pytest
 from golden_files import channels_last, load, relative_error
 
-from pdr_jax import cli, recipes, run, run_folder, warm_start
+from pdr_jax import cli, predict, recipes, run, run_folder, warm_start
 from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.interop import checkpoints, convert, exports, imports
 from pdr_jax.interop.family import naming
+from pdr_jax.train import ClipSpec
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,12 @@ def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkey
     monkeypatch.setattr(cli, "finish", lambda _: None)  # figures and pictures: test_run.py
     config, _, _, expected = golden
     pdr(f"import-openstl theirs.npz --out runs/theirs {ARRAYS}")
-    assert '"model_type": "convmixer"' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '"model_type": "convmixer"' in printed
+    assert re.search(r"from the weights: .*hid_S = 8.* T = 4$", printed, re.MULTILINE)
+    assert re.search(r"given: out_length = 4$", printed, re.MULTILINE)
+    assert "assumed from arrays: H = " in printed
+    assert re.search("by default: .*drop_path = ", printed)
     assert os.listdir("runs") == ["theirs"]
     recipe = run.read_recipe(place / "runs/theirs")
     assert (recipe.adapter, recipe.protocol, recipe.backbone) == (
@@ -84,13 +91,16 @@ def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkey
     assert figures["rows"]["simvp_convmixer"]["mse"] < 1e-6  # the clips go on as it predicts
 
     # PDR behind it: the backbone starts as imported, the adapter afresh.
+    # Which clips it is scored on is the new run's choice.
     pdr(f"train --init-from runs/theirs --adapter robust --out runs/ours {TRAIN} {SMALL}")
     ours, theirs = (warm_start.read(place / "runs" / name) for name in ("ours", "theirs"))
     assert (ours.recipe.dataset, ours.recipe.adapter) == ("arrays", "robust")
-    assert ours.recipe.protocol == "openstl"
+    assert (ours.recipe.protocol, ours.recipe.out_length) == ("standard", 4)
     assert ours.recipe.backbone_options == theirs.recipe.backbone_options
     assert_close(ours.variables["params"]["backbone"], theirs.variables["params"]["backbone"])
     assert ours.step == 1
+    capsys.readouterr()
+    assert "Give --protocol openstl" in refused("eval runs/theirs runs/ours", capsys)
     lineage = run_folder.read_data(place / "runs/ours")["init_from"]
     assert (lineage["parts"], lineage["step"]) == (["backbone"], 0)
     assert lineage["data"]["imported"]["file"] == "theirs.npz"
@@ -119,21 +129,36 @@ def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
     assert run.read_recipe(place / "runs/new").backbone_options["release"] == "v1.0"
 
 
-def test_an_imported_run_is_resumed(place, monkeypatch):
+def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypatch, capsys):
     monkeypatch.setattr(cli, "finish", lambda _: None)
     pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
+    before = warm_start.read(place / "theirs").variables["params"]
+    assert run_folder.read_data(place / "theirs")["training_clips"] == 0
     recipe = run.read_recipe(place / "theirs")
-    short = dataclasses.replace(recipe, steps=1, batch_size=2, devices=1)
+    short = dataclasses.replace(
+        recipe, steps=3, save_every=1, batch_size=2, devices=1, learning_rate=1e-9
+    )
     run.write_json(place / "theirs/recipe.json", short.to_json())
     pdr("train --resume theirs")
+    assert (
+        "continues from imported weights: 3 steps of the recipe's schedule"
+        in capsys.readouterr().out
+    )
     described = run_folder.read_data(place / "theirs")
     assert described["imported"]["file"] == "theirs.npz"
+    assert described["training_clips"] > 0
     assert described["chosen_on"] == "the TEST split, as OpenSTL does"
+    steps = {int(path.name) for path in (place / "theirs/checkpoints").glob("[0-9]*")}
+    assert {0, 2, 3} <= steps
     with Checkpoints(place / "theirs/checkpoints") as saved:
-        assert (saved.last, saved.best) == (1, 1)  # what was imported was never measured
+        assert saved.last == 3
+        assert saved.best > 0  # what was imported was never measured
+    assert_close(warm_start.read(place / "theirs").variables["params"], before)
+    pdr("train --resume theirs")
+    assert "continues from imported" not in capsys.readouterr().out
 
 
-def test_pictures_need_no_preparation_to_be_predicted(place):
+def test_pictures_need_no_preparation_to_be_predicted(place, capsys):
     """Of data sets with known units: here TaxiBJ's, [-1, 1] to [0, 1]."""
     pdr("import-openstl theirs.npz --out theirs --dataset taxibj --settings hid_S 8")
     assert "was not there" in run_folder.read_data(place / "theirs")["note"]
@@ -142,6 +167,22 @@ def test_pictures_need_no_preparation_to_be_predicted(place):
     np.save("seen.npy", frames)
     pdr("predict theirs seen.npy future.npy")
     assert np.load("future.npy").shape == frames.shape
+    assert "must be at least 1" in refused("predict theirs seen.npy x.npy --horizon 0", capsys)
+
+
+def test_what_is_remarked_of_frames(place):
+    clip = ClipSpec(2, 2, 0.0, 255.0)
+    data = types.SimpleNamespace(offset=0.0, scale=255.0, data_range=(0.0, 1.0))
+    task = types.SimpleNamespace(clip=clip, dataset=data)
+    frames = np.full((5, 8, 8, 1), 0.5)
+    units, warning, used = predict.remarks(task, frames)
+    assert units == "frames are taken to be in stored units, 0..255"
+    assert "multiply it by 255" in warning
+    assert used == "of 5 frames a clip, the last 2 are used"
+    assert predict.remarks(task, frames[:2] * 255) == [units]
+    assert predict.remarks(task, (frames[:2] * 2).astype(np.uint8)) == [units]
+    data.scale = 1.0
+    assert predict.remarks(task, frames[:2]) == ["frames are taken to be in stored units, 0..1"]
 
 
 def test_nothing_half_written_stays(place, monkeypatch, capsys):
@@ -163,12 +204,20 @@ def test_nothing_half_written_stays(place, monkeypatch, capsys):
         ("--out x --dataset arrays", "data_options.path is missing"),
         ("--out x --dataset weatherbench", "is not prepared"),
         ("--out x --dataset kth", "misshapen: dec.readout.bias"),
+        ("--out x --dataset kth", "C = 1 in the configuration, 2 in the weights"),
         ("--out x --settings in_shape [4,2,8,8] " + ARRAYS, "frames (H, W, C) = (8, 8, 2)"),
         (
             "--out x --settings model_type gSTA " + ARRAYS,
             "of 'gsta', the weights are of 'convmixer'",
         ),
-        ("--out x --settings hid_T 32 " + ARRAYS, "state_dict does not fit its config"),
+        (
+            "--out x --settings hid_T 32 " + ARRAYS,
+            "hid_T = 32 in the configuration, 64 in the weights",
+        ),
+        (
+            "--out x --settings hid_s 32 " + ARRAYS,
+            "settings.hid_s (did you mean 'hid_S'?): convmixer has no such setting",
+        ),
         ("--out x --config no.json " + ARRAYS, "no.json"),
     ],
 )
@@ -209,6 +258,10 @@ def test_starts_that_do_not_fit_are_refused(place, capsys):
         ),
     ):
         assert message in refused(command, capsys), command
+    changed = "train --init-from theirs --adapter none --out theirs --steps 7"
+    message = refused(changed, capsys)
+    assert "theirs holds a run already, and another one" in message
+    assert "steps=7, there 0; " in message
     assert not (place / "runs").exists() or not list((place / "runs").glob("*/recipe.json"))
     other = recipes.create("arrays", backbone="simvp_gsta", adapter="none")
     with pytest.raises(ValueError, match=r"backbone='simvp_gsta': .* has 'simvp_convmixer'"):

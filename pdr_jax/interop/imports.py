@@ -17,6 +17,7 @@ from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.interop import checkpoints, clues
 from pdr_jax.interop.convert import from_openstl
 from pdr_jax.interop.family import Family, family, model_type, naming
+from pdr_jax.interop.provenance import check_settings, sources
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.train import TrainState
 
@@ -45,6 +46,7 @@ class Hints(NamedTuple):
 
     Attributes:
       config: of the model, as in OpenSTL's files; entries here count before the checkpoint's.
+      settings: single entries of it, which count before those and must be known.
       dataset: what it was trained on, a name in `pdr data list`.
       data_options: of the data set's loader, where they are not the benchmark's.
       data_dir: where prepared data sets lie.
@@ -54,6 +56,7 @@ class Hints(NamedTuple):
     """
 
     config: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {}
     dataset: str | None = None
     data_options: Mapping[str, Any] = {}
     data_dir: Path | None = None
@@ -81,14 +84,17 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} holds something already: choose another folder")
     saved = checkpoints.read(path)
-    given = saved.config | {key: v for key, v in hints.config.items() if v is not None}
+    said = {k: v for k, v in {**hints.config, **hints.settings}.items() if v is not None}
+    given = saved.config | said
     if not saved.lightning:  # two models' cells differ between the releases, not their weights
         given = {"release": "v0.3", **given}
     shapes = {key: value.shape for key, value in saved.state_dict.items()}
     name = _model_type(given, shapes)
     kind = family(naming(name))
+    check_settings(name, kind, hints.settings, given)
     in_shape = _in_shape(kind, given)
-    clips = _clips(hints, given, in_shape[0] if in_shape else clues.length(name, shapes))
+    length = clues.length(name, shapes)
+    clips = _clips(hints, given, in_shape[0] if in_shape else length)
     data = _open(clips, in_shape)
     config = _completed(name, kind, given, shapes, (clips.in_length, *data.frame_shape))
     try:
@@ -105,8 +111,14 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
         backbone=kind.backbone,
         adapter="none",
         backbone_options=options,
-        **{field: getattr(clips, field) for field in recipes.CLIP_FIELDS},
+        **{field: getattr(clips, field) for field in (*recipes.CLIP_FIELDS, "protocol")},
     )
+    told = {*clues.sizes(name, shapes, data.frame_shape[-1])} | ({"T"} if length else set())
+    if clues.model_type(shapes):
+        told.add("model_type")
+    lengths = {"T": hints.in_length, "out_length": hints.out_length}
+    values = {"model_type": name, **options, "out_length": clips.out_length}
+    values |= dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     described = {
@@ -118,6 +130,13 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
             "sha256": digest,
             "format": saved.format,
             "config": {**naming(name), "in_shape": config["in_shape"], **options},
+            "sources": sources(
+                values | {"stored units": "{:g}..{:g}".format(*run_folder.stored_range(data))},
+                told=told,
+                given=said | {k: v for k, v in lengths.items() if v},
+                saved=saved.config,
+                dataset=clips.dataset,
+            ),
         },
     }
     _write(out, recipe, described, variables)
@@ -156,6 +175,7 @@ def _clips(hints: Hints, given: Mapping[str, Any], length: int | None) -> Recipe
             "give --dataset NAME, or --dataset arrays --data-options path FILE for a file of yours"
         )
     usual = recipes.create(dataset, adapter="none")
+    length = length or given.get("pre_seq_length", given.get("pre_seq"))
     horizon = given.get("aft_seq_length", given.get("after_seq"))
     return dataclasses.replace(
         usual,

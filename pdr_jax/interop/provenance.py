@@ -1,0 +1,98 @@
+"""Which value of an imported run came from where, and names of settings that nothing reads."""
+
+import contextlib
+import difflib
+from collections.abc import Mapping, Set
+from typing import Any
+
+from pdr_jax import backbones
+from pdr_jax.interop.family import Family
+
+# Entries of a configuration that are looked at whatever the model.
+GENERAL = {
+    *("method", "model_type", "in_shape", "dataname", "num_channels", "height", "width"),
+    *("pre_seq_length", "pre_seq", "aft_seq_length", "after_seq"),
+}
+# What a data set stands for where nothing else is said, and the entries that say it.
+_OF_DATA = {
+    "T": ("in_shape", "pre_seq_length", "pre_seq"),
+    "H": ("in_shape", "height"),
+    "W": ("in_shape", "width"),
+    "C": ("in_shape", "num_channels"),
+    "out_length": ("aft_seq_length", "after_seq"),
+    "stored units": (),
+}
+
+
+def sources(
+    values: Mapping[str, Any],
+    *,
+    told: Set[str],
+    given: Mapping[str, Any],
+    saved: Mapping[str, Any],
+    dataset: str,
+) -> dict[str, dict[str, Any]]:
+    """Values by where they came from: one that was assumed may be wrong and yet fit the weights.
+
+    Args:
+      values: of the run, by name: hyperparameters and what `_OF_DATA` has.
+      told: names of those that the weights tell.
+      given: entries of the configuration, and values, that were said.
+      saved: entries of the configuration that the checkpoint has.
+      dataset: its name.
+    """
+    assumed = f"assumed from {dataset}"
+    stored = "from the checkpoint's settings"
+    places = ("from the weights", stored, "given", assumed, "by default")
+    found: dict[str, dict[str, Any]] = {place: {} for place in places}
+    for name, value in values.items():
+        keys = {name, *_OF_DATA.get(name, ())}
+        if keys & given.keys():
+            place = "given"
+        elif keys & saved.keys():
+            place = stored
+        elif name in told:
+            place = "from the weights"
+        else:
+            place = assumed if name in _OF_DATA else "by default"
+        found[place][name] = value
+    return {place: entries for place, entries in found.items() if entries}
+
+
+def check_settings(
+    name: str, kind: Family, settings: Mapping[str, Any], config: Mapping[str, Any]
+) -> None:
+    """Raises ValueError for a setting that nothing looks at in a configuration of `kind`."""
+    asked = _Asked(config)
+    with contextlib.suppress(KeyError, ValueError):  # what is absent or wrong is said later
+        kind.options(asked)
+    known = GENERAL | asked.names | set(backbones.hyperparameters(kind.backbone))
+    for setting in settings:
+        if setting not in known:
+            close = difflib.get_close_matches(setting.lower(), map(str.lower, known), n=1)
+            meant = [k for k in sorted(known) if k.lower() in close]
+            hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+            raise ValueError(
+                f"settings.{setting}{hint}: {name} has no such setting; expected one of "
+                f"{', '.join(sorted(known - {'dtype', 'faithful'}))}"
+            )
+
+
+class _Asked(dict[str, Any]):
+    """A configuration that remembers which entries were looked for."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)

@@ -60,6 +60,10 @@ def refused(command, capsys):
     return capsys.readouterr().err
 
 
+def fail(*_, **__):
+    raise OSError("disk full")
+
+
 def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkeypatch, capsys):
     monkeypatch.setattr(cli, "finish", lambda _: None)  # figures and pictures: test_run.py
     config, _, _, expected = golden
@@ -139,6 +143,11 @@ def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypat
         recipe, steps=3, save_every=1, batch_size=2, devices=1, learning_rate=1e-9
     )
     run.write_json(place / "theirs/recipe.json", short.to_json())
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", fail)
+        assert "disk full" in refused("train --resume theirs", capsys)
+    # Until something else is saved, the folder describes what it has.
+    assert run_folder.read_data(place / "theirs")["training_clips"] == 0
     pdr("train --resume theirs")
     assert (
         "continues from imported weights: 3 steps of the recipe's schedule"
@@ -186,9 +195,6 @@ def test_what_is_remarked_of_frames(place):
 
 
 def test_nothing_half_written_stays(place, monkeypatch, capsys):
-    def fail(*_, **__):
-        raise OSError("disk full")
-
     monkeypatch.setattr(Checkpoints, "save", fail)
     before = sorted(os.listdir())
     assert "disk full" in refused(f"import-openstl theirs.npz --out theirs {ARRAYS}", capsys)

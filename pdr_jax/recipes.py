@@ -185,6 +185,19 @@ class Recipe:
             options.setdefault("rate", TEACHER_RATE / steps_per_epoch)
         return schedules.create(self.sampling, **options)
 
+    def sampling_note(self, steps: int, steps_per_epoch: int) -> str:
+        """What to know if a run ends before its schedule has shown the model its own frames."""
+        sampling = self.build_sampling(steps_per_epoch)
+        if sampling is None or self.sampling == "teacher":
+            return ""
+        chance = float(sampling.chances(jnp.asarray(steps - 1)).future)
+        if chance < 0.05:
+            return ""
+        return (
+            f"sampling: at the last of {steps} steps a true future frame is still shown with "
+            f"probability {chance:.2f}; --sampling-options sets another schedule"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types; `from_json` is its inverse."""
         fields = dataclasses.asdict(self)

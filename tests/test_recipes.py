@@ -128,6 +128,15 @@ def test_recurrent_backbones_are_trained_as_their_papers_do():
         recipes.create("taxibj", backbone="tau", sampling="scheduled")
 
 
+def test_a_run_that_is_too_short_for_its_schedule_says_so():
+    recipe = recipes.create("taxibj", backbone="convlstm", adapter="none")
+    assert "last of 600 steps" in recipe.sampling_note(600, 60)
+    assert "probability 0.99" in recipe.sampling_note(600, 60)
+    assert recipe.sampling_note(60_000, 1278) == ""
+    taught = recipes.create("taxibj", backbone="prednet", adapter="none")
+    assert taught.sampling_note(600, 60) == recipes.create("taxibj").sampling_note(600, 60) == ""
+
+
 def test_a_backbone_without_published_settings_gets_its_defaults():
     recipe = recipes.create("kth", backbone="predformer", adapter="none")
     assert (recipe.learning_rate, recipe.optimizer) == (1e-3, "adamw")

@@ -50,7 +50,10 @@ def measure(name: str, batch_size: int, repeats: int) -> dict[str, Any]:
     tx = optax.adam(1e-3)
     rng = np.random.default_rng(0)
     frames = jnp.asarray(rng.uniform(size=(batch_size, LENGTH + HORIZON, *shape[1:])), jnp.float32)
-    state = jax.jit(functools.partial(init_state, model, tx, clip=clip, seed=0))(frames)
+    # It runs once: LLVM need not optimise it.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    start = functools.partial(init_state, model, tx, clip=clip, seed=0)
+    state = jax.jit(start, compiler_options=options)(frames)
 
     apply = jax.jit(model.apply, static_argnames="horizon")
     predict = functools.partial(apply, state.variables(), frames[:, :LENGTH], horizon=HORIZON)
@@ -133,7 +136,10 @@ def main(
         return
     platform = jax.devices()[0].platform
     path = provenance.RESULTS / f"backbone_speed_{platform}.json"
-    rows = []
+    rows: dict[str, dict[str, Any]] = {}
+    if path.exists():  # a backbone's row can be measured anew alone
+        before = json.loads(path.read_text())
+        rows = {row["backbone"]: {"commit": before["commit"], **row} for row in before["rows"]}
     for name in names:
         recurrent = issubclass(backbones.backbone(name), FramePredictor)
         batch = recurrent_batch_size if recurrent else batch_size
@@ -143,10 +149,12 @@ def main(
         row |= last_json([*ours, *common])
         if beside:
             row["beside"] = last_json([*shlex.split(beside), name, str(batch)])
-        rows.append(row)
+        row["commit"] = provenance.COMMIT
+        rows[name] = row
         print(json.dumps(row), flush=True)
         record = provenance.record(seeds=[0])
-        run.write_json(path, {**record, "repeats": repeats, "rows": rows})
+        ordered = [rows[name] for name in backbones.names() if name in rows]
+        run.write_json(path, {**record, "repeats": repeats, "rows": ordered})
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ class Recipe:
         sampling = self.build_sampling(steps_per_epoch)
         if sampling is None or self.sampling == "teacher":
             return ""
-        chance = float(sampling.chances(jnp.asarray(steps - 1)).future)
+        chance = jnp.asarray(sampling.chances(jnp.asarray(steps - 1)).future).item()
         if chance < 0.05:
             return ""
         return (

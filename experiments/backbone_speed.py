@@ -51,9 +51,9 @@ def measure(name: str, batch_size: int, repeats: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     frames = jnp.asarray(rng.uniform(size=(batch_size, LENGTH + HORIZON, *shape[1:])), jnp.float32)
     # It runs once: LLVM need not optimise it.
-    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    quick = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     start = functools.partial(init_state, model, tx, clip=clip, seed=0)
-    state = jax.jit(start, compiler_options=options)(frames)
+    state = jax.jit(start, compiler_options=quick)(frames)
 
     apply = jax.jit(model.apply, static_argnames="horizon")
     predict = functools.partial(apply, state.variables(), frames[:, :LENGTH], horizon=HORIZON)

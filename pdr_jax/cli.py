@@ -105,13 +105,14 @@ def _train_command(argv: list[str]) -> Any:
         print(f"run folder: {out}")
         if dataset.note:
             print(f"note: {dataset.note}")
-        _, _, steps, per_epoch = run.optimizer(
-            settings, len(run.load_task(settings, dataset).train)
-        )
-        if note := settings.sampling_note(steps, per_epoch):
-            print(f"note: {note}")
-        if resume is not None and run.is_imported(resume):
-            print(f"continues from imported weights: {steps} steps of the recipe's schedule")
+        imported = resume is not None and run.is_imported(resume)
+        if imported or settings.sampling != "none":
+            clips = len(run.load_task(settings, dataset).train)
+            _, _, steps, per_epoch = run.optimizer(settings, clips)
+            if note := settings.sampling_note(steps, per_epoch):
+                print(f"note: {note}")
+            if imported:
+                print(f"continues from imported weights: {steps} steps of the recipe's schedule")
         with ProgressLine(settings.label) as progress:
             run.fit(settings, out, dataset=dataset, resume=resume is not None, report=progress)
         finish(out)

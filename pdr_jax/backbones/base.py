@@ -227,7 +227,11 @@ class FramePredictor(Backbone):
     ) -> tuple[State, Array]:
         """Runs on from a state: the state at the end, and every prediction.
 
-        A scan over time, so that compile time does not grow with the horizon.
+        A scan over time, so that compile time does not grow with the horizon. Step t sees frame t
+        and predicts frame t + 1; with T = 3 and horizon = 2:
+
+            sees       frame 1    frame 2    frame 3    own 4, or true where `forcing` gives it
+            predicts   frame 2    frame 3    frame 4    frame 5
 
         Args:
           state: as `start` makes it.

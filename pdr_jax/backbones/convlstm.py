@@ -25,9 +25,10 @@ class ConvLSTMCell(GatedCell):
         """The new hidden and cell (B, H, W, features), after `x` (B, H, W, C)."""
         i_x, f_x, g_x, o_x = self.gates("x", 4, x)
         i_h, f_h, g_h, o_h = self.gates("h", 4, hidden)
-        cell, _ = remember(cell, i_x + i_h, f_x + f_h, g_x + g_h, 0.0)
-        hidden = gated(o_x + o_h, cell if self.release == RELEASES[0] else g_x + g_h)
-        if self.faithful and self.is_initializing():
+        g = g_x + g_h
+        cell, _ = remember(cell, i_x + i_h, f_x + f_h, g, forget_bias=0.0)
+        hidden = gated(o_x + o_h, g if self.release == "v0.3" else cell)
+        if self.faithful and self.is_initializing():  # for their weights alone
             self.gates("o", 1, jnp.concatenate([hidden, cell], axis=-1))
             self.last(hidden, cell)
         return hidden, cell
@@ -76,7 +77,7 @@ class ConvLSTM(RecurrentShell):
     def advance(self, state: State, x: Array, train: bool) -> tuple[State, Array]:
         """One step up the layers."""
         layers = []
-        for cell, (hidden, carried) in zip(self.cells, state, strict=True):
-            x, carried = cell(x, hidden, carried)
-            layers.append((x, carried))
+        for layer, (hidden, cell) in zip(self.cells, state, strict=True):
+            x, cell = layer(x, hidden, cell)
+            layers.append((x, cell))
         return tuple(layers), x

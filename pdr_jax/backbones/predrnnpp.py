@@ -46,7 +46,7 @@ class CausalLSTM(GatedCell):
         """
         i_x, f_x, g_x, i_xm, f_xm, g_xm, o_x = self.gates("x", 7, x)
         i_h, f_h, g_h, o_h = self.gates("h", 4, hidden)
-        i_c, f_c, g_c = self.gates("c", 3, cell if self.release == RELEASES[0] else memory)
+        i_c, f_c, g_c = self.gates("c", 3, memory if self.release == "v0.3" else cell)
         i_m, f_m, m_m = self.gates("m", 3, memory)
         cell, _ = remember(cell, i_x + i_h + i_c, f_x + f_h + f_c, g_x + g_h + g_c)
 
@@ -54,7 +54,7 @@ class CausalLSTM(GatedCell):
         memory, _ = remember(jnp.tanh(m_m), i_xm + i_m + i_c, f_xm + f_m + f_c, g_xm + g_c)
         (o_m,) = self.gates("om", 1, memory)
         output = jnp.tanh(o_x + o_h + o_c + o_m)
-        if self.faithful and self.is_initializing():
+        if self.faithful and self.is_initializing():  # for its weights alone
             self.gates("o", 1, jnp.concatenate([cell, memory], axis=-1))
         return output * jnp.tanh(self.last(cell, memory)), cell, memory
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.backbones import ARMS, BACKBONES, by_arm
+from pdr_jax import backbones
 
 Markdown = Callable[..., str]
 SHOWN = ("rmse", "mae", "psnr", "ssim_range1", "sharpness", "spectral_energy")
@@ -76,11 +77,11 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
     for row in result["rows"]:
         theirs = row.get("beside", {})
         if "error" in row:
-            rows.append([row["backbone"], str(row["batch_size"]), row["error"][:60], *[""] * 7])
+            rows.append([row["backbone"], str(row["batch_size"]), row["error"][:60], *[""] * 9])
             continue
         faster = [
             f"{theirs[key] / row[key]:.1f}x" if key in theirs else ""
-            for key in ("forward_seconds", "step_seconds")
+            for key in ("forward_seconds", "step_seconds", "step_cpu_seconds")
         ]
         rows.append(
             [
@@ -97,6 +98,9 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
                 f"{theirs['peak_mib']:,.0f}" if "peak_mib" in theirs else "",
             ]
         )
+    loads = [row["load"] for row in result["rows"]]
+    measured = {row["backbone"] for row in result["rows"]}
+    missing = [name for name in backbones.names() if name not in measured]
     beside = [row["beside"] for row in result["rows"] if "source" in row.get("beside", {})]
     sources = sorted({row["source"] for row in beside})
     return "\n".join(
@@ -106,11 +110,14 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
             f"training step (MSE, Adam), the least of {result['repeats']}; beside them the public "
             f"PyTorch code ({', '.join(sources)}), alternating with ours in the same run, and how "
             "many times as fast ours is. Then seconds to compile the step, and the processes' peak "
-            "memory in MiB. Backbones without PyTorch figures have no public code that ran here.\n",
+            "memory in MiB. Other work ran beside it (load "
+            f"{min(loads):.1f} to {max(loads):.1f}): the last of the three ratios is of CPU seconds "
+            "over all cores, which that disturbs less. Backbones without PyTorch figures were not "
+            f"set up there.{' Not measured: ' + ', '.join(missing) + '.' if missing else ''}\n",
             origin,
             markdown(
                 ["", "batch", "forward", "step", "forward, PyTorch", "step, PyTorch",
-                 "forward", "step", "compile", "MiB", "MiB, PyTorch"],
+                 "forward", "step", "step, CPU", "compile", "MiB", "MiB, PyTorch"],
                 rows,
             ),
         ]

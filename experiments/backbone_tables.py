@@ -112,8 +112,8 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
             "many times as fast ours is. Then seconds to compile the step, and the processes' peak "
             "memory in MiB. Other work ran beside it (load "
             f"{min(loads):.1f} to {max(loads):.1f}): the last of the three ratios is of CPU "
-            "seconds over all cores, which that disturbs less. Backbones without PyTorch figures were not "
-            f"set up there.{' Not measured: ' + ', '.join(missing) + '.' if missing else ''}\n",
+            "seconds over all cores, which that disturbs less. Backbones without PyTorch figures "
+            f"were not set up there.{' Not measured: ' + ', '.join(missing) + '.' if missing else ''}\n",
             origin,
             markdown(
                 ["", "batch", "forward", "step", "forward, PyTorch", "step, PyTorch",

@@ -113,7 +113,7 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
             "memory in MiB. Other work ran beside it (load "
             f"{min(loads):.1f} to {max(loads):.1f}): the last of the three ratios is of CPU "
             "seconds over all cores, which that disturbs less. Backbones without PyTorch figures "
-            f"were not set up there.{' Not measured: ' + ', '.join(missing) + '.' if missing else ''}\n",
+            f"were not set up there. Not measured: {', '.join(missing) or 'none'}.\n",
             origin,
             markdown(
                 ["", "batch", "forward", "step", "forward, PyTorch", "step, PyTorch",

@@ -3,6 +3,7 @@
 Either one cell on the grid ("B"), or cells on ever coarser grids and back ("D").
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -80,7 +81,7 @@ def pyramid(
 
 def _rising(depths: Sequence[int], drop_path: float) -> list[tuple[float, ...]]:
     rates = np.linspace(0, drop_path, sum(depths)).tolist()
-    ends = np.cumsum(depths)
+    ends = itertools.accumulate(depths)
     return [tuple(rates[end - depth : end]) for end, depth in zip(ends, depths, strict=True)]
 
 

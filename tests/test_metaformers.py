@@ -203,7 +203,7 @@ def test_the_mixer_fits_one_size_of_frame(initial):
     assert pixels["expand"]["kernel"].shape == (4 * 6, 64 // 2)
     assert pixels["contract"]["kernel"].shape == (64 // 2, 4 * 6)
     config, weights, _ = load("simvp_mlp")
-    with pytest.raises(ValueError, match=r"mlp_tokens.fc1.weight \(32, 64\), expected \(32, 96\)"):
+    with pytest.raises(ValueError, match=r"mlp_tokens.fc1.weight \(16, 64\), expected \(16, 96\)"):
         from_openstl({**config, "in_shape": [4, 2, 16, 24]}, weights)
 
 

@@ -76,6 +76,22 @@ def test_bfloat16_stays_bfloat16():
     assert out[0, 0, 0, 0] == 4
 
 
+@pytest.mark.parametrize("kernel_size", [(5, 5), (21, 5)])  # the second is summed in parts
+def test_bfloat16_sums_are_taken_in_float32(kernel_size):
+    """Of numbers rounded to bfloat16, all sums are as XLA's: off by the last rounding only."""
+    rng = np.random.default_rng(0)
+    shapes = (4, 32, 32, 2), (*kernel_size, 1, 2), (4, 32, 32, 2)
+    values = [jnp.asarray(1 + rng.standard_normal(s), jnp.bfloat16) for s in shapes]
+
+    def sums(x, kernel, cotangent):
+        out, vjp = jax.vjp(depthwise_conv, x, kernel)
+        return out, *vjp(cotangent)
+
+    exact = sums(*(value.astype(jnp.float32) for value in values))
+    for got, want in zip(sums(*values), exact, strict=True):
+        np.testing.assert_allclose(got.astype(jnp.float32), want, rtol=2**-8, atol=1e-4)
+
+
 def test_each_platform_is_lowered_to_its_own_form():
     x, kernel = jnp.ones((1, 4, 4, 2)), jnp.ones((3, 3, 1, 2))
 

@@ -75,7 +75,7 @@ def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
     rows, columns = kernel.shape[:2]
     if rows * columns > MOST_TAPS:
         return sum_in_parts(x, kernel, dilation)
-    return _taps(_pad(x, rows, columns, dilation), kernel, dilation, x.shape)
+    return _taps(_pad(x, rows, columns, dilation), kernel, dilation, x.shape).astype(x.dtype)
 
 
 def sum_in_parts(x: Array, kernel: Array, dilation: int) -> Array:
@@ -97,12 +97,13 @@ def sum_in_parts(x: Array, kernel: Array, dilation: int) -> Array:
         taps = lax.dynamic_slice_in_dim(kernel, i * part, part)
         return total + _taps(seen, taps, dilation, x.shape)
 
-    return lax.fori_loop(0, parts, step, jnp.zeros_like(x))
+    return lax.fori_loop(0, parts, step, jnp.zeros(x.shape, _wide(x))).astype(x.dtype)
 
 
 def _taps(padded: Array, kernel: Array, dilation: int, shape: tuple[int, ...]) -> Array:
     rows, columns, _, channels = kernel.shape
     _, height, width, _ = shape
+    padded, kernel = padded.astype(_wide(padded)), kernel.astype(_wide(kernel))
     total = jnp.zeros(shape, padded.dtype)
     for row in range(rows):
         for column in range(columns):
@@ -160,18 +161,25 @@ def kernel_gradient(x: Array, cotangent: Array, rows: int, columns: int, dilatio
     padded = jnp.pad(_pad(x, rows, columns, dilation), extra)
     cotangent = jnp.pad(cotangent, extra)
     reach_y, reach_x = dilation * (rows - 1) + 1, dilation * (columns - 1) + 1
+    wide = _wide(x)
 
     def step(i: Array, total: Array) -> Array:
         start = (i // (height * runs), i // runs % height, i % runs * run, 0)
         given = lax.dynamic_slice(cotangent, start, (1, 1, run, channels))[0, 0]
         seen = lax.dynamic_slice(padded, start, (1, reach_y, run + reach_x - 1, channels))
-        seen = seen[0, ::dilation]
+        seen, given = seen[0, ::dilation].astype(wide), given.astype(wide)
         for z in range(run):
             total += seen[:, z : z + reach_x : dilation] * given[z].reshape(1, 1, channels)
         return total
 
-    total = jnp.zeros((rows, columns, channels), x.dtype)
-    return lax.fori_loop(0, count * height * runs, step, total).reshape(rows, columns, 1, channels)
+    total = jnp.zeros((rows, columns, channels), wide)
+    total = lax.fori_loop(0, count * height * runs, step, total)
+    return total.reshape(rows, columns, 1, channels).astype(x.dtype)
+
+
+def _wide(x: Array) -> jnp.dtype:
+    """What sums are taken in: a bfloat16 total of many terms no longer grows by one more."""
+    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _pad(x: Array, rows: int, columns: int, dilation: int) -> Array:

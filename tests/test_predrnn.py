@@ -196,6 +196,15 @@ def test_recall_finds_the_likest_position_of_the_past_that_is_known():
     assert jnp.abs(recall(query, past, known, True) - found).max() > 1
 
 
+def test_recall_tells_apart_what_bfloat16_scores_would_not():
+    """Scores near 64, where bfloat16 numbers are half a unit apart, that differ by a quarter."""
+    query = jnp.ones((1, 2, 1, 1, 64), jnp.bfloat16)
+    past = jnp.ones((1, 1, 2, 1, 1, 64), jnp.bfloat16).at[0, 0, 0, 0, 0, 0].add(0.25)
+    found = recall(query, past, jnp.ones((1, 1), bool), False)
+    weight = 1 / (1 + np.exp(-0.25))
+    np.testing.assert_allclose(found[..., 0].astype(np.float32), 1 + 0.25 * weight, rtol=2**-8)
+
+
 def test_cosines_of_what_two_maps_hold():
     a = jnp.zeros((1, 2, 2, 3)).at[0, 0, 0].set(2.0)
     b = a.at[0, 0, 1, 1].set(2.0).at[..., 2].set(0.0)

@@ -7,6 +7,7 @@ import pytest
 from golden_files import check_simvp, parameters
 
 from pdr_jax import backbones
+from pdr_jax.backbones.layers.attention import score
 from pdr_jax.backbones.layers.windows import Windowing, merge, partition, shift_mask, windowing
 
 SMALL = {"hid_S": 4, "hid_T": 16, "N_S": 2, "N_T": 3}
@@ -48,6 +49,14 @@ def test_published_sizes(name, settings, count):
     module = backbones.create(name, **settings)
     frames = jax.ShapeDtypeStruct((1, *module.in_shape), jnp.float32)
     assert parameters(jax.eval_shape(module.init, jax.random.key(0), frames)) == count
+
+
+def test_scores_are_not_rounded_to_bfloat16():
+    q, k = (jax.random.normal(jax.random.key(i), (2, 5, 64), jnp.bfloat16) for i in range(2))
+    scores = score(q, k)
+    assert scores.dtype == jnp.float32
+    exact = score(q.astype(jnp.float32), k.astype(jnp.float32))
+    np.testing.assert_allclose(scores, exact, rtol=1e-5, atol=1e-5)
 
 
 def test_windows_tile_the_grid():

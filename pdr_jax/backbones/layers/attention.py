@@ -13,11 +13,17 @@ from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 
 
+def score(q: Array, k: Array) -> Array:
+    """Scaled dot products (..., L, L') of (..., L, d) and (..., L', d), in float32 or wider."""
+    wide = jnp.promote_types(q.dtype, jnp.float32)
+    return jnp.einsum("...qd,...kd->...qk", q, k, preferred_element_type=wide) * q.shape[-1] ** -0.5
+
+
 class SelfAttention(nn.Module):
     """softmax(q k^T / sqrt(d) + bias) v for each head, then a linear layer, then dropout.
 
-    One linear layer makes q, k and v, stacked in this order as in timm. The softmax is computed
-    in float32 (or wider) whatever the compute dtype.
+    One linear layer makes q, k and v, stacked in this order as in timm. Scores and
+    softmax are computed in float32 (or wider) whatever the compute dtype.
 
     Attributes:
       heads: number of heads.
@@ -43,8 +49,7 @@ class SelfAttention(nn.Module):
         linear = functools.partial(Linear, initializer=self.initializer, dtype=self.dtype)
         qkv = linear(3 * self.heads * d, use_bias=self.qkv_bias, name="qkv")(x)
         q, k, v = rearrange(qkv, "... l (s h d) -> s ... h l d", s=3, h=self.heads)
-        scores = jnp.einsum("...qd,...kd->...qk", q, k) * d**-0.5
-        scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        scores = score(q, k)
         if bias is not None:
             scores = scores + bias.reshape((1,) * (scores.ndim - bias.ndim) + bias.shape)
         weights = jax.nn.softmax(scores).astype(v.dtype)

@@ -14,6 +14,7 @@ from jax import Array
 from jax.nn.initializers import normal
 from jax.typing import DTypeLike
 
+from pdr_jax.backbones.layers.attention import score
 from pdr_jax.backbones.layers.cuboids import (
     Cuboid,
     Size,
@@ -237,12 +238,6 @@ class RelativeBias(nn.Module):
         """Scores (1, 1, heads, queries, keys) between the cuboid's first tokens."""
         table = self.param("table", normal(0.02), (offsets(self.size), self.heads))
         return rearrange(table[relative_index(self.size)[:queries, :keys]], "q k h -> 1 1 h q k")
-
-
-def score(q: Array, k: Array) -> Array:
-    """Scaled dot products (..., L, L') of (..., L, d) and (..., L', d), in float32 or wider."""
-    scores = q @ k.swapaxes(-1, -2) * q.shape[-1] ** -0.5
-    return scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
 
 
 def attend(sources: Sequence[tuple[Array, Array]], dropout: nn.Dropout) -> Array:

@@ -117,7 +117,7 @@ def test_a_state_starts_with_the_first_whole_window(golden):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"nBlocks": ()}, "number of stages in nBlocks = 0 must be at least 1"),
+        ({"nBlocks": ()}, "the length of nBlocks = 0 must be at least 1"),
         ({"nBlocks": (1, 0)}, r"nBlocks\[1\] = 0 must be at least 1"),
         ({"nBlocks": (1, 1, 1)}, r"in_shape's H = 12 must be divisible by 8 \(2\^n for the 3"),
         ({"predictor_rnn_layers": 0}, "predictor_rnn_layers = 0 must be at least 1"),

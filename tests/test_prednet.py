@@ -102,13 +102,15 @@ def test_parameter_counts_are_the_published_ones(in_shape, published):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"stack_sizes": ()}, r"stack_sizes = \(\)"),
-        ({"stack_sizes": (4, 0)}, "stack_sizes = 0 must be at least 1"),
+        ({"stack_sizes": ()}, "the length of stack_sizes = 0"),
+        ({"stack_sizes": (4, 0)}, r"stack_sizes\[1\] = 0 must be at least 1"),
         ({"stack_sizes": (4, 4, 4)}, "in_shape's W = 12 must be divisible by 8"),
         ({"A_filt_sizes": (3, 3, 3)}, r"A_filt_sizes = \(3, 3, 3\) must be one number, or 2"),
         ({"R_filt_sizes": 4}, "R_filt_sizes = 4 must be odd"),
         ({"error_activation": "elu"}, "error_activation = 'elu' must be one of relu, tanh"),
         ({"A_activation": "elu"}, "A_activation = 'elu' must be one of relu, tanh"),
+        ({"pixel_max": 0.0}, "pixel_max = 0.0 must be greater than 0"),
+        ({"pixel_max": -1}, "pixel_max = -1 must be greater than 0"),
     ],
 )
 def test_impossible_settings_are_refused(fields, message):

@@ -234,7 +234,7 @@ def test_openstl_writes_widths_as_text():
     ("name", "settings", "error", "message"),
     [
         ("predrnn", {"num_hidden": 8}, TypeError, "num_hidden = 8 must be a tuple"),
-        ("predrnn", {"num_hidden": ()}, ValueError, "layers in num_hidden = 0 must be at least 1"),
+        ("predrnn", {"num_hidden": ()}, ValueError, "length of num_hidden = 0 must be at least 1"),
         ("predrnn", {"num_hidden": (8, 0)}, ValueError, r"num_hidden\[1\] = 0 must be at least 1"),
         ("mim", {"num_hidden": (8, 4)}, ValueError, r"\(8, 4\) must be equal widths: one memory"),
         ("predrnnpp", {"num_hidden": (8,)}, ValueError, "num_hidden = 1 must be at least 2"),

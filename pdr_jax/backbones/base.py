@@ -1,6 +1,8 @@
 """What every backbone is, and the two kinds of roll-out: a clip at a time, a frame at a time."""
 
+import dataclasses
 import math
+import numbers
 import operator
 from typing import Any, ClassVar, NamedTuple
 
@@ -64,12 +66,41 @@ class Backbone(nn.Module):
 
     card: ClassVar[Card]
 
+    @property
+    def output_range(self) -> tuple[float, float] | None:
+        """The least and the greatest value that it can predict; None where there are no bounds."""
+        return None
+
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         if len(self.in_shape) != 4:
             raise ValueError(f"in_shape = {self.in_shape} must be (T, H, W, C)")
         for axis, size in zip("THWC", self.in_shape, strict=True):
             at_least(f"in_shape's {axis}", size, 1)
+        self._check_dtype()
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, bool) and not isinstance(value, bool):
+                raise TypeError(f"{field.name} = {value!r} must be True or False")
+            if isinstance(field.default, float):
+                number(field.name, value)
+
+    def _check_dtype(self) -> None:
+        if self.dtype is None:
+            return
+        try:
+            known = jnp.issubdtype(jnp.dtype(self.dtype), jnp.floating)
+        except TypeError:
+            known = False
+        if not known:
+            raise TypeError(
+                f"dtype = {self.dtype!r} must be a floating point type, e.g. 'bfloat16', or None"
+            )
+
+    def frames_divisible(self, by: int, why: str) -> None:
+        """Raises ValueError if `by` does not divide in_shape's H and W; `why` says what for."""
+        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
+            divisible(f"in_shape's {axis}", size, by, why)
 
     def check_frames(self, frames: Array) -> None:
         """Raises ValueError or TypeError if `frames` are not what the backbone was built for."""
@@ -138,7 +169,7 @@ class ClipPredictor(Backbone):
     def _roll_out(self, frames: Array, passes: int) -> Array:
         """Training passes one after the other, (B, passes, clip_length, H, W, C).
 
-        Unrolled: XLA's CPU back end takes six times as long for the gradient of a scan.
+        Unrolled: XLA's CPU back end takes longer for the gradient of a scan.
         """
         clips = []
         for _ in range(passes):
@@ -301,12 +332,26 @@ def _latest(frames: Array, following: Array) -> Array:
 def at_least(field: str, value: int, least: int) -> int:
     """Returns `value` as an int if it is an integer >= `least`; else raises, naming `field`."""
     try:
-        number = operator.index(value)
+        integer = operator.index(value)
     except TypeError:
         raise TypeError(f"{field} = {value!r} must be an integer") from None
-    if number < least:
-        raise ValueError(f"{field} = {number} must be at least {least}")
-    return number
+    if integer < least:
+        raise ValueError(f"{field} = {integer} must be at least {least}")
+    return integer
+
+
+def integers(field: str, values: tuple[int, ...], least: int) -> tuple[int, ...]:
+    """Returns `values` if they are one or more integers >= `least`; else raises, naming `field`."""
+    if not isinstance(values, tuple):
+        raise TypeError(f"{field} = {values!r} must be a tuple (in JSON a list) of integers")
+    at_least(f"the length of {field}", len(values), 1)
+    return tuple(at_least(f"{field}[{i}]", value, least) for i, value in enumerate(values))
+
+
+def odd(field: str, value: int) -> None:
+    """Raises TypeError or ValueError, naming `field`, unless `value` is odd and at least 1."""
+    if at_least(field, value, 1) % 2 == 0:
+        raise ValueError(f"{field} = {value} must be odd")
 
 
 def divisible(field: str, value: int, by: int, why: str) -> None:
@@ -315,7 +360,16 @@ def divisible(field: str, value: int, by: int, why: str) -> None:
         raise ValueError(f"{field} = {value} must be divisible by {by} ({why})")
 
 
+def number(field: str, value: float) -> None:
+    """Raises TypeError or ValueError, naming `field`, unless `value` is a finite real number."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{field} = {value!r} must be a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{field} = {value} must be finite")
+
+
 def fraction(field: str, value: float) -> None:
-    """Raises ValueError, naming `field`, if a rate is not in [0, 1)."""
+    """Raises TypeError or ValueError, naming `field`, unless `value` is a rate in [0, 1)."""
+    number(field, value)
     if not 0 <= value < 1:
         raise ValueError(f"{field} = {value} must be in [0, 1)")

@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible
+from pdr_jax.backbones.base import Card, FramePredictor, at_least, integers
 from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.gates import gated, remember
 from pdr_jax.backbones.layers.norm import BatchNorm
@@ -190,13 +190,11 @@ class CrevNet(FramePredictor):
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
-        at_least("the number of stages in nBlocks", len(self.nBlocks), 1)
-        for stage, blocks in enumerate(self.nBlocks):
-            at_least(f"nBlocks[{stage}]", blocks, 1)
+        stages = len(integers("nBlocks", self.nBlocks, 1))
         at_least("predictor_rnn_layers", self.predictor_rnn_layers, 1)
-        why = f"2^n for the {len(self.nBlocks)} stages of nBlocks; crop or pad the frames"
-        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", size, 2 ** len(self.nBlocks), why)
+        self.frames_divisible(
+            2**stages, f"2^n for the {stages} stages of nBlocks; crop or pad the frames"
+        )
 
     def setup(self) -> None:
         """Builds the invertible network and the predictor's layers."""

@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, Forcing, FramePredictor, State, at_least, divisible
+from pdr_jax.backbones.base import Card, Forcing, FramePredictor, State, at_least, integers
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.laplacian import laplacian_pyramid, most_levels
@@ -122,17 +122,16 @@ class DMVFN(FramePredictor):
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
-        if not self.num_features or len(self.scale) != len(self.num_features):
+        integers("num_features", self.num_features, 4)
+        integers("scale", self.scale, 1)
+        if len(self.scale) != len(self.num_features):
             raise ValueError(
                 f"scale = {self.scale} and num_features = {self.num_features} must be as long, one "
                 f"number for each block"
             )
-        for i, (features, scale) in enumerate(zip(self.num_features, self.scale, strict=True)):
-            at_least(f"num_features[{i}]", features, 4)
-            at_least(f"scale[{i}]", scale, 1)
-            for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-                why = f"4 times scale[{i}]; crop or pad the frames, or lower the scale"
-                divisible(f"in_shape's {axis}", size, 4 * scale, why)
+        for i, scale in enumerate(self.scale):
+            why = f"4 times scale[{i}]; crop or pad the frames, or lower the scale"
+            self.frames_divisible(4 * scale, why)
         at_least("routing_out_channels", self.routing_out_channels, 1)
         for field in ("beta", "gamma"):
             if not 0 < getattr(self, field) <= 1:

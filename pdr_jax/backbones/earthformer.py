@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import Array
 from jax.nn.initializers import normal
 
-from pdr_jax.backbones.base import Card, ClipPredictor, at_least, divisible, fraction
+from pdr_jax.backbones.base import Card, ClipPredictor, at_least, divisible, fraction, integers
 from pdr_jax.backbones.layers.cuboid_attention import (
     CrossAttentionBlock,
     SelfAttentionBlock,
@@ -270,11 +270,7 @@ class Earthformer(ClipPredictor):
     def _check_lists(self, *fields: str) -> None:
         """Refuses anything but lists of positive integers, one as long as the other."""
         for field in fields:
-            values = getattr(self, field)
-            if not isinstance(values, tuple) or not values:
-                raise TypeError(f"{field} = {values!r} must be a list of integers")
-            for value in values:
-                at_least(f"{field}'s element", value, 1)
+            integers(field, getattr(self, field), 1)
         lengths = [len(getattr(self, field)) for field in fields]
         if len(set(lengths)) > 1:
             raise ValueError(

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible
+from pdr_jax.backbones.base import Card, FramePredictor, at_least, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
@@ -160,25 +160,17 @@ class MAU(FramePredictor):
     def check(self) -> None:
         """As the base, and the fields of this class."""
         super().check()
-        if not self.num_hidden or len(set(self.num_hidden)) != 1:
+        if len(set(integers("num_hidden", self.num_hidden, 1))) != 1:
             raise ValueError(
                 f"num_hidden = {self.num_hidden} must hold one width, once for every unit: "
                 f"a unit's output is the next one's input"
             )
-        for field, value in (
-            ("num_hidden", self.num_hidden[0]),
-            ("filter_size", self.filter_size),
-            ("patch_size", self.patch_size),
-            ("sr_size", self.sr_size),
-            ("tau", self.tau),
-        ):
-            at_least(field, value, 1)
-        if self.filter_size % 2 == 0:
-            raise ValueError(f"filter_size = {self.filter_size} must be odd")
+        for field in ("patch_size", "sr_size", "tau"):
+            at_least(field, getattr(self, field), 1)
+        odd("filter_size", self.filter_size)
         if self.sr_size & (self.sr_size - 1):
             raise ValueError(f"sr_size = {self.sr_size} must be a power of 2")
-        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", size, self.patch_size * self.sr_size, "patch x sr_size")
+        self.frames_divisible(self.patch_size * self.sr_size, "patch x sr_size")
         for field, mode, other in (
             ("cell_mode", self.cell_mode, "residual"),
             ("model_mode", self.model_mode, "recall"),

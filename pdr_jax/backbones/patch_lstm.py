@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import FramePredictor, at_least, divisible, fraction
+from pdr_jax.backbones.base import FramePredictor, at_least, divisible, fraction, integers
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.patch_grid import (
     GROUPS,
@@ -144,6 +144,7 @@ class PatchLSTM(FramePredictor):
     faithful: bool = False
 
     recalls: ClassVar[bool] = False
+    output_range = (0.0, 1.0)
 
     def stages(self) -> tuple[Stage, ...]:
         """The cells, in the order that a frame passes them."""
@@ -171,8 +172,7 @@ class PatchLSTM(FramePredictor):
         fraction("drop_path_rate", self.drop_path_rate)
         halvings = max(stage.halvings for stage in self.stages())
         why = f"patch_size = {size}, halved {halvings} times" if halvings else "patch_size"
-        for axis, side in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", side, size << halvings, why)
+        self.frames_divisible(size << halvings, why)
 
     def setup(self) -> None:
         """Refuses impossible settings; `step` makes the parts."""
@@ -248,13 +248,11 @@ class Pyramid(PatchLSTM):
 
     def check(self) -> None:
         """As the base, and the fields of this class."""
-        levels = at_least("the length of depths_downsample", len(self.depths_downsample), 1)
-        if len(self.depths_upsample) != levels:
+        for field in ("depths_downsample", "depths_upsample"):
+            integers(field, getattr(self, field), 1)
+        if len(self.depths_upsample) != len(self.depths_downsample):
             raise ValueError(
                 f"depths_upsample = {self.depths_upsample} must be as long as "
                 f"depths_downsample = {self.depths_downsample}"
             )
-        for field in ("depths_downsample", "depths_upsample"):
-            for depth in getattr(self, field):
-                at_least(field, depth, 1)
         super().check()

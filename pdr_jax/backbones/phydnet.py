@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible
+from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 
@@ -164,6 +164,8 @@ class PhyDNet(FramePredictor):
     hidden_dims: tuple[int, ...] = (128, 128, 64)
     kernel_size: int = 7
 
+    output_range = (0.0, 1.0)
+
     card = Card(
         title="Disentangling Physical Dynamics from Unknown Factors for Unsupervised Video "
         "Prediction",
@@ -183,20 +185,17 @@ class PhyDNet(FramePredictor):
         super().check()
         if self.patch_size not in (2, 4):
             raise ValueError(f"patch_size = {self.patch_size} must be 2 or 4")
-        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", size, self.patch_size, "patch_size")
+        self.frames_divisible(self.patch_size, "patch_size")
         for field in ("nf", "input_dim"):
             value = at_least(field, getattr(self, field), 1)
             divisible(field, value, GROUPS, "groups of the norms")
-        for width in self.hidden_dims:
-            at_least("hidden_dims", width, 1)
-        if self.hidden_dims[-1:] != (self.input_dim,):
+        if integers("hidden_dims", self.hidden_dims, 1)[-1] != self.input_dim:
             raise ValueError(
                 f"hidden_dims = {self.hidden_dims} must end with input_dim = {self.input_dim}: "
                 f"both branches are decoded alike"
             )
-        if at_least("kernel_size", self.kernel_size, 3) % 2 == 0:
-            raise ValueError(f"kernel_size = {self.kernel_size} must be odd")
+        at_least("kernel_size", self.kernel_size, 3)
+        odd("kernel_size", self.kernel_size)
 
     def setup(self) -> None:
         """Makes the encoders, the two branches and the decoders."""

@@ -12,7 +12,7 @@ from jax import Array
 from jax.nn.initializers import Initializer, zeros
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible
+from pdr_jax.backbones.base import Card, FramePredictor, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import pytorch_default
 
@@ -127,11 +127,7 @@ class PredNet(FramePredictor):
     def check(self) -> None:
         """As the base, and the fields of this class."""
         super().check()
-        if not self.stack_sizes:
-            raise ValueError("stack_sizes = () must hold at least one level above the frame's")
-        for width in self.stack_sizes:
-            at_least("stack_sizes", width, 1)
-        levels = len(self.stack_sizes) + 1
+        levels = len(integers("stack_sizes", self.stack_sizes, 1)) + 1
         for field, count in (
             ("A_filt_sizes", levels - 1),
             ("Ahat_filt_sizes", levels),
@@ -140,13 +136,19 @@ class PredNet(FramePredictor):
             sides = per_level(getattr(self, field), count)
             if len(sides) != count:
                 raise ValueError(f"{field} = {sides} must be one number, or {count} of them")
-            if not all(at_least(field, side, 1) % 2 for side in sides):
-                raise ValueError(f"{field} = {getattr(self, field)} must be odd")
-        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", size, 2 ** (levels - 1), "halved from level to level")
+            for side in sides:
+                odd(field, side)
+        self.frames_divisible(2 ** (levels - 1), "halved from level to level")
+        if not self.pixel_max > 0:
+            raise ValueError(f"pixel_max = {self.pixel_max} must be greater than 0")
         for field in ("error_activation", "A_activation"):
             if (name := getattr(self, field)) not in ACTIVATIONS:
                 raise ValueError(f"{field} = {name!r} must be one of {', '.join(ACTIVATIONS)}")
+
+    @property
+    def output_range(self) -> tuple[float, float]:
+        """That of the clipped ReLU."""
+        return 0.0, self.pixel_max
 
     def setup(self) -> None:
         """Makes the three parts of every level."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from pdr_jax.backbones.base import FramePredictor, State, at_least, divisible
+from pdr_jax.backbones.base import FramePredictor, State, at_least, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
@@ -54,23 +54,14 @@ class RecurrentShell(FramePredictor):
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
-        widths = self.num_hidden
-        if not isinstance(widths, tuple):
-            raise TypeError(f"num_hidden = {widths!r} must be a tuple: a width for each layer")
-        at_least("the number of layers in num_hidden", len(widths), 1)
-        for layer, width in enumerate(widths):
-            at_least(f"num_hidden[{layer}]", width, 1)
+        widths = integers("num_hidden", self.num_hidden, 1)
         if self.shares_memory and len(set(widths)) > 1:
             raise ValueError(
                 f"num_hidden = {widths} must be equal widths: one memory goes through all layers"
             )
         at_least("patch_size", self.patch_size, 1)
-        at_least("filter_size", self.filter_size, 1)
-        if self.filter_size % 2 == 0:
-            raise ValueError(f"filter_size = {self.filter_size} must be odd")
-        _, height, width, _ = self.in_shape
-        for axis, size in (("H", height), ("W", width)):
-            divisible(f"in_shape's {axis}", size, self.patch_size, "patch_size")
+        odd("filter_size", self.filter_size)
+        self.frames_divisible(self.patch_size, "patch_size")
 
     def setup(self) -> None:
         """Builds the cells and the readout."""

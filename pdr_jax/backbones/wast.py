@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction
+from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction, integers
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.drop_path import DropPath
@@ -284,10 +284,8 @@ class WaST(ClipPredictor):
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         at_least("encoder_dim", self.encoder_dim, 1)
-        if len(self.block_list) != 3:
+        if len(integers("block_list", self.block_list, 1)) != 3:
             raise ValueError(f"block_list = {self.block_list} must have three numbers of blocks")
-        for i, blocks in enumerate(self.block_list):
-            at_least(f"block_list[{i}]", blocks, 1)
         if not self.mlp_ratio > 0:
             raise ValueError(f"mlp_ratio = {self.mlp_ratio} must be greater than 0")
         fraction("drop_path", self.drop_path)

@@ -4,11 +4,11 @@
     python -m experiments.backbones --dataset bikenyc
 
 Eleven translators of SimVP, the same steps and seeds: plain with its own loss (MSE), plain with
-L1 + SSIM, and PDR with L1 + SSIM, so that the loss and the representation stand apart. ERA5: hourly
-2 m temperature over Britain (array "t2m"), 12 -> 12 (experiments/era5.py). BikeNYC: 4 -> 4, as
-prepared by `pdr data prepare bikenyc`. Widths and steps are what two cores finish within an hour;
-`--dataset taxibj`, `weatherbench`, `kth` or `human36m` runs the published sizes and lengths, for
-which a GPU is needed.
+L1 + SSIM, and PDR with L1 + SSIM, all with the same optimiser (PDR's), so that the loss and the
+representation stand apart. ERA5: hourly 2 m temperature over Britain (array "t2m"), 12 -> 12
+(experiments/era5.py). BikeNYC: 4 -> 4, as prepared by `pdr data prepare bikenyc`. Widths and steps
+are what two cores finish within an hour; `--dataset taxibj`, `weatherbench`, `kth` or `human36m`
+runs the published sizes and lengths, for which a GPU is needed.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ import tyro
 
 import pdr_datasets
 from experiments import era5, provenance
-from experiments.study import TWO_CORES, Arm, run_study
+from experiments.study import OPTIMIZER, TWO_CORES, Arm, run_study
 from pdr_jax import recipes, run
 from pdr_jax.benchmarks import METAFORMERS
 from pdr_jax.recipes import DEFAULT_ADAPTER, Recipe
@@ -49,7 +49,7 @@ def arms(dataset: Dataset, steps: int) -> list[Arm]:
             if dataset in ("era5", "bikenyc"):
                 recipe = small_recipe(dataset, backbone, adapter, loss, steps)
             else:
-                fields: dict[str, Any] = {"steps": steps, "protocol": "openstl"}
+                fields: dict[str, Any] = {"steps": steps, "protocol": "openstl", **OPTIMIZER}
                 recipe = recipes.create(
                     dataset, backbone=backbone, adapter=adapter, loss=loss, **fields
                 )

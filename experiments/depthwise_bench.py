@@ -7,7 +7,6 @@ pass and of both gradients, at the sizes of the published translators. Takes a f
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -21,6 +20,7 @@ from jax import Array
 from experiments.provenance import RESULTS, record
 from pdr_jax.backbones.layers.conv import convolve, grouped_conv
 from pdr_jax.backbones.layers.depthwise import depthwise_conv, shifted_sum, xla_conv
+from pdr_jax.run import write_json
 
 
 class Case(NamedTuple):
@@ -123,8 +123,7 @@ def main() -> None:
     result["load_before"] = round(os.getloadavg()[0], 1)  # of everything else on the machine
     result["repeats"] = options.repeats
     result["rows"] = list(rows(options.seed, options.repeats))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "depthwise_cpu.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(RESULTS / "depthwise_cpu.json", result)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from experiments.study import (
     TWO_CORES,
     Arm,
     adapter_arm,
+    latest,
     plain_affine,
     plain_matched,
     run_study,
@@ -129,8 +130,8 @@ def main(
         figures = provenance.RESULTS / "figures"
         draw(result, figures / "flow_and_weather.png")
         for name in studies:  # the first test clip, as PDR saw, predicted and drew it
-            (strip,) = (folder / name).glob(f"PDR_{DEFAULT_ADAPTER},_l1_ssim-seed0.*/strip.png")
-            shutil.copy(strip, figures / f"{name}_pdr.png")
+            shown = latest(folder / name, f"PDR {DEFAULT_ADAPTER}, l1_ssim", seed=0)
+            shutil.copy(shown / "strip.png", figures / f"{name}_pdr.png")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ larger sizes, splat2d_growth_gpu. Takes two minutes on a CPU.
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from pallas_kernels.splat2d import IMPLEMENTATIONS, bench
 from pallas_kernels.splat2d.api import PORTABLE
 from pallas_kernels.splat2d.bench_table import PASSES
 from pallas_kernels.splat2d.shapes import Case
+from pdr_jax.run import write_json
 
 AXES = {"N": "Gaussians", "side": "rows and columns of the frame", "K": "window", "C": "channels"}
 
@@ -130,8 +130,7 @@ def main() -> None:
     }
     result["implementations"] = list(dict.fromkeys(x["implementation"] for x in result["rows"]))
     name = f"splat2d_growth_{'gpu' if gpu.present() else 'cpu'}"
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(RESULTS / f"{name}.json", result)
     draw(result, RESULTS / "figures" / f"{name}.png")
 
 

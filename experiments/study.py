@@ -1,7 +1,7 @@
 """Comparisons: the same data, steps and seeds for every arm, controls included.
 
 An arm is a recipe and, where no recipe can say it, a model. Finished runs are kept in a folder and
-not repeated, so that a study that was interrupted continues.
+not repeated, so that a study that was interrupted continues; each says what it was made from.
 """
 
 import dataclasses
@@ -18,18 +18,20 @@ import numpy as np
 
 import pdr_datasets
 from experiments import provenance
-from pdr_jax import backbones, results, run
+from pdr_jax import backbones, results, run, run_folder
 from pdr_jax.log import ProgressLine
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
 
 Dataset = pdr_datasets.VideoDataset
 
+OPTIMIZER: dict[str, Any] = {"optimizer": "adamw", "weight_decay": 1e-2}
+"""PDR's, for every arm: by default a plain predictor's recipe has its own."""
+
 TWO_CORES: dict[str, Any] = {
     "backbone_options": {"hid_S": 16, "hid_T": 64, "N_S": 2, "N_T": 3, "drop_path": 0.0},
     "learning_rate": 2e-3,
-    "optimizer": "adamw",
-    "weight_decay": 1e-2,
+    **OPTIMIZER,
     "batch_size": 4,
     "holdout": 0.0,
     "devices": 1,
@@ -82,7 +84,7 @@ def run_arm(
     folder: Path,
     **options: Any,
 ) -> dict:
-    """Trains an arm with one seed and scores it.
+    """Trains an arm with one seed and scores it: its best state if clips choose one, else its last.
 
     Args:
       arm: what to train.
@@ -93,21 +95,34 @@ def run_arm(
       **options: of `pdr_jax.results.measure`.
 
     Returns:
-      {"label", "seed", "parameters", "steps", "commit", "train_seconds", "scores": {name: rows},
-      "mse_by_frame": {name: the model's}}.
+      {"label", "seed", "recipe", "data", "parameters", "steps", "commit", "train_seconds",
+      "scores": {name: rows}, "mse_by_frame": {name: the model's}}.
+
+    Raises:
+      ValueError: the folder has a finished run of this name, but of another recipe or other data.
     """
     recipe = dataclasses.replace(arm.recipe, seed=seed)
-    name = f"{arm.label}-seed{seed}".replace(" ", "_").replace("/", "_")
+    name = file_name(arm.label, seed)
     done = folder / f"{name}.json"
+    origin = {
+        "recipe": recipe.to_json(),
+        "data": {
+            name: _describe(data) for name, data in {"training": dataset, **evaluate_on}.items()
+        },
+    }
     if done.exists():
-        return json.loads(done.read_text())
+        found = json.loads(done.read_text())
+        _check_same(done, origin, found)
+        return found
     started = time.perf_counter()
     model = arm.model(recipe, dataset.frame_shape)
     with ProgressLine(name, every=0.25) as progress:
         # A run that was cut off starts again: its folder is this study's own.
         out = _fresh(folder / name)
         task, state = run.fit(recipe, out, dataset=dataset, model=model, report=progress)
-    seconds = time.perf_counter() - started
+    seconds, steps = time.perf_counter() - started, int(state.step)
+    if task.selection is not None:
+        _, task, state = run.load(out, dataset=dataset, model=model, recipe=recipe)
     results.draw(task, state.variables(), out)
     measured = {}
     for horizon, other in evaluate_on.items():
@@ -122,8 +137,9 @@ def run_arm(
     result = {
         "label": arm.label,
         "seed": seed,
+        **origin,
         "parameters": results.parameter_count(state.variables()),
-        "steps": int(state.step),
+        "steps": steps,
         "commit": provenance.COMMIT,
         "train_seconds": round(seconds, 1),
         "scores": {
@@ -136,6 +152,41 @@ def run_arm(
     }
     run.write_json(done, result)
     return result
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    """Which data that is, to tell it from other data of the same name."""
+    return {
+        **run_folder.describe_data(dataset),
+        "lengths": [dataset.in_length, dataset.out_length],
+        "clips": {name: len(source) for name, source in dataset.splits.items()},
+    }
+
+
+def _check_same(done: Path, origin: dict[str, Any], found: dict[str, Any]) -> None:
+    here = json.loads(json.dumps(origin))
+    changed = [
+        f"{part}.{name}={value!r}, there {there.get(name)!r}"
+        for part, there in ((part, found.get(part, {})) for part in here)
+        for name, value in here[part].items()
+        if value != there.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"{done} is a finished run of the same name, but another one ({'; '.join(changed)}): "
+            "give another folder, or move that file away to run anew"
+        )
+
+
+def file_name(label: str, seed: int) -> str:
+    """What an arm's finished run is called, and its run folders: those with a number behind."""
+    return f"{label}-seed{seed}".replace(" ", "_").replace("/", "_")
+
+
+def latest(folder: Path, label: str, seed: int) -> Path:
+    """The run folder of an arm: of several, because a run was cut off, the last."""
+    tries = folder.glob(f"{file_name(label, seed)}.*/")
+    return max(tries, key=lambda path: int(path.suffix[1:]))
 
 
 def _fresh(folder: Path) -> Path:

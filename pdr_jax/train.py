@@ -127,8 +127,8 @@ def train_step(
     """One optimisation step.
 
     The loss compares the prediction with what followed; with a recurrent backbone it also compares
-    the frames that this predicts while it still observes. What a backbone sows into the collection
-    "losses" is added.
+    the frames that this predicts while it still observes, without its `first_scored` first ones.
+    What a backbone sows into the collection "losses" is added.
 
     Args:
       state: the state before the step.
@@ -169,8 +169,10 @@ def train_step(
         warmup = jax.tree.leaves(updates.get("warmup", {}))
         predicted, truth = output.prediction, target
         if warmup:
-            predicted = jnp.concatenate([*warmup, predicted], axis=1)
-            truth = jnp.concatenate([observed[:, 1:], truth], axis=1)
+            (before,) = warmup
+            predicted = jnp.concatenate([before, predicted], axis=1)
+            seen = observed[:, observed.shape[1] - before.shape[1] :]
+            truth = jnp.concatenate([seen, truth], axis=1)
         value = loss(predicted, truth)
         if coarse_weight:
             value = value + coarse_weight * loss(output.coarse, target)

@@ -40,7 +40,7 @@ def test_a_text_is_neither_true_nor_false(name, field):
 
 @pytest.mark.parametrize("dtype", ["float17", "int32", jnp.uint8, 3])
 def test_what_cannot_be_computed_in_is_refused(dtype):
-    with pytest.raises(TypeError, match="dtype = .* must be a floating point type"):
+    with pytest.raises(TypeError, match=r"dtype = .* must be a floating point type"):
         backbones.create("tau", SHAPE, dtype=dtype)
 
 

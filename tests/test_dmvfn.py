@@ -112,6 +112,25 @@ def tiny():
     return module, jax.tree.map(fill, shapes), frames
 
 
+def indifferent(variables):
+    """With a router that finds all blocks equally useful."""
+    head = {"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}
+    return {"params": {**variables["params"], "router_head": head}}
+
+
+def test_the_prediction_from_one_frame_is_not_scored(tiny):
+    module, variables, frames = tiny
+    for length, scored in ((3, 1), (2, 0), (1, 0)):
+        sown = jax.eval_shape(
+            lambda v, x: module.clone(in_shape=x.shape[1:]).apply(
+                v, x, 1, train=True, mutable=["losses", "warmup"],
+                rngs={"dropout": jax.random.key(0)},
+            ),
+            variables, frames[:, :length],
+        )[1]["warmup"]["frames"][0]  # fmt: skip
+        assert sown.shape == (2, scored, 8, 16, 1)
+
+
 def test_the_router_draws_with_straight_through_gradients(tiny):
     module, variables, frames = tiny
 
@@ -138,8 +157,7 @@ def test_the_router_draws_with_straight_through_gradients(tiny):
 
 def test_without_a_block_the_frames_are_mixed_or_the_older_is_repeated(tiny):
     module, variables, frames = tiny
-    never = dict(variables["params"]["router_head"], bias=jnp.zeros(2), kernel=jnp.zeros((2, 2)))
-    variables = {"params": {**variables["params"], "router_head": never}}  # below a half, just
+    variables = indifferent(variables)  # below a half, just
 
     @functools.partial(jax.jit, static_argnums=0)
     def step(faithful):
@@ -186,17 +204,20 @@ def test_training_sows_the_blocks_loss_of_all_known_frames(tiny):
     assert sown(frames[:, :2], Forcing(future, given))["blocks"][0].shape == ()
 
 
-def test_the_sown_loss_is_that_of_the_blocks_before_the_last(tiny):
+def test_the_sown_loss_is_that_of_all_blocks(tiny):
     module, variables, frames = tiny
+    module, variables = module.clone(beta=1.0), indifferent(variables)
     _, updates = module.apply(
         variables, frames, method="_sow_block_loss", mutable="losses",
         rngs={"dropout": jax.random.key(0)},
     )  # fmt: skip
-    # What the first block proposes does not depend on which blocks run.
-    first = module.apply(
-        variables, frames[:, 0], frames[:, 1], jnp.zeros((2, 2)), method="block_predictions"
-    )[0]
-    expected = module.gamma * laplacian_l1(first, frames[:, 2], pyramid_levels(8, 16))
+    first, last = (
+        laplacian_l1(prediction, frames[:, 2], pyramid_levels(8, 16))
+        for prediction in module.apply(
+            variables, frames[:, 0], frames[:, 1], jnp.ones((2, 2)), method="block_predictions"
+        )
+    )
+    expected = module.gamma * first + last
     np.testing.assert_allclose(updates["losses"]["blocks"][0], expected, rtol=1e-5)
 
 

@@ -197,9 +197,15 @@ class ClipPredictor(Backbone):
 class FramePredictor(Backbone):
     """A backbone that predicts the next frame from the last and a state: subclasses say how.
 
-    In training it also sows its predictions of the observed frames 2..T, (B, T - 1, H, W, C), into
-    the collection "warmup": the recurrent models' losses contain them.
+    In training it also sows its predictions of the observed frames, which the recurrent models'
+    losses contain, into the collection "warmup": of the last T - 1 - `first_scored` of them,
+    (B, T - 1 - first_scored, H, W, C).
     """
+
+    @property
+    def first_scored(self) -> int:
+        """How many of the first predictions the loss leaves out: those of too few frames."""
+        return 0
 
     def start(self, frames: Array) -> State:
         """The state before the first of `frames` (B, T, H, W, C)."""
@@ -245,7 +251,7 @@ class FramePredictor(Backbone):
         _, predicted = self.unroll(state, frames, horizon, train, forcing)
         warmup = frames.shape[1] - 1
         if train:
-            self.sow("warmup", "frames", predicted[:, :warmup])
+            self.sow("warmup", "frames", predicted[:, self.first_scored : warmup])
         return predicted[:, warmup:]
 
     def unroll(

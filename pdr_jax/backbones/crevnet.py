@@ -160,8 +160,9 @@ class CrevNet(FramePredictor):
     of a window is a predicted one, it is its latest prediction.
 
     In the paper's training all frames are true (sampling "teacher" with rate 0), and the loss is
-    the mean squared error of whole windows: in training this sows that of the frames of a window
-    that were seen already, weighted so that "mse" of the predictions makes it complete.
+    the mean squared error of windows predicted from three frames seen: in training this sows that
+    of the frames of a window that were seen already, weighted so that "mse" of the other
+    predictions makes it complete, as a sum over a window's frames and a mean over windows.
 
     Attributes:
       nBlocks: invertible blocks of each stage; features are 2^n times smaller than the frames for n
@@ -209,6 +210,11 @@ class CrevNet(FramePredictor):
         """Channels of either half of the features."""
         return 2 * self.in_shape[-1] * 4 ** (len(self.nBlocks) - 1)
 
+    @property
+    def first_scored(self) -> int:
+        """The predictions before that from the first whole window."""
+        return min(WINDOW, self.in_shape[0]) - 1
+
     def start(self, frames: Array) -> State:
         """Nothing but the first frame, seen twice."""
         batch, _, height, width, _ = frames.shape
@@ -228,7 +234,7 @@ class CrevNet(FramePredictor):
     def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
         """The state after `frame` (B, H, W, C), and the frame that follows."""
         length = self.in_shape[0]
-        first = length - 1 if self.faithful and not train else min(WINDOW, length) - 1
+        first = length - 1 if self.faithful and not train else self.first_scored
         whole = (state.seen > first).reshape(-1, 1, 1, 1, 1)
         hidden, cells, memory = jax.tree.map(
             lambda x: jnp.where(whole, x, 0), (state.hidden, state.cells, state.memory)
@@ -272,4 +278,4 @@ class CrevNet(FramePredictor):
 
     def sow_losses(self, before: State, after: State, steps: int) -> None:
         """The error of the predicted windows."""
-        self.sow("losses", "window", after.error.mean() / steps)
+        self.sow("losses", "window", after.error.mean() / (steps - self.first_scored))

@@ -85,8 +85,8 @@ class DMVFN(FramePredictor):
     """Predicts the next frame from the last two, the first frame standing in for one before it.
 
     H and W must be divisible by 4 times the largest scale. In training it also sows the paper's
-    loss on what the blocks before the last would predict, for every three consecutive frames known
-    (observed, and true future ones where there is forcing).
+    loss: of what every block would predict, for every three consecutive frames known (observed, and
+    true future ones where there is forcing). The trainer's loss of the prediction is added to it.
 
     Attributes:
       num_features: width of each block.
@@ -116,7 +116,9 @@ class DMVFN(FramePredictor):
         "sample. The public code draws at random there too, and the first sample's draw decides "
         "for its whole batch; if no block is drawn it repeats the older frame. It also clips the "
         "prediction to [0, 1], which changes only data that are not within it. faithful=True "
-        "brings back all but the draw in evaluation.",
+        "brings back all but the draw in evaluation. In training the trainer's loss of the last "
+        "block's prediction, mean squared error by recipe, is added to the paper's Laplacian loss "
+        "of all blocks, also with faithful=True.",
     )
 
     def check(self) -> None:
@@ -136,6 +138,11 @@ class DMVFN(FramePredictor):
         for field in ("beta", "gamma"):
             if not 0 < getattr(self, field) <= 1:
                 raise ValueError(f"{field} = {getattr(self, field)} must be in (0, 1]")
+
+    @property
+    def first_scored(self) -> int:
+        """The prediction from the first frame alone."""
+        return min(1, self.in_shape[0] - 1)
 
     def setup(self) -> None:
         """Builds the router and the blocks."""
@@ -236,10 +243,9 @@ class DMVFN(FramePredictor):
         )
         predictions = self.block_predictions(older, newer, self.route(older, newer, train=True))
         levels = pyramid_levels(*clip.shape[2:4])
-        last = len(predictions) - 1
         loss = sum(
-            self.gamma ** (last - i) * laplacian_l1(prediction, target, levels)
-            for i, prediction in enumerate(predictions[:-1])
+            self.gamma**later * laplacian_l1(prediction, target, levels)
+            for later, prediction in enumerate(reversed(predictions))
         )
         self.sow("losses", "blocks", loss)
 

@@ -123,6 +123,8 @@ def main(
 ) -> None:
     """Measures the backbones and writes results/backbone_speed_PLATFORM.json.
 
+    Rows of backbones that are not measured stay, each with the record of how it was.
+
     Args:
         names: Of backbones.
         batch_size: Clips a step.
@@ -137,24 +139,22 @@ def main(
     platform = jax.devices()[0].platform
     path = provenance.RESULTS / f"backbone_speed_{platform}.json"
     rows: dict[str, dict[str, Any]] = {}
-    if path.exists():  # a backbone's row can be measured anew alone
-        before = json.loads(path.read_text())
-        rows = {row["backbone"]: {"commit": before["commit"], **row} for row in before["rows"]}
+    if path.exists():
+        rows = {row["backbone"]: row for row in json.loads(path.read_text())["rows"]}
     for name in names:
         recurrent = issubclass(backbones.backbone(name), FramePredictor)
         batch = recurrent_batch_size if recurrent else batch_size
         common = ["--batch-size", str(batch), "--repeats", str(repeats)]
         ours = [sys.executable, "-m", "experiments.backbone_speed", "--one", "--names", name]
-        row = {"backbone": name, "batch_size": batch, "load": os.getloadavg()[0]}
+        row = {"backbone": name, "batch_size": batch, "repeats": repeats}
+        row["load"] = os.getloadavg()[0]
         row |= last_json([*ours, *common])
         if beside:
             row["beside"] = last_json([*shlex.split(beside), name, str(batch)])
-        row["commit"] = provenance.COMMIT
-        rows[name] = row
+        rows[name] = row | {"record": provenance.record(seeds=[0])}
         print(json.dumps(row), flush=True)
-        record = provenance.record(seeds=[0])
         ordered = [rows[name] for name in backbones.names() if name in rows]
-        run.write_json(path, {**record, "repeats": repeats, "rows": ordered})
+        run.write_json(path, {"rows": ordered})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 """The sections of experiments/README.md on backbones; `experiments/tables.py` writes the file."""
 
-from collections.abc import Callable
 from typing import Any
 
 from experiments.backbones import ARMS, BACKBONES, by_arm
+from experiments.markdown import origin, table
 from pdr_jax import backbones
 
-Markdown = Callable[..., str]
 SHOWN = ("rmse", "mae", "psnr", "ssim_range1", "sharpness", "spectral_energy")
 
 
-def comparison(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
+def comparison(result: dict[str, Any]) -> str:
     """Every MetaFormer plain and with PDR."""
     scores = by_arm(result["runs"])
     times = {run["label"]: run["train_seconds"] for run in result["runs"]}
@@ -33,9 +32,9 @@ def comparison(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
             "## Eleven backbones, plain and with PDR\n",
             f"ERA5 32x48, 12 -> 12, errors in kelvin; {steps} steps each, the translators narrowed "
             "(experiments/backbones.py). Plain with MSE and with L1 + SSIM, PDR with L1 + SSIM.\n",
-            origin,
+            origin(result),
             reading(scores),
-            markdown(["", "", "parameters", "training, s", *SHOWN], rows),
+            table(["", "", "parameters", "training, s", *SHOWN], rows),
             "PDR over plain, in per cent of the plain figure:\n",
             "![change of each figure](results/figures/backbones_era5.png)\n",
         ]
@@ -51,7 +50,7 @@ def reading(scores: dict[str, dict[str, float]]) -> str:
             for name in BACKBONES
         )
 
-    lines = ["How to read it: one seed and a trial's length, so differences of a few per cent say"]
+    lines = ["How to read it: few seeds and a trial's length, so differences of a few per cent say"]
     lines.append(
         f"nothing of one backbone alone. Of {len(BACKBONES)} backbones, PDR is ahead of:\n"
     )
@@ -71,7 +70,7 @@ def reading(scores: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
+def speed(result: dict[str, Any]) -> str:
     """Time and memory beside the PyTorch code's, measured in the same run."""
     rows = []
     for row in result["rows"]:
@@ -98,6 +97,7 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
                 f"{theirs['peak_mib']:,.0f}" if "peak_mib" in theirs else "",
             ]
         )
+    repeats = ", ".join(dict.fromkeys(str(row["repeats"]) for row in result["rows"]))
     loads = [row["load"] for row in result["rows"]]
     measured = {row["backbone"] for row in result["rows"]}
     missing = [name for name in backbones.names() if name not in measured]
@@ -107,15 +107,15 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
         [
             "## Speed of the backbones on a CPU, beside PyTorch's\n",
             "Seconds at TaxiBJ's size (4 -> 4, 32x32x2) and published widths: a forward pass, a "
-            f"training step (MSE, Adam), the least of {result['repeats']}; beside them the public "
+            f"training step (MSE, Adam), the least of {repeats}; beside them the public "
             f"PyTorch code ({', '.join(sources)}), alternating with ours in the same run, and how "
             "many times as fast ours is. Then seconds to compile the step, and the processes' peak "
             "memory in MiB. Other work ran beside it (load "
             f"{min(loads):.1f} to {max(loads):.1f}): the last of the three ratios is of CPU "
             "seconds over all cores, which that disturbs less. Backbones without PyTorch figures "
             f"were not set up there. Not measured: {', '.join(missing) or 'none'}.\n",
-            origin,
-            markdown(
+            origin(result),
+            table(
                 ["", "batch", "forward", "step", "forward, PyTorch", "step, PyTorch",
                  "forward", "step", "step, CPU", "compile", "MiB", "MiB, PyTorch"],
                 rows,
@@ -124,7 +124,7 @@ def speed(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
     )  # fmt: skip
 
 
-def sizes(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
+def sizes(result: dict[str, Any]) -> str:
     """Parameters and operations beside the published ones."""
     rows = []
     for row in result["rows"]:
@@ -148,8 +148,8 @@ def sizes(result: dict[str, Any], origin: str, markdown: Markdown) -> str:
             "leaves out products with the zeros outside a frame. (!) marks published parameters "
             "that differ in their last digit or more; the models' cards say why where it is "
             "known.\n",
-            origin,
-            markdown(["", "", "parameters", "published, M", "G", "published, G"], rows),
+            origin(result),
+            table(["", "", "parameters", "published, M", "G", "published, G"], rows),
         ]
     )
 

@@ -38,7 +38,7 @@ RESIDENT_MIB = 256
 
 
 def main() -> None:
-    """Measures and writes."""
+    """Measures and writes; what is not measured anew stays, with the record of how it was."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--manual-dir", nargs="*", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--only", nargs="*", default=list(WRITERS), choices=list(WRITERS))
@@ -46,17 +46,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS / "loader_cpu.json")
     arguments = parser.parse_args()
     given = dict(argument.split("=", 1) for argument in arguments.manual_dir)
-    head = {**record(seeds=[0]), "batch_size": BATCH, "load_before": os.getloadavg()[0]}
+    origin = record(seeds=[0])
     rows: dict[str, dict[str, Any]] = {}
-    if arguments.output.exists():  # what is not measured anew stays
+    if arguments.output.exists():
         rows = {row["data"]: row for row in json.loads(arguments.output.read_text())["rows"]}
     for name in arguments.only:
         with tempfile.TemporaryDirectory() as folder:
             row = measure(name, Path(folder), given.get(name), arguments.seconds)
-        rows[name] = {**row, "commit": head["commit"]}
+        rows[name] = {**row, "record": origin}
         print(rows[name], flush=True)
         measured = [rows[name] for name in WRITERS if name in rows]
-        write_json(arguments.output, {**head, "rows": measured})
+        write_json(arguments.output, {"rows": measured})
 
 
 def measure(name: str, folder: Path, given: str | None, seconds: float) -> dict[str, Any]:
@@ -81,6 +81,7 @@ def measure(name: str, folder: Path, given: str | None, seconds: float) -> dict[
         "clip": list(frames.shape),
         "dtype": str(frames.dtype),
         "clip_bytes": frames.nbytes,
+        "batch_size": BATCH,
         "pipeline": {str(n): throughput(source, seconds, num_threads=n) for n in THREADS},
         "step_batch": batch,
         "step": step(source, seconds),

@@ -1,5 +1,8 @@
 """The loader's benchmark: every data set has files to measure, and a row says what was measured."""
 
+import json
+import sys
+
 import pytest
 
 import pdr_datasets
@@ -25,3 +28,16 @@ def test_a_row(tmp_path, monkeypatch, name, clip):
     assert row["step"] == 2
     assert row["resident"]["mib"] <= row["resident"]["clips_mib"]
     assert row["resident"]["gathered"] > 0
+
+
+def test_rows_that_are_not_measured_keep_their_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(loader_bench, "measure", lambda name, *rest: {"data": name})
+    path = tmp_path / "loader.json"
+    kept = {"data": "kth", "record": {"command": "earlier"}}
+    path.write_text(json.dumps({"rows": [kept]}))
+    monkeypatch.setattr(sys, "argv", ["loader_bench", "--only", "arrays", "--output", str(path)])
+    loader_bench.main()
+    (content,) = json.loads(path.read_text()).values()
+    assert [row["data"] for row in content] == ["arrays", "kth"]
+    assert content[1] == kept
+    assert "--only arrays" in content[0]["record"]["command"]

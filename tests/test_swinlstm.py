@@ -87,6 +87,16 @@ def test_stochastic_depth_falls_on_the_way_up_as_it_grows_on_the_way_down():
     assert one.stages()[0].drop_path == (0.4,) * 4
 
 
+def test_windows_as_wide_as_the_grid_are_still_shifted_along_its_height():
+    def shifts(**settings):
+        module = backbones.create("swinlstm_d", (2, 32, 16, 1), **SMALL_D, **settings)
+        return [module.windows(stage, 1).shift[1:] for stage in module.stages()]
+
+    # Grids of 16x8, 8x4 and 4x2 patches, the last in windows of 2x2.
+    assert shifts() == [(2, 2), (2, 0), (1, 0), (2, 0)]
+    assert shifts(faithful=True) == [(2, 2), (0, 0), (0, 0), (0, 0)]
+
+
 @pytest.mark.parametrize("patch_size", [2, 4, 8])
 def test_a_frame_has_the_size_of_a_frame(patch_size):
     module = backbones.create("swinlstm_b", (2, 32, 64, 3), **SMALL_B, patch_size=patch_size)

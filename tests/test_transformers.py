@@ -8,7 +8,8 @@ from golden_files import check_simvp, parameters
 
 from pdr_jax import backbones
 from pdr_jax.backbones.layers.attention import score
-from pdr_jax.backbones.layers.windows import Windowing, merge, partition, shift_mask, windowing
+from pdr_jax.backbones.layers.cuboids import Cuboid, cut
+from pdr_jax.backbones.layers.windows import added_mask, windowing
 
 SMALL = {"hid_S": 4, "hid_T": 16, "N_S": 2, "N_T": 3}
 
@@ -59,46 +60,53 @@ def test_scores_are_not_rounded_to_bfloat16():
     np.testing.assert_allclose(scores, exact, rtol=1e-5, atol=1e-5)
 
 
-def test_windows_tile_the_grid():
-    grid = jnp.arange(2 * 4 * 6).reshape(2, 4, 6, 1)
-    windows = partition(grid, 2)
-    assert windows.shape == (2, 6, 4, 1)
-    np.testing.assert_array_equal(windows[0, 4, :, 0], [14, 15, 20, 21])  # row 2, column 2
-    np.testing.assert_array_equal(merge(windows, 2, 4), grid)
+def test_windows_are_shifted_along_each_axis_that_they_do_not_span():
+    def shift(height, width, **options):
+        return windowing(height, width, 4, shifted=True, **options).shift[1:]
+
+    assert windowing(8, 12, 4, shifted=False) == Cuboid((1, 4, 4))
+    assert windowing(8, 12, 4, shifted=True) == Cuboid((1, 4, 4), (0, 2, 2))
+    assert windowing(12, 2, 4, shifted=True) == Cuboid((1, 2, 2), (0, 1, 0))
+    assert [shift(4, 12), shift(8, 4), shift(4, 4)] == [(0, 2), (2, 0), (0, 0)]
+    there = [shift(*grid, faithful=True) for grid in ((4, 12), (8, 4), (4, 4), (8, 12))]
+    assert there == [(0, 0), (0, 0), (0, 0), (2, 2)]
 
 
-def test_windows_that_fill_the_grid_are_not_shifted():
-    assert windowing(8, 12, 4, shifted=True) == Windowing(4, 2)
-    assert windowing(8, 12, 4, shifted=False) == Windowing(4, 0)
-    assert windowing(4, 12, 4, shifted=True) == Windowing(4, 0)
-    assert windowing(12, 2, 4, shifted=True) == Windowing(2, 0)
-
-
-def test_the_mask_parts_what_was_not_adjacent_before_the_shift():
-    height, width, windows = 4, 6, Windowing(2, 1)
+@pytest.mark.parametrize("shift", [(1, 1), (1, 0)])
+def test_the_mask_parts_what_was_not_adjacent_before_the_shift(shift):
+    height, width, windows = 4, 6, Cuboid((1, 2, 2), (0, *shift))
     row, column = np.indices((height, width))
-    shifted = np.roll(np.stack([row, column], -1), (-1, -1), (0, 1))
-    origin = np.asarray(partition(shifted[None], 2))[0]
+    origin = np.asarray(cut(jnp.stack([row, column], -1)[None, None], windows))[0]
     distance = np.abs(origin[:, :, None] - origin[:, None, :]).max(axis=-1)
-    np.testing.assert_array_equal(shift_mask(height, width, windows) < 0, distance > 1)
+    np.testing.assert_array_equal(added_mask(windows, height, width) < 0, distance > 1)
+
+
+def reached(module, variables, height, width):
+    """Rows of the translated height x width frame that differ if its first row does."""
+    latent = jnp.zeros((1, 2, height, width, 4))
+    changed = latent.at[:, :, 0].set(jax.random.normal(jax.random.key(1), (1, 2, width, 4)))
+    translate = jax.jit(lambda latent: module.apply(variables, latent, method="translate"))
+    return np.abs(translate(changed) - translate(latent)).max(axis=(0, 1, 3, 4)) > 0
 
 
 def test_borders_meet_in_shifted_windows_only_when_faithful():
-    def reach(latent, changed):
-        """Rows of the translated frame that differ."""
-        translate = jax.jit(lambda latent: module.apply(variables, latent, method="translate"))
-        return np.abs(translate(changed) - translate(latent)).max(axis=(0, 1, 3, 4)) > 0
-
     module = backbones.create("simvp_swin", (2, 32, 32, 1), **SMALL)
     variables = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, *module.in_shape)))
-    latent = jnp.zeros((1, 2, 16, 16, 4))
-    changed = latent.at[:, :, 0].set(jax.random.normal(jax.random.key(1), (1, 2, 16, 4)))
     # The first block brings row 0 to rows 0..3, the second, shifted, to 0..5, the third to 0..7.
     near = np.arange(16) < 8
-    np.testing.assert_array_equal(reach(latent, changed), near)
+    np.testing.assert_array_equal(reached(module, variables, 16, 16), near)
     # Rows 0 and 1 share the second block's last windows with rows 14 and 15.
     module = module.clone(faithful=True)
-    np.testing.assert_array_equal(reach(latent, changed), near | (np.arange(16) >= 12))
+    met = near | (np.arange(16) >= 12)
+    np.testing.assert_array_equal(reached(module, variables, 16, 16), met)
+
+
+def test_windows_as_wide_as_the_frame_see_each_other_unless_faithful():
+    module = backbones.create("simvp_swin", (2, 16, 8, 1), **SMALL)
+    variables = jax.jit(module.init)(jax.random.key(0), jnp.zeros((1, *module.in_shape)))
+    assert reached(module, variables, 8, 4).all()
+    module = module.clone(faithful=True)
+    np.testing.assert_array_equal(reached(module, variables, 8, 4), np.arange(8) < 4)
 
 
 def test_uniformer_is_local_where_the_width_changes():

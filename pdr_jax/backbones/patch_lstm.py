@@ -150,8 +150,8 @@ class PatchLSTM(FramePredictor):
         """The cells, in the order that a frame passes them."""
         raise NotImplementedError
 
-    def block(self, level: int) -> Block:
-        """Makes the blocks of a level's cells."""
+    def block(self, stage: Stage) -> Block:
+        """Makes the blocks of a cell."""
         raise NotImplementedError
 
     def grid(self, halvings: int) -> tuple[int, int]:
@@ -195,7 +195,7 @@ class PatchLSTM(FramePredictor):
         x = PatchEmbed(self.embed_dim, self.patch_size, self.dtype, name="embed")(frame)
         for stage, remembered in zip(stages, state, strict=True):
             cell = PatchLSTMCell(
-                self.block(stage.level),
+                self.block(stage),
                 stage.drop_path,
                 self.recalls,
                 self.faithful,

@@ -3,9 +3,10 @@
 from typing import Any
 
 from pdr_jax.backbones.base import Card, at_least, divisible
+from pdr_jax.backbones.layers.cuboids import Cuboid
 from pdr_jax.backbones.layers.initializers import pytorch_default
-from pdr_jax.backbones.layers.windows import SwinBlock, Windowing, windowing
-from pdr_jax.backbones.patch_lstm import Block, OneCell, PatchLSTM, Pyramid
+from pdr_jax.backbones.layers.windows import SwinBlock, windowing
+from pdr_jax.backbones.patch_lstm import Block, OneCell, PatchLSTM, Pyramid, Stage
 
 _CARD = Card(
     title="SwinLSTM: Improving Spatiotemporal Prediction Accuracy using Swin Transformer and LSTM",
@@ -16,8 +17,9 @@ _CARD = Card(
     "temperatures do not. The hidden state is normalised with the input's norm. Blocks 2, 4, ... "
     "of a cell see its input again, as they would a hidden state.",
     corrected="Layers that the original declares and never uses are left out; they are there with "
-    "faithful=True. Where patch_size > 2 the original's prediction is too small to be compared "
-    "with a frame; here it is enlarged as VMRNN's.",
+    "faithful=True. Where one window spans a grid along one axis, windows are still shifted along "
+    "the other; there, and with faithful=True, they are not. Where patch_size > 2 the original's "
+    "prediction is too small to be compared with a frame; here it is enlarged as VMRNN's.",
 )
 
 
@@ -26,6 +28,7 @@ class SwinLSTM(PatchLSTM):
 
     Attributes:
       window_size: side of the windows, in patches.
+      faithful: as the base; and do not shift windows at all where one spans an axis of the grid.
     """
 
     window_size: int = 4
@@ -36,23 +39,23 @@ class SwinLSTM(PatchLSTM):
         """Of the attention in a level's cells."""
         raise NotImplementedError
 
-    def block(self, level: int) -> Block:
+    def block(self, stage: Stage) -> Block:
         """Blocks whose number of heads is the level's."""
 
         def make(number: int, **settings: Any) -> SwinBlock:
             return SwinBlock(
-                self.heads(level),
-                self.window_size,
-                shifted=number % 2 == 1,
+                self.heads(stage.level),
+                self.windows(stage, number),
                 initializer=pytorch_default,
                 **settings,
             )
 
         return make
 
-    def windows(self, halvings: int, number: int) -> Windowing:
-        """Of a cell's block."""
-        return windowing(*self.grid(halvings), self.window_size, number % 2 == 1)
+    def windows(self, stage: Stage, number: int) -> Cuboid:
+        """Of a cell's block, by its number."""
+        grid, shifted = self.grid(stage.halvings), number % 2 == 1
+        return windowing(*grid, self.window_size, shifted=shifted, faithful=self.faithful)
 
     def check(self) -> None:
         """As the base, and the fields of this class."""
@@ -61,7 +64,7 @@ class SwinLSTM(PatchLSTM):
         for stage in self.stages():
             heads = at_least("num_heads", self.heads(stage.level), 1)
             divisible("embed_dim", self.embed_dim << stage.halvings, heads, "num_heads")
-            side, patch = self.windows(stage.halvings, 0).side, self.patch_size << stage.halvings
+            side, patch = self.windows(stage, 0).size[-1], self.patch_size << stage.halvings
             why = f"windows of {side}x{side} patches of {patch}x{patch} pixels"
             for axis, size in zip("HW", self.in_shape[1:3], strict=True):
                 divisible(f"in_shape's {axis}", size, side * patch, why)

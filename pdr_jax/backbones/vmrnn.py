@@ -61,9 +61,9 @@ class VMRNN(PatchLSTM):
 
     attn_drop_rate: float = 0.0
 
-    def block(self, level: int) -> Block:
-        """Blocks alike on every level."""
-        del level
+    def block(self, stage: Stage) -> Block:
+        """Blocks alike in every cell."""
+        del stage
 
         def make(number: int, **settings: Any) -> VSSBlock:
             del number

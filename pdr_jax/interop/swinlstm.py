@@ -5,7 +5,8 @@ import re
 import numpy as np
 
 from pdr_jax.backbones import Backbone
-from pdr_jax.backbones.layers.windows import relative_positions, shift_mask
+from pdr_jax.backbones.layers.cuboids import relative_index
+from pdr_jax.backbones.layers.windows import added_mask
 from pdr_jax.backbones.swinlstm import SwinLSTM
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.metaformers import MLP, NORMS
@@ -37,11 +38,12 @@ def buffers(module: Backbone) -> dict[str, np.ndarray]:
             cell = re.sub(pattern, replacement, cell)
         for number in range(len(stage.drop_path)):
             block = f"{cell}STBs/{number}".replace("/", ".")
-            windows = module.windows(stage.halvings, number)
-            positions = relative_positions(windows.side).astype(np.int64)
+            windows = module.windows(stage, number)
+            positions = relative_index(windows.size).astype(np.int64)
             found[f"{block}.attn.relative_position_index"] = positions
-            if windows.shift:
-                found[f"{block}.attn_mask"] = shift_mask(*module.grid(stage.halvings), windows)
+            mask = added_mask(windows, *module.grid(stage.halvings))
+            if mask is not None:
+                found[f"{block}.attn_mask"] = mask
     return found
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from pdr_jax.backbones import Backbone
-from pdr_jax.backbones.layers.windows import relative_positions, shift_mask
+from pdr_jax.backbones.layers.cuboids import relative_index
+from pdr_jax.backbones.layers.windows import added_mask
 from pdr_jax.backbones.swin import Swin
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.metaformers import MLP, NORMS
@@ -43,10 +44,11 @@ def swin_buffers(module: Backbone) -> dict[str, np.ndarray]:
     buffers = {}
     for number in range(module.N_T):
         block, windows = f"hid.enc.{number}.block", module.windows(number)
-        positions = relative_positions(windows.side).astype(np.int64)
+        positions = relative_index(windows.size).astype(np.int64)
         buffers[f"{block}.attn.relative_position_index"] = positions
-        if windows.shift:
-            buffers[f"{block}.attn_mask"] = shift_mask(*module.grid(), windows)
+        mask = added_mask(windows, *module.grid())
+        if mask is not None:
+            buffers[f"{block}.attn_mask"] = mask
     return buffers
 
 

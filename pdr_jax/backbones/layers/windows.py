@@ -4,7 +4,6 @@ Swin Transformer: Hierarchical Vision Transformer using Shifted Windows (ICCV 20
 """
 
 import functools
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,14 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.attention import SelfAttention
+from pdr_jax.backbones.layers.cuboids import (
+    Cuboid,
+    cut,
+    join,
+    offsets,
+    relative_index,
+    shift_mask,
+)
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
@@ -23,50 +30,35 @@ from pdr_jax.backbones.layers.mlp import Mlp
 MASKED = -100.0
 
 
-class Windowing(NamedTuple):
-    """How a grid is cut: the side of the square windows, and the shift of their corners."""
+def windowing(
+    height: int, width: int, side: int, *, shifted: bool, faithful: bool = False
+) -> Cuboid:
+    """The square windows of a height x width grid, as cuboids of one frame.
 
-    side: int
-    shift: int
-
-
-def windowing(height: int, width: int, side: int, shifted: bool) -> Windowing:
-    """The windows of a height x width grid: not larger than it, and not shifted if they fill it.
-
-    Both height and width must be divisible by the side that results.
+    Args:
+      height: rows of the grid.
+      width: its columns.
+      side: of the windows; no larger than the grid is high or wide, both of which the side that
+        results must divide.
+      shifted: whether the windows are moved by half their side, cyclically: along an axis that
+        one window spans they are not.
+      faithful: as in timm, not to move them along the other axis either.
     """
-    if min(height, width) <= side:
-        return Windowing(min(height, width), 0)
-    return Windowing(side, side // 2 if shifted else 0)
+    side = min(side, height, width)
+    shift = side // 2 if shifted else 0
+    windows = Cuboid((1, side, side), (0, shift, shift)).within((1, height, width))
+    if faithful and not all(windows.shift[1:]):
+        return Cuboid(windows.size)
+    return windows
 
 
-def partition(x: Array, side: int) -> Array:
-    """(N, H, W, C) -> (N, windows, side * side, C), windows and pixels row by row."""
-    return rearrange(x, "n (h p) (w q) c -> n (h w) (p q) c", p=side, q=side)
+def added_mask(windows: Cuboid, height: int, width: int) -> np.ndarray | None:
+    """(windows, L, L) float32: `MASKED` for pixels that only the cyclic shift made neighbours.
 
-
-def merge(x: Array, side: int, height: int) -> Array:
-    """The inverse: (N, windows, side * side, C) -> (N, height, W, C)."""
-    return rearrange(x, "n (h w) (p q) c -> n (h p) (w q) c", p=side, h=height // side)
-
-
-def relative_positions(side: int) -> np.ndarray:
-    """(L, L) int, L = side^2: the number, of (2 side - 1)^2, of the offset between two pixels."""
-    row, column = np.divmod(np.arange(side * side), side)
-    rows, columns = np.subtract.outer(row, row), np.subtract.outer(column, column)
-    return (rows + side - 1) * (2 * side - 1) + columns + side - 1
-
-
-def shift_mask(height: int, width: int, windows: Windowing) -> np.ndarray:
-    """(windows, L, L) float32: `MASKED` for pixels that only the cyclic shift made neighbours."""
-
-    def band(size: int) -> np.ndarray:  # 0, or 1 and 2 on the two sides of the last window's seam
-        return np.digitize(np.arange(size), (size - windows.side, size - windows.shift))
-
-    region = np.add.outer(3 * band(height), band(width)).reshape(1, height, width, 1)
-    region = partition(region, windows.side)[0, :, :, 0]
-    apart = region[:, :, None] != region[:, None, :]
-    return np.where(apart, np.float32(MASKED), np.float32(0))
+    None where nothing is shifted.
+    """
+    near = shift_mask(windows, (1, height, width))
+    return None if near is None else np.where(near, np.float32(0), np.float32(MASKED))
 
 
 class WindowAttention(nn.Module):
@@ -74,8 +66,7 @@ class WindowAttention(nn.Module):
 
     Attributes:
       heads: number of heads.
-      window: side of the windows, see `windowing`.
-      shifted: whether the windows are shifted by half their side, cyclically.
+      windows: see `windowing`.
       masked: whether pixels from opposite borders, which the shift brings into one window, are
         kept from seeing each other.
       drop: dropout after the last linear layer.
@@ -84,8 +75,7 @@ class WindowAttention(nn.Module):
     """
 
     heads: int
-    window: int
-    shifted: bool = False
+    windows: Cuboid
     masked: bool = True
     drop: float = 0.0
     initializer: LayerInit = trunc_normal_002
@@ -95,14 +85,14 @@ class WindowAttention(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Attends over `x` (N, H, W, C)."""
         _, height, width, _ = x.shape
-        side, shift = windows = windowing(height, width, self.window, self.shifted)
-        offsets = (2 * side - 1) ** 2
+        size = self.windows.size
         table = self.param(
-            "relative_position_bias", nn.initializers.normal(0.02), (offsets, self.heads)
+            "relative_position_bias", nn.initializers.normal(0.02), (offsets(size), self.heads)
         )
-        bias = rearrange(table[relative_positions(side)], "q k heads -> 1 heads q k")
-        if shift and self.masked:
-            bias = bias + shift_mask(height, width, windows)[:, None]
+        bias = rearrange(table[relative_index(size)], "q k heads -> 1 heads q k")
+        mask = added_mask(self.windows, height, width)
+        if mask is not None and self.masked:
+            bias = bias + mask[:, None]
         attention = SelfAttention(
             self.heads,
             drop=self.drop,
@@ -110,9 +100,8 @@ class WindowAttention(nn.Module):
             dtype=self.dtype,
             name="attention",
         )
-        x = partition(jnp.roll(x, (-shift, -shift), (1, 2)), side)
-        x = merge(attention(x, train, bias), side, height)
-        return jnp.roll(x, (shift, shift), (1, 2))
+        tokens = attention(cut(x[:, None], self.windows), train, bias)
+        return join(tokens, self.windows, (1, height, width))[:, 0]
 
 
 class SwinBlock(nn.Module):
@@ -123,8 +112,7 @@ class SwinBlock(nn.Module):
 
     Attributes:
       heads: number of heads.
-      window: side of the windows.
-      shifted: whether they are shifted.
+      windows: see `windowing`.
       masked: whether the attention in shifted windows is masked.
       mlp_ratio: width of the MLP over the block's width.
       drop: dropout after the attention and within the MLP.
@@ -134,8 +122,7 @@ class SwinBlock(nn.Module):
     """
 
     heads: int
-    window: int
-    shifted: bool = False
+    windows: Cuboid
     masked: bool = True
     mlp_ratio: float = 4.0
     drop: float = 0.0
@@ -158,8 +145,7 @@ class SwinBlock(nn.Module):
             y = Linear(width, initializer=self.initializer, dtype=self.dtype, name="reduce")(y)
         y = WindowAttention(
             self.heads,
-            self.window,
-            self.shifted,
+            self.windows,
             self.masked,
             self.drop,
             self.initializer,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pdr_jax import backbones, recipes
 from pdr_jax.backbones import Backbone, size
-from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.backbones.base import ClipPredictor, FramePredictor
 from pdr_jax.benchmarks import BENCHMARKS
 
 
@@ -69,7 +69,8 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
 
     Args:
         name: A predictor.
-        dataset: The benchmark at whose size the card counts parameters and operations.
+        dataset: The benchmark at whose size the card counts parameters and operations, of the
+            faithful form where there is one, as that is what was published.
     """
     console = Console(soft_wrap=True, highlight=False)
     if not name:
@@ -93,6 +94,10 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
         None,
     )
     counted = size.parameters(module), size.gmacs(module, recipe.out_length)
+    if isinstance(module, ClipPredictor):
+        passes = f"one pass, which predicts {module.clip_length} frames"
+    else:
+        passes = f"all {recipe.in_length + recipe.out_length - 1} steps"
     lines = [
         f"[bold]{escape(name)}[/]  {escape(card.title)}",
         f"{escape(card.venue)}, {card.link}",
@@ -103,14 +108,15 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
         lines.append(f"corrected: {escape(card.corrected)}")
     lines.append(
         f"at {dataset}'s size {'x'.join(map(str, module.in_shape))} -> {recipe.out_length}: "
-        f"{counted[0]:,} parameters, {counted[1]:.4g} G multiply-accumulates "
+        f"{counted[0]:,} parameters, {counted[1]:.4g} G multiply-accumulates in {passes} "
         "(those with zeros outside the frame left out)"
     )
     if theirs is not None:
         gmacs = f", {theirs.gmacs} G" if theirs.gmacs else ""
         lines.append(f"published ({theirs.source}): {theirs.parameters} M parameters{gmacs}")
-    lines.append(
-        "hyperparameters there: "
-        + ", ".join(f"{key}={value}" for key, value in recipe.backbone_options.items())
-    )
+    listed = ", ".join(f"{key}={getattr(module, key)}" for key in recipe.backbone_options)
+    lines.append(f"hyperparameters there: {listed}")
+    if "faithful" in recipe.backbone_options:
+        trained = backbones.create(name, module.in_shape, **recipe.backbone_options)
+        lines.append(f"trained here with faithful=False: {size.parameters(trained):,} parameters")
     console.print("\n".join(lines))

@@ -66,8 +66,8 @@ class Conv(nn.Module):
 def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
     """Convolution (N, H, W, C), (K, K', C / groups, C') -> (N, H / stride, W / stride, C').
 
-    XLA's CPU back end computes a grouped convolution 10 times, and its kernel's gradient 200
-    times, slower than its groups one by one (8 groups of 16 channels, 11x11;
+    XLA's CPU back end computes a grouped convolution more than 10 times, and its kernel's gradient
+    more than 200 times, slower than its groups one by one (8 groups of 16 channels, 11x11;
     experiments/results/depthwise_cpu.json). So there it gets them one by one.
     """
     pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])

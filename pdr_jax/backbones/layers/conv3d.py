@@ -62,9 +62,8 @@ class Conv3D(nn.Module):
 def conv3d(x: Array, kernel: Array, *, stride: int, time_padding: int, groups: int) -> Array:
     """Convolution (N, T, H, W, C), (K, K', K'', C / groups, C') -> (N, T', H', W', C').
 
-    XLA's CPU back end computes it 4 to 8 times slower than 2D convolutions of frames that have
-    their neighbours in time as further channels (20 channels, 4 frames of 32x32; 96 channels, 3 of
-    8x8; with gradients alike). So there it gets those.
+    XLA's CPU back end computes it, and its gradients, slower than 2D convolutions of frames that
+    have their neighbours in time as further channels. So there it gets those.
     """
     cpu, default = (
         functools.partial(form, stride=stride, time_padding=time_padding, groups=groups)

@@ -1,9 +1,9 @@
 """Depthwise 2D convolution, in the form that each platform runs fast.
 
 XLA's CPU back end has no kernel of its own for it. Written as loops that XLA fuses, the same sums
-run 4 to 50 times faster, the gradient of the kernel 6 to 130 times, at the translators' sizes
-(experiments/depthwise_bench.py, experiments/results/depthwise_cpu.json). Elsewhere the platform's
-convolution is used.
+run 3 to 44 times faster, the gradient of the kernel 13 to 120 times, at the translators' sizes
+(medians: experiments/depthwise_bench.py, experiments/results/depthwise_cpu.json). Elsewhere the
+platform's convolution is used.
 """
 
 import functools
@@ -16,12 +16,11 @@ from jax import Array, lax
 from pdr_jax.backbones.layers.by_platform import by_platform
 
 # Columns summed in one step of the kernel gradient. From 16 terms on, XLA's CPU back end copies
-# the step's inputs out instead of recomputing their addresses for every term: 3 to 10 times faster.
+# the step's inputs out instead of recomputing their addresses for every term.
 STEP = 16
 
 # Taps that one fused loop may have. With more, XLA's CPU back end at last does not vectorise it,
-# and takes seconds to compile it; parts of about 32 taps run many times faster for 51x5, and no
-# slower for 11x11 and 21x5 (experiments/results/loops_cpu.json has two of them).
+# and takes seconds to compile it; parts of about 32 taps it does vectorise.
 MOST_TAPS, PART_TAPS = 64, 32
 
 
@@ -142,7 +141,7 @@ def kernel_gradient(x: Array, cotangent: Array, rows: int, columns: int, dilatio
     """Gradient with respect to the kernel: each tap's sum of x, shifted, times the cotangent.
 
     A loop over runs of pixels within a row; each step is one fused sum over the run, all taps and
-    channels at once. (As K K' separate reductions it is 5 to 50 times slower.)
+    channels at once. (As K K' separate reductions it is 4 to 60 times slower.)
 
     Args:
       x: (N, H, W, C), the convolution's input.

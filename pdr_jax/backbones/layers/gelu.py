@@ -9,6 +9,6 @@ def gelu(x: Array) -> Array:
     """X Phi(x).
 
     Through erf, as PyTorch has it. jax.nn.gelu takes erfc, which differs only where x Phi(x) is
-    nearly 0 and makes TAU's training step a tenth slower on a CPU.
+    nearly 0 and is slower on a CPU.
     """
     return x * (0.5 + 0.5 * lax.erf(x * math.sqrt(0.5)))

@@ -19,12 +19,14 @@ from rich.markup import escape
 import pdr_datasets
 from pdr_jax import predict as prediction
 from pdr_jax import recipes, report, results, run, scoreboard
+from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.demo import demo
 from pdr_jax.interop import checkpoints, exports, imports
 from pdr_jax.log import ProgressLine
 from pdr_jax.models import models
+from pdr_jax.options import parse_option
 from pdr_jax.recipes import Protocol, Recipe
-from pdr_jax.run_folder import recorded_dataset
+from pdr_jax.run_folder import protocol_note, recorded_dataset
 
 EXAMPLES = """
 examples:
@@ -96,23 +98,31 @@ def _train_command(argv: list[str]) -> Any:
         """
         settings = Recipe(**vars(recipe))
         if resume is not None:
-            if len(argv) > 3:
+            option, *rest = [*argv[1].split("=", 1), *argv[2:]]
+            if option != "--resume" or len(rest) > 1:
                 raise ValueError("--resume takes no other option: the run goes on as it began")
             settings = run.read_recipe(resume)
+        elif settings.dataset != named.dataset:
+            raise ValueError(
+                f"dataset={settings.dataset!r}, but {named.dataset!r} was taken for it: give the "
+                f"data set before all options, pdr train {settings.dataset} ..."
+            )
         out = resume or out or default_folder(settings)
         dataset = run.open_dataset(settings)
+        clips = len(run.load_task(settings, dataset).train)
+        _, _, steps, per_epoch = run.optimizer(settings, clips)
+        origin = settings.init_from
+        notes = (
+            dataset.note,
+            protocol_note(Path(origin), settings) if origin and resume is None else "",
+            settings.sampling_note(steps, per_epoch),
+        )
         print(json.dumps(settings.to_json(), indent=2))
         print(f"run folder: {out}")
-        if dataset.note:
-            print(f"note: {dataset.note}")
-        imported = resume is not None and run.is_imported(resume)
-        if imported or settings.sampling != "none":
-            clips = len(run.load_task(settings, dataset).train)
-            _, _, steps, per_epoch = run.optimizer(settings, clips)
-            if note := settings.sampling_note(steps, per_epoch):
-                print(f"note: {note}")
-            if imported:
-                print(f"continues from imported weights: {steps} steps of the recipe's schedule")
+        for note in filter(None, notes):
+            print(f"note: {note}")
+        if resume is not None and run.is_imported(resume):
+            print(f"continues from imported weights: {steps} steps of the recipe's schedule")
         with ProgressLine(settings.label) as progress:
             run.fit(settings, out, dataset=dataset, resume=resume is not None, report=progress)
         finish(out)
@@ -124,14 +134,16 @@ def _named_recipe(argv: list[str]) -> Recipe:
     """The published recipe for the data set, backbone, adapter and loss that are asked for.
 
     One that starts from a run has that run's backbone with its options and its `in_length`, and on
-    the same data set also what else says which clips those are; not its protocol, which is for
-    each run to choose.
+    the same data set also its protocol and what else says which clips those are.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in ("--backbone", "--adapter", "--loss", "--init-from"):
+    for option in ("--backbone", "--adapter", "--loss"):
         parser.add_argument(option)
+    parser.add_argument("--init-from", "--init_from")
     known, rest = parser.parse_known_args(argv)
-    dataset = rest[0] if rest and not rest[0].startswith("-") else ""
+    named = [word for word in rest[:1] if not word.startswith("-")]
+    named += [word for word in rest if word in BENCHMARKS]
+    dataset = named[0] if named else ""
     chosen = {name: value for name, value in vars(known).items() if value is not None}
     if "init_from" in chosen:
         origin = run.read_recipe(Path(chosen["init_from"]))
@@ -141,7 +153,8 @@ def _named_recipe(argv: list[str]) -> Recipe:
                 f"backbone={chosen['backbone']!r}: {chosen['init_from']}, to start from, has "
                 f"{origin.backbone!r}; leave out --backbone"
             )
-        clips = recipes.CLIP_FIELDS if dataset == origin.dataset else ("in_length",)
+        same = dataset == origin.dataset
+        clips = (*recipes.CLIP_FIELDS, "protocol") if same else ("in_length",)
         chosen |= {name: getattr(origin, name) for name in ("backbone_options", *clips)}
     return recipes.create(dataset or "moving_sprites", **chosen)
 
@@ -158,20 +171,26 @@ def default_folder(recipe: Recipe) -> Path:
 
 
 def finish(folder: Path) -> None:
-    """Evaluates the best checkpoint, writes metrics.json and pictures, and says where they are."""
+    """Evaluates the best checkpoint, writes metrics.json and pictures, and says where they are.
+
+    Without test and held-out clips there are no figures, but pictures of a training clip.
+    """
     recipe, task, state = run.load(folder)
-    split = "test" if task.test is not None else "holdout"
-    rows = results.score(
-        task,
-        state.variables(),
-        split=split,
-        batch_size=recipe.batch_size,
-        label=recipe.label,
-        protocol=recipe.protocol,
-    )
-    described = scoreboard.describe(folder, task, recipe, split=split, checkpoint="best")
-    run.write_json(folder / "metrics.json", {**described, "rows": rows})
-    results.print_table(rows, title=scoreboard.title(described))
+    if task.test is None and task.holdout is None:
+        print(f"no figures: {recipe.dataset} has no test clips, and none are held out")
+    else:
+        split = "test" if task.test is not None else "holdout"
+        rows = results.score(
+            task,
+            state.variables(),
+            split=split,
+            batch_size=recipe.batch_size,
+            label=recipe.label,
+            protocol=recipe.protocol,
+        )
+        described = scoreboard.describe(folder, task, recipe, split=split, checkpoint="best")
+        run.write_json(folder / "metrics.json", {**described, "rows": rows})
+        results.print_table(rows, title=scoreboard.title(described))
     try:
         pictures = results.draw(task, state.variables(), folder)
         report.save_curves(folder / "loss.png", {recipe.label: folder / "metrics.jsonl"})
@@ -199,16 +218,15 @@ def predict(
         batch_size: Clips at a time.
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """
+    frames = prediction.read_frames(source)
+    prediction.prepare_outputs(target, gif)
     _, task, state = run.load(run_folder, dataset=recorded_dataset(run_folder))
-    future = prediction.predict_file(
-        task,
-        state.variables(),
-        source,
-        target,
-        horizon=horizon,
-        batch_size=batch_size,
-        report=print,
+    for remark in prediction.remarks(task, frames):
+        print(remark)
+    future = prediction.predict_array(
+        task, state.variables(), frames, horizon=horizon, batch_size=batch_size
     )
+    prediction.write_frames(target, future)
     print(f"{target}: {future.dtype} {future.shape}")
     if gif is not None:
         results.draw_prediction(task, source, future, gif)
@@ -246,9 +264,9 @@ def import_openstl(
     """
     hints = imports.Hints(
         config=checkpoints.read_config(config) if config else {},
-        settings={k: checkpoints.literal(v) for k, v in (settings or {}).items()},
+        settings={k: parse_option(v) for k, v in (settings or {}).items()},
         dataset=dataset,
-        data_options={k: checkpoints.literal(v) for k, v in (data_options or {}).items()},
+        data_options={k: parse_option(v) for k, v in (data_options or {}).items()},
         data_dir=data_dir,
         in_length=in_length,
         out_length=out_length,
@@ -272,13 +290,11 @@ def export_openstl(
 
     Args:
         run_folder: What `pdr train` left.
-        out: The file, .pth, or .npz without PyTorch; beside it comes its configuration as .json.
+        out: A new file, .pth, or .npz without PyTorch; beside it comes its configuration as .json.
         backbone_only: Leaves out the adapter, for which PyTorch has no model.
     """
-    state_dict, config = exports.export_run(run_folder, backbone_only=backbone_only)
-    checkpoints.save(out, state_dict)
-    run.write_json(out.with_suffix(".json"), config)
-    print(f"{out}: {len(state_dict)} tensors; {out.with_suffix('.json')}: {config['method']}")
+    config = exports.write(run_folder, out, backbone_only=backbone_only)
+    print(f"{out}, {out.with_suffix('.json')}: {config['method']}")
 
 
 def data(

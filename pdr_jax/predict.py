@@ -1,6 +1,6 @@
-"""Prediction without ground truth: arrays in, arrays out."""
+"""Prediction without ground truth: arrays in, arrays out; and the files that they lie in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from pdr_jax import evaluate as evaluation
 from pdr_jax import run_folder
+from pdr_jax.report import style
 from pdr_jax.run import Task
 
 
@@ -34,7 +35,8 @@ def predict_array(
       units; integers are rounded and clipped to their range.
 
     Raises:
-      ValueError: the wrong rank, size, or too few frames; values that are not finite.
+      ValueError: the wrong rank, size, or too few frames; values that are not finite; a horizon
+        or batch size below 1.
     """
     clip = task.clip
     single = frames.ndim == 4
@@ -52,8 +54,9 @@ def predict_array(
     if not np.all(np.isfinite(clips)):
         raise ValueError("frames has values that are not finite; expected numbers everywhere")
     horizon = clip.horizon if horizon is None else horizon
-    if horizon < 1:
-        raise ValueError(f"horizon={horizon}: must be at least 1")
+    for name, value in (("horizon", horizon), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be at least 1")
     predict = evaluation.predictor(task.model, variables)
     observed = clips[:, -clip.in_length :]
     results = [np.zeros((0, horizon, *task.dataset.frame_shape), np.float32)]
@@ -90,29 +93,45 @@ def remarks(task: Task, frames: np.ndarray) -> list[str]:
     return found
 
 
-def predict_file(
-    task: Task,
-    variables: Mapping[str, Any],
-    source: Path,
-    target: Path,
-    *,
-    report: Callable[[str], Any] = lambda remark: None,
-    **options: Any,
-) -> np.ndarray:
-    """`predict_array` from one .npy file to another; the target appears whole or not at all.
+def read_frames(path: Path) -> np.ndarray:
+    """The frames of an .npy file, of any shape.
 
-    `report` is called with each of the `remarks`.
+    Raises:
+      ValueError: it is no .npy file, or does not hold integers or floats.
     """
-    if target.suffix != ".npy":
-        raise ValueError(f"output={str(target)!r}: expected a name that ends in .npy")
     try:
-        frames = np.load(source, allow_pickle=False)
+        frames = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise ValueError(f"{source} is no .npy file of numbers: {error}") from error
-    for remark in remarks(task, frames):
-        report(remark)
-    result = predict_array(task, variables, frames, **options)
-    partial = target.with_name(f".{target.stem}.partial.npy")
-    np.save(partial, result)
-    partial.replace(target)
-    return result
+        raise ValueError(f"{path} is no .npy file of numbers: {error}") from error
+    if not isinstance(frames, np.ndarray):
+        frames.close()
+        raise ValueError(
+            f"{path} is an archive of arrays, {', '.join(frames.files)}: save the one with the "
+            "frames as an .npy file"
+        )
+    if frames.dtype.kind not in "iuf":
+        raise ValueError(f"{path} holds {frames.dtype}: expected integers or floats")
+    return frames
+
+
+def prepare_outputs(target: Path, gif: Path | None = None) -> None:
+    """Makes their folders, or refuses what could not be written once all is predicted.
+
+    Raises:
+      ValueError: a name that does not end in .npy, .gif.
+      ImportError: the extra `report`, which a GIF needs, is not installed.
+    """
+    for field, path, suffix in (("target", target, ".npy"), ("gif", gif, ".gif")):
+        if path is not None and path.suffix != suffix:
+            raise ValueError(f"{field}={str(path)!r}: expected a name that ends in {suffix}")
+    if gif is not None:
+        style.require("imageio.v3")
+        style.prepare(gif, ".gif")
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+
+def write_frames(path: Path, frames: np.ndarray) -> None:
+    """Writes an .npy file, whole or not at all."""
+    partial = path.with_name(f".{path.stem}.partial.npy")
+    np.save(partial, frames)
+    partial.replace(path)

@@ -59,8 +59,36 @@ def occupied(run: Path, recipe: Recipe) -> str:
         return f"{run} holds a run already; continue it with --resume {run}"
     return (
         f"{run} holds a run already, and another one ({'; '.join(changed)}): choose another "
-        f"folder, or continue that one, as it began, with --resume {run}"
+        f"folder with --out FOLDER, or continue that one, as it began, with --resume {run}"
     )
+
+
+def protocol_note(run: Path, recipe: Recipe) -> str:
+    """What to know if a run's parameters learnt, on a recipe's data set, under another protocol.
+
+    The runs that it started from count too. "" if there is nothing to know.
+    """
+    lineage = [(read_recipe(run).protocol, read_data(run))]
+    while origin := lineage[-1][1].get("init_from"):
+        lineage.append((origin.get("protocol"), origin["data"]))
+    learnt_under = {
+        "openstl" if "imported" in data else protocol
+        for protocol, data in lineage
+        if data.get("dataset") == recipe.dataset
+    }
+    other = "standard" if recipe.protocol == "openstl" else "openstl"
+    if other not in learnt_under:
+        return ""
+    if "protocol" in pdr_datasets.options(recipe.dataset):
+        effect = (
+            f"{recipe.dataset} has other parts and other frames under each, so that test clips "
+            f"may have been trained on: see pdr data info {recipe.dataset}"
+        )
+    elif other == "openstl":
+        effect = "held-out clips were trained on, and the test clips chose the checkpoint"
+    else:
+        return ""
+    return f"Parameters trained under protocol {other!r} meet {recipe.protocol!r}: {effect}."
 
 
 def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib.util
 import json
 import math
 from collections.abc import Mapping
@@ -14,8 +15,10 @@ import tyro
 
 from pdr_jax import benchmarks, metrics, perceptual, published, results, run
 from pdr_jax.checkpoint import versions
+from pdr_jax.options import parse_option
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.results import Measured
+from pdr_jax.run_folder import protocol_note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +89,15 @@ def evaluate(
     """
     if not run_folders:
         raise ValueError("no run folder is given: pdr eval RUN [RUN ...]")
-    if values is not None and values.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"values={str(values)!r}: expected a name that ends in .csv or .parquet")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: expected 1 or more")
+    if values is not None:
+        _check_values(values)
     changes: dict[str, Any] = {}
     if dataset is not None:
         changes = {"dataset": dataset, "data_options": _default_options(dataset)}
     for name, value in (
-        ("data_options", data_options and {key: _parsed(v) for key, v in data_options.items()}),
+        ("data_options", data_options and {k: parse_option(v) for k, v in data_options.items()}),
         ("data_dir", data_dir),
         ("protocol", protocol),
         ("out_length", horizon),
@@ -105,7 +110,10 @@ def evaluate(
     first = dataclasses.replace(recipes_[run_folders[0]], **changes)
     others = _published(first) if published else {}
     extra = weights.metrics()
+    if values is not None:
+        values.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Measured] = {}
+    notes: dict[str, None] = {}
     for folder, trained in recipes_.items():
         recipe = dataclasses.replace(trained, **changes)
         _, task, state = run.load(folder, which=checkpoint, recipe=recipe)
@@ -124,6 +132,7 @@ def evaluate(
         )
         described = describe(folder, task, recipe, split=split, checkpoint=checkpoint)
         described["step"] = int(state.step)
+        notes[described["note"]] = None
         path = folder / f"eval-{split}-{recipe.protocol}-{task.clip.horizon}.json"
         run.write_json(path, {**described, **_merged(path, described, summary(measured))})
         print(f"written: {path}")
@@ -132,8 +141,8 @@ def evaluate(
         write_values(values, rows)
         print(f"written: {values}")
     figures = {name: row.figures for name, row in rows.items()} | others
-    if task.dataset.note:
-        print(f"note: {task.dataset.note}")
+    for note in filter(None, notes):
+        print(f"note: {note}")
     results.print_table(figures, title=title(described))
 
 
@@ -170,7 +179,7 @@ def describe(
     reduction = "averaged over" if scoring.spatial_norm else "summed over"
     return {
         "dataset": f"{task.dataset.name} {task.dataset.config}",
-        "note": task.dataset.note,
+        "note": " ".join(filter(None, (task.dataset.note, protocol_note(folder, recipe)))),
         "split": split,
         "horizon": task.clip.horizon,
         "protocol": recipe.protocol,
@@ -204,14 +213,6 @@ def _merged(path: Path, described: dict[str, Any], new: dict[str, Any]) -> dict[
     }
 
 
-def _parsed(text: str) -> Any:
-    """An option of a loader: a number or a truth value where it reads as one."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
 def _chosen(folder: Path) -> str:
     path = folder / "data.json"
     if not path.exists():
@@ -232,13 +233,21 @@ def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:
     }
 
 
+def _check_values(path: Path) -> None:
+    """Refuses a file that `write_values` could not write, before anything is scored."""
+    if path.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"values={str(path)!r}: expected a name that ends in .csv or .parquet")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise ImportError(
+            "a .parquet file needs pyarrow: pip install 'pdr-jax[report]', or write a .csv"
+        )
+
+
 def write_values(path: Path, rows: Mapping[str, Measured]) -> None:
     """A line for every predictor, clip and frame; the file appears whole or not at all.
 
-    Columns: predictor, clip (its id), frame (1 is the first predicted), and the metrics.
-
-    Raises:
-      ImportError: a .parquet file is asked for, and pyarrow is not installed.
+    Columns: predictor, clip (its id), frame (1 is the first predicted), and the metrics. A name
+    that ends in .parquet needs pyarrow.
     """
     partial = path.with_name(f".{path.name}.partial")
     columns: dict[str, np.ndarray] = {}
@@ -254,13 +263,9 @@ def write_values(path: Path, rows: Mapping[str, Measured]) -> None:
             before = [columns[column]] if column in columns else []
             columns[column] = np.concatenate([*before, values])
     if path.suffix == ".parquet":
-        try:
-            import pyarrow
-            from pyarrow import parquet
-        except ImportError as error:
-            raise ImportError(
-                "a .parquet file needs pyarrow: pip install 'pdr-jax[report]', or write a .csv"
-            ) from error
+        import pyarrow
+        from pyarrow import parquet
+
         parquet.write_table(pyarrow.table(columns), partial)
     else:
         with partial.open("w", newline="") as file:

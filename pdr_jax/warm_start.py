@@ -68,7 +68,7 @@ class Origin(NamedTuple):
                         collection[part],
                         self.variables[name][part],
                     )
-        ema = None if state.ema is None else jax.tree.map(jnp.copy, new["params"])
+        ema = None if state.ema is None else jax.tree.map(jnp.copy, new)
         return state.replace(**new, ema=ema)
 
     def to_json(self, parts: tuple[str, ...]) -> dict[str, Any]:
@@ -76,6 +76,7 @@ class Origin(NamedTuple):
         return {
             "run": str(self.folder),
             "step": self.step,
+            "protocol": self.recipe.protocol,
             "parts": parts,
             "data": read_data(self.folder),
         }

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from golden_files import channels_last, load, relative_error
 
-from pdr_jax import cli, predict, recipes, run, run_folder, warm_start
+from pdr_jax import cli, predict, recipes, run, run_folder, scoreboard, warm_start
 from pdr_jax.checkpoint import Checkpoints
-from pdr_jax.interop import checkpoints, convert, exports, imports
-from pdr_jax.interop.family import naming
+from pdr_jax.interop import checkpoints, convert, exports, imports, provenance
+from pdr_jax.interop.family import family, naming
 from pdr_jax.train import ClipSpec
 
 
@@ -95,8 +95,13 @@ def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkey
     assert figures["rows"]["simvp_convmixer"]["mse"] < 1e-6  # the clips go on as it predicts
 
     # PDR behind it: the backbone starts as imported, the adapter afresh.
-    # Which clips it is scored on is the new run's choice.
-    pdr(f"train --init-from runs/theirs --adapter robust --out runs/ours {TRAIN} {SMALL}")
+    # Its clips are those the weights were trained on, or it is noted.
+    assert cli._named_recipe(["--init-from", "runs/theirs"]).protocol == "openstl"
+    assert cli._named_recipe(["--init_from=runs/theirs"]).protocol == "openstl"
+    command = "train --protocol standard --init-from runs/theirs --adapter robust --out runs/ours"
+    pdr(f"{command} {TRAIN} {SMALL}")
+    noted = "'openstl' meet 'standard': held-out clips were trained on"
+    assert f"note: Parameters trained under protocol {noted}" in capsys.readouterr().out
     ours, theirs = (warm_start.read(place / "runs" / name) for name in ("ours", "theirs"))
     assert (ours.recipe.dataset, ours.recipe.adapter) == ("arrays", "robust")
     assert (ours.recipe.protocol, ours.recipe.out_length) == ("standard", 4)
@@ -107,10 +112,15 @@ def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkey
     assert "Give --protocol openstl" in refused("eval runs/theirs runs/ours", capsys)
     lineage = run_folder.read_data(place / "runs/ours")["init_from"]
     assert (lineage["parts"], lineage["step"]) == (["backbone"], 0)
+    assert lineage["protocol"] == "openstl"
     assert lineage["data"]["imported"]["file"] == "theirs.npz"
 
     # A run that started from that one in turn would take all three parts.
-    _, _, state = run.load(place / "runs/ours")
+    _, task, state = run.load(place / "runs/ours")
+    figures = scoreboard.describe(
+        place / "runs/ours", task, ours.recipe, split="test", checkpoint="best"
+    )
+    assert noted in figures["note"]
     blank = jax.tree.map(np.zeros_like, state)
     parts = ours.parts(ours.recipe, blank)
     assert set(parts) == {"backbone", "adapter", "fuse_conv"}
@@ -131,6 +141,10 @@ def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
     assert run.read_recipe(place / "runs/zoo").backbone_options["release"] == "v0.3"
     pdr(f"{command} runs/new --settings release v1.0")
     assert run.read_recipe(place / "runs/new").backbone_options["release"] == "v1.0"
+    # Only Lightning's module has the model under a name.
+    np.savez("recurrent.npz", **{f"model.{k}": v for k, v in load("convlstm")[1].items()})
+    pdr(f"{command} runs/lightning")
+    assert run.read_recipe(place / "runs/lightning").backbone_options["release"] == "v1.0"
 
 
 def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypatch, capsys):
@@ -209,6 +223,7 @@ def test_nothing_half_written_stays(place, monkeypatch, capsys):
         ("--out x --dataset kht", "did you mean 'kth'"),
         ("--out x --dataset arrays", "data_options.path is missing"),
         ("--out x --dataset weatherbench", "is not prepared"),
+        ("--out x --dataset kth --data-options size 64", "is not prepared"),
         ("--out x --dataset kth", "misshapen: dec.readout.bias"),
         ("--out x --dataset kth", "C = 1 in the configuration, 2 in the weights"),
         ("--out x --settings in_shape [4,2,8,8] " + ARRAYS, "frames (H, W, C) = (8, 8, 2)"),
@@ -224,6 +239,14 @@ def test_nothing_half_written_stays(place, monkeypatch, capsys):
             "--out x --settings hid_s 32 " + ARRAYS,
             "settings.hid_s (did you mean 'hid_S'?): convmixer has no such setting",
         ),
+        ("--out x --settings pre_seq_length 5 " + ARRAYS, "pre_seq_length = 5 is given, but T = 4"),
+        ("--out x --settings in_shape [5,2,32,32] " + ARRAYS, "T = 5 in the configuration, 4 in"),
+        ("--out x --settings in_shape 10 " + ARRAYS, "in_shape = 10: expected [T, C, H, W]"),
+        (
+            "--out x --settings aft_seq_length 5 " + ARRAYS,
+            "aft_seq_length = 5 is given, but out_length = 4",
+        ),
+        ("--out x --settings height 32 " + ARRAYS, "convmixer has no such setting"),
         ("--out x --config no.json " + ARRAYS, "no.json"),
     ],
 )
@@ -234,6 +257,22 @@ def test_imports_that_do_not_fit_are_refused(options, message, place, capsys):
     assert not (place / "x").exists()
 
 
+def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, capsys):
+    (place / "theirs.json").write_text('{"pre_seq_length": 4, "aft_seq_length": 9}')
+    command = f"import-openstl theirs.npz --config theirs.json {ARRAYS} --out"
+    pdr(f"{command} x")
+    assert run.read_recipe(place / "x").out_length == 4
+    (place / "theirs.json").write_text('{"pre_seq_length": 5}')
+    assert "pre_seq_length = 5 is given, but T = 4" in refused(f"{command} y", capsys)
+
+
+def test_models_without_the_entry_in_shape_have_their_own():
+    kind = family({"method": "predformer"})
+    provenance.check_settings("predformer", kind, {"height": 32, "num_channels": 1}, {})
+    with pytest.raises(ValueError, match=r"settings\.height: convlstm has no such setting"):
+        provenance.check_settings("convlstm", family({"method": "convlstm"}), {"height": 32}, {})
+
+
 def test_what_weights_do_not_tell_is_asked_for(place, capsys):
     np.savez("x.npz", **load("mau")[1])
     command = f"import-openstl x.npz --out x --in-length 4 {ARRAYS}"
@@ -242,6 +281,8 @@ def test_what_weights_do_not_tell_is_asked_for(place, capsys):
     assert "do not tell its patch_size: give" in refused(command, capsys)
     np.savez("x.npz", **load("wast")[1])
     assert "do not tell its block_list, drop_path" in refused(command, capsys)
+    np.savez("x.npz", **load("dmvfn")[1])
+    assert "do not tell its scale: give" in refused(f"{command} --settings beta 0.5", capsys)
     np.savez("x.npz", head=np.ones(3))
     assert "weights such as head are of no known model" in refused(command, capsys)
     (place / "x.npz").write_text("no archive")
@@ -264,10 +305,11 @@ def test_starts_that_do_not_fit_are_refused(place, capsys):
         ),
     ):
         assert message in refused(command, capsys), command
-    changed = "train --init-from theirs --adapter none --out theirs --steps 7"
+    changed = "train --init-from theirs --adapter none --out theirs --steps 7 --batch-size 2"
     message = refused(changed, capsys)
     assert "theirs holds a run already, and another one" in message
     assert "steps=7, there 0; " in message
+    assert "choose another folder with --out FOLDER" in message
     assert not (place / "runs").exists() or not list((place / "runs").glob("*/recipe.json"))
     other = recipes.create("arrays", backbone="simvp_gsta", adapter="none")
     with pytest.raises(ValueError, match=r"backbone='simvp_gsta': .* has 'simvp_convmixer'"):
@@ -353,10 +395,27 @@ def test_unused_parameters_of_the_public_code_are_exported_as_zeros(tmp_path):
         np.testing.assert_array_equal(state[key], np.zeros_like(value) if key in unused else value)
 
 
-def test_what_the_public_code_would_compute_otherwise_is_not_exported(tmp_path):
-    folder, _ = folder_of("e3dlstm", tmp_path, faithful=False)
-    with pytest.raises(ValueError, match=r"faithful=False: the public PyTorch code .*memory"):
+@pytest.mark.parametrize(("name", "reason"), [("e3dlstm", "memory"), ("dmvfn", "clips")])
+def test_what_the_public_code_would_compute_otherwise_is_not_exported(name, reason, tmp_path):
+    folder, _ = folder_of(name, tmp_path, faithful=False)
+    with pytest.raises(ValueError, match=rf"faithful=False: the public PyTorch code .*{reason}"):
         exports.export_run(folder)
+
+
+def test_exports_replace_nothing_and_are_refused_before_anything_is_computed(
+    place, monkeypatch, capsys
+):
+    pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
+    monkeypatch.setattr(exports, "export_run", fail)
+    (place / "old.json").touch()
+    for out, message in (
+        ("x.json", "ends in .pth, .pt or .npz"),
+        ("theirs.npz", "theirs.npz is there already"),
+        ("old.npz", "old.json is there already: choose another name than old.npz"),
+        ("theirs/recipe.npz", "recipe.json is there already"),
+        ("nowhere/x.npz", "nowhere is no folder"),
+    ):
+        assert message in refused(f"export-openstl theirs --out {out}", capsys)
 
 
 def test_adapters_are_not_exported(place, capsys):

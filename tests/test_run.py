@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from pdr_jax import cli, recipes, results, run
 from pdr_jax import evaluate as evaluation
 from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.metrics import Evaluator
-from pdr_jax.predict import predict_array, predict_file
+from pdr_jax.predict import predict_array, prepare_outputs, read_frames, write_frames
 
 SMALL = {
     "backbone_options": {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "drop_path": 0.1},
@@ -176,9 +177,10 @@ def test_predict(finished, tmp_path):
     assert predict_array(task, variables, clips[:0]).shape == (0, 2, 8, 8, 1)
 
     np.save(tmp_path / "clips.npy", clips)
-    paths = (tmp_path / "clips.npy", tmp_path / "future.npy")
-    predict_file(task, variables, *paths, horizon=3, batch_size=2)
-    np.testing.assert_array_equal(np.load(tmp_path / "future.npy"), future)
+    np.testing.assert_array_equal(read_frames(tmp_path / "clips.npy"), clips)
+    prepare_outputs(tmp_path / "new/future.npy")
+    write_frames(tmp_path / "new/future.npy", future)
+    np.testing.assert_array_equal(np.load(tmp_path / "new/future.npy"), future)
     for frames, message in (
         (clips[..., 0], "frames has shape"),
         (clips[:, :1], "2 or more"),
@@ -186,12 +188,40 @@ def test_predict(finished, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             predict_array(task, variables, frames)
-    with pytest.raises(ValueError, match=r"ends in \.npy"):
-        predict_file(task, variables, tmp_path / "clips.npy", tmp_path / "future.npz")
+    for name in ("horizon", "batch_size"):
+        with pytest.raises(ValueError, match=f"{name}=0: must be at least 1"):
+            predict_array(task, variables, clips, **{name: 0})
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("text.npy x.npy", "text.npy is no .npy file of numbers"),
+        ("words.npy x.npy", "words.npy holds <U5: expected integers or floats"),
+        ("archive.npz x.npy", "archive.npz is an archive of arrays, frames: save the one"),
+        ("clips.npy x.npz", "target='x.npz': expected a name that ends in .npy"),
+        ("clips.npy new/x.npy --gif x.png", "gif='x.png': expected a name that ends in .gif"),
+        ("clips.npy clips.npy/x.npy", "clips.npy"),
+    ],
+)
+def test_files_of_predictions_are_checked_before_any_work(
+    files, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("clips.npy", moving_blobs(2))
+    np.savez("archive.npz", frames=moving_blobs(2))
+    np.save("words.npy", np.array(["clips"]))
     (tmp_path / "text.npy").write_text("not an array")
-    with pytest.raises(ValueError, match=r"no \.npy file"):
-        predict_file(task, variables, tmp_path / "text.npy", tmp_path / "x.npy")
-    assert not (tmp_path / "x.npy").exists()
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "nowhere", *files.split()])
+    assert message in capsys.readouterr().err  # and not that `nowhere` is no run folder
+    assert not list(tmp_path.glob("**/x*"))
+
+
+def test_a_gif_that_cannot_be_drawn_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio.v3", None)
+    with pytest.raises(ImportError, match="pictures need imageio"):
+        prepare_outputs(tmp_path / "x.npy", tmp_path / "x.gif")
 
 
 def test_your_own_model(recipe, dataset, tmp_path):
@@ -242,8 +272,26 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     written = json.loads((tmp_path / "run/eval-test-standard-2.json").read_text())
     assert list(written["rows"]) == ["tau + robust"]
 
-    cli.main(["train", "--resume", "run"])  # already complete: evaluates again
+    cli.main(["train", "--resume=run"])  # already complete: evaluates again
     assert "written" not in capsys.readouterr().err
+
+    # What the data do not allow is said before the recipe is shown.
+    with pytest.raises(SystemExit):
+        cli.main(["train", "arrays", *options, "--batch-size", "64"])
+    printed = capsys.readouterr()
+    assert "batch_size=64: expected at most" in printed.err
+    assert not printed.out
+
+    # Without clips to score there are pictures still.
+    bare = run.read_recipe(tmp_path / "run")
+    bare = dataclasses.replace(
+        bare, holdout=0.0, data_options={**bare.data_options, "test_fraction": 0.0}
+    )
+    run.write_json(tmp_path / "run/recipe.json", bare.to_json())
+    cli.finish(tmp_path / "run")
+    printed = capsys.readouterr().out
+    assert "no figures: arrays has no test clips, and none are held out" in printed
+    assert "strip.png" in printed
 
 
 def test_data_commands(capsys):
@@ -267,6 +315,13 @@ def test_data_commands(capsys):
         ("eval [/markup]", "[/markup] is no run folder"),
         ("train arrays", "give --data-options.path FILE"),
         ("train --resume runs/x --steps 3", "--resume takes no other option"),
+        ("train --resume=runs/x --steps=3", "--resume takes no other option"),
+        ("train --steps=3 --resume=runs/x", "--resume takes no other option"),
+        ("train kth --resume=runs/x", "--resume takes no other option"),
+        # The recipe is that of the data set, wherever it stands; or it is refused.
+        ("train --epochs 5 kth", "kth '128x128_10to20' is not prepared"),
+        ("train --out kth taxibj", "dataset='taxibj', but 'kth' was taken for it"),
+        ("train --epochs 5 ktj", "give the data set before all options, pdr train ktj"),
         ("data info", "name is missing"),
         ("data prepare kth", "00sequences.txt"),
         ("data prepare ktj", "no such data set"),

@@ -3,13 +3,14 @@
 import csv
 import dataclasses
 import json
+import sys
 
 import jax
 import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_jax import cli, protocols, published, recipes, results, run, scoreboard
+from pdr_jax import cli, protocols, published, recipes, results, run, run_folder, scoreboard
 from tests.test_run import SMALL, moving_blobs
 
 
@@ -27,7 +28,7 @@ def folder(tmp_path_factory):
 
 def test_runs_side_by_side(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
-    cli.main("eval first second --no-controls --values values.csv --batch-size 3".split())
+    cli.main("eval first second --no-controls --values new/values.csv --batch-size 3".split())
     printed = capsys.readouterr().out
     assert "best by the last 3 of 16 training clips" in printed
     figures = {}
@@ -40,7 +41,7 @@ def test_runs_side_by_side(folder, capsys, monkeypatch):
         assert np.mean(written["per_frame"][name]["mse"]) == pytest.approx(figures[name]["mse"])
     assert figures["first"]["mse"] != figures["second"]["mse"]
 
-    rows = list(csv.DictReader((folder / "values.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((folder / "new/values.csv").read_text().splitlines()))
     assert len(rows) == 2 * 4 * 2  # runs, test clips, frames
     assert {row["clip"] for row in rows} == {"16", "17", "18", "19"}
     assert {row["frame"] for row in rows} == {"1", "2"}
@@ -73,6 +74,13 @@ def test_parquet(folder, monkeypatch):
     assert {"predictor", "clip", "frame", "mse"} <= set(table.column_names)
 
 
+def test_a_missing_pyarrow_is_said_before_any_run_is_scored(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr(results, "measure", None)  # would raise
+    with pytest.raises(ImportError, match="needs pyarrow"):
+        scoreboard.evaluate((folder / "first",), values=folder / "values.parquet")
+
+
 def test_another_data_set(folder, monkeypatch):
     monkeypatch.chdir(folder)
     np.save("other.npy", moving_blobs(seed=5))
@@ -99,6 +107,7 @@ def test_another_data_set(folder, monkeypatch):
     [
         ("eval", "run_folders|RUN"),
         ("eval first --values values.txt", r"ends in \.csv or \.parquet"),
+        ("eval first --batch-size 0", "batch_size=0: expected 1 or more"),
         ("eval first --published", "--protocol openstl only"),
         ("eval first --published --protocol openstl", "no published figures for arrays"),
         ("eval first --split holdout --protocol openstl", "first has none under protocol openstl"),
@@ -145,6 +154,31 @@ def test_runs_of_other_protocols_are_refused_before_any_is_scored(folder, monkey
     monkeypatch.setattr(results, "measure", None)  # would raise
     with pytest.raises(ValueError, match=r"third has protocol='openstl', .*first 'standard'"):
         scoreboard.evaluate((folder / "first", folder / "third"))
+
+
+def test_what_is_noted_where_parameters_meet_another_protocol(tmp_path):
+    """Of the run, and of those that it started from."""
+
+    def note(data, protocol, trained="standard", dataset="kth"):
+        made = recipes.create(dataset, protocol=trained)
+        run.write_json(tmp_path / "recipe.json", made.to_json())
+        run.write_json(tmp_path / "data.json", data)
+        return run_folder.protocol_note(tmp_path, dataclasses.replace(made, protocol=protocol))
+
+    kth = {"dataset": "kth"}
+    assert note(kth, "standard") == ""
+    assert note(kth, "openstl") == ""  # the clips that are scored are the same
+    chosen = "'openstl' meet 'standard': held-out clips were trained on"
+    assert chosen in note(kth, "standard", trained="openstl")
+    assert chosen in note(kth | {"imported": {}}, "standard")
+    origin = {"protocol": "openstl", "data": kth}
+    assert chosen in note(kth | {"init_from": origin}, "standard")
+    between = {"protocol": "standard", "data": kth | {"init_from": origin}}
+    assert chosen in note(kth | {"init_from": between}, "standard")
+    elsewhere = {"protocol": "openstl", "data": {"dataset": "taxibj"}}
+    assert note(kth | {"init_from": elsewhere}, "standard") == ""
+    other_frames = "'standard' meet 'openstl': human36m has other parts and other frames"
+    assert other_frames in note({"dataset": "human36m"}, "openstl", dataset="human36m")
 
 
 def test_a_validation_split_chooses_where_there_is_one(folder):

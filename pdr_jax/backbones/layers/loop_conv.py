@@ -2,8 +2,9 @@
 
 The CPU back end's fast convolutions want inputs (N, H, W, C) and kernels (H, W, C, C'). The
 gradients that JAX writes have their axes in other orders. XLA transposes them, but not in the
-body of a scan: there it takes the slow way, 18 times slower for 5x5 kernels from 64 to 256 channels
-(experiments/loop_bench.py, experiments/results/loops_cpu.json). So `loop_conv` writes the transpositions out.
+body of a scan: there it takes the slow way, 18 times slower for 5x5 kernels from 64 to 256
+channels (experiments/loop_bench.py, experiments/results/loops_cpu.json). So `loop_conv` writes the
+transpositions out.
 """
 
 from jax import Array, custom_vjp, lax

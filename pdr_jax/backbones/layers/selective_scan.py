@@ -61,8 +61,8 @@ def stepwise(u: Array, delta: Array, A: Array, B: Array, C: Array) -> Array:
     """The same, with a gradient that keeps one state in `CHUNK` and no intermediate results.
 
     On a CPU, at L = 256 and 1024, D = 256 and N = 16, the definition's gradient takes three times
-    as long, for it writes all of this to memory, and `parallel`'s five times
-    (medians: experiments/loop_bench.py, experiments/results/loops_cpu.json).
+    as long, for it writes all of this to memory, and `parallel`'s five to
+    six times (medians: experiments/loop_bench.py, experiments/results/loops_cpu.json).
     """
     step = jax.checkpoint(functools.partial(advance, A), prevent_cse=False)
     return in_chunks(functools.partial(lax.scan, step), CHUNK, A, (u, delta, B, C))

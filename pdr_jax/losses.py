@@ -123,7 +123,7 @@ def differential_divergence(
 
 
 def mse_ddr(prediction: jax.Array, target: jax.Array, *, alpha: float = 0.1) -> jax.Array:
-    """TAU's loss: MSE + alpha * R, R the differential divergence."""
+    """TAU's loss: MSE + alpha * R, R the differential divergence. For (B, T, H, W, C) only."""
     return mse(prediction, target) + alpha * differential_divergence(prediction, target)
 
 
@@ -182,8 +182,13 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
 
 
 def _check_range(data_range: DataRange) -> None:
-    low, high = data_range if isinstance(data_range, tuple | list) else (0.0, data_range)
-    if not (math.isfinite(low) and math.isfinite(high) and high > low):
+    pair = data_range if isinstance(data_range, tuple | list) else (0.0, data_range)
+    try:
+        low, high = pair
+        valid = math.isfinite(low) and math.isfinite(high) and high > low
+    except (TypeError, ValueError):  # no pair, or not of numbers
+        valid = False
+    if not valid:
         raise ValueError(
             f"data_range is {data_range!r}; expected a positive number L for data in [0, L], "
             "or a pair (low, high) with high > low"

@@ -175,6 +175,12 @@ def test_half_precision_is_computed_in_float32(name):
         (lambda: losses.create("mse_ddr", alpha=-1.0), r"alpha is -1\.0"),
         (lambda: losses.create("l1_ssim", data_range=0.0), "positive number"),
         (lambda: losses.create("l1_ssim", data_range=(1.0, 1.0)), "high > low"),
+        (
+            lambda: losses.create("mse", data_range=(0.0, 1.0, 2.0)),
+            r"data_range is \(0\.0, 1\.0, 2",
+        ),
+        (lambda: losses.create("mse", data_range=None), "data_range is None; expected a positive"),
+        (lambda: losses.create("mse", data_range="x"), "data_range is 'x'; expected a positive"),
         (lambda: losses.create("l1_ssim", padding="zero"), "padding is 'zero'"),
         (lambda: losses.mse(jnp.zeros((1, 2)), jnp.zeros((1, 3))), "equal shapes"),
         (

@@ -6,7 +6,7 @@ VMRNN's repository. A backbone that has none for a benchmark gets `UNPUBLISHED`:
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple
 
 
@@ -83,11 +83,13 @@ def simvp(hid_s: int, hid_t: int, n_s: int, n_t: int, drop_path: float) -> dict[
 
 def metaformers(shell: Mapping[str, Any], **exceptions: float | Settings) -> dict[str, Settings]:
     """TAU and the MetaFormers at one size; 1e-3 where no other rate, or other sizes, are given."""
+    names = {name.removeprefix("simvp_"): name for name in ("tau", *METAFORMERS)}
+    _refuse_unknown(exceptions, names)
     found = {}
-    for name in ("tau", *METAFORMERS):
-        given = exceptions.get(name.removeprefix("simvp_"), 1e-3)
-        rate, options = (given, {}) if isinstance(given, float) else given[:2]
-        found[name] = Settings(rate, {**shell, **options})
+    for short, name in names.items():
+        given = exceptions.get(short, 1e-3)
+        settings = Settings(given) if isinstance(given, float) else given
+        found[name] = settings._replace(options={**shell, **settings.options})
     return found
 
 
@@ -95,10 +97,16 @@ def recurrent(
     patch_sizes: Mapping[str, int], rates: Mapping[str, float], **options: Mapping[str, Any]
 ) -> dict[str, Settings]:
     """The recurrent predictors: the patch each cuts frames into, and its rate."""
+    _refuse_unknown(options, rates)
     return {
         name: Settings(rate, {"patch_size": patch_sizes[name], **options.get(name, {})})
         for name, rate in rates.items()
     }
+
+
+def _refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
+    if unknown := set(given) - set(known):
+        raise ValueError(f"no such backbones here: {', '.join(sorted(unknown))}")
 
 
 def _patches(size: int, **others: int) -> dict[str, int]:

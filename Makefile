@@ -7,7 +7,7 @@ find_python = $(shell for p in python$(1) $$(ls -d $$(pyenv root 2>/dev/null)/ve
   $$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(1)")' 2>/dev/null && { echo $$p; break; }; done)
 VERSIONS := $(foreach v,3.11 3.12,$(if $(call find_python,$(v)),$(v)))
 
-.PHONY: demo test compile-check test-slow format
+.PHONY: demo test compile-check test-slow test-openstl format
 .NOTPARALLEL:
 .SECONDARY:
 
@@ -55,6 +55,20 @@ compile-check: $(addprefix env-python,$(lastword $(VERSIONS)))
 test-slow: test-python$(lastword $(VERSIONS))
 	.venv/$(lastword $(VERSIONS))/bin/pytest -m slow
 
-format:
+# What needs PyTorch: its files are read, written and refused, and its sampling is compared with. It
+# is too large for the environments of `make test`, where these tests are skipped.
+test-openstl: .venv/openstl/ready
+	.venv/openstl/bin/pytest tests/test_checkpoints.py tests/test_splat2d_grid_sample.py
+
+.venv/openstl/ready: pyproject.toml
+	$(PYTHON) -m venv --clear .venv/openstl
+	.venv/openstl/bin/pip install --quiet --editable '.[test,openstl]'
+	touch $@
+
+format: .venv/$(lastword $(VERSIONS))/bin/ruff
 	.venv/$(lastword $(VERSIONS))/bin/ruff check --fix .
 	.venv/$(lastword $(VERSIONS))/bin/ruff format .
+
+# Only if there is no environment: `make test` makes a fresh one.
+.venv/%/bin/ruff:
+	$(MAKE) env-python$*

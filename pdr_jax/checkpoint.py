@@ -94,7 +94,7 @@ class Checkpoints:
     def variables(self) -> tuple[int, dict[str, Any]]:
         """The step and the variables (NumPy) of the best checkpoint, whatever their structure.
 
-        As `TrainState.variables`: averaged parameters where there are any.
+        As `TrainState.variables`: the averages where there are any.
 
         Raises:
           FileNotFoundError: there is no checkpoint.
@@ -105,14 +105,17 @@ class Checkpoints:
         path = self._manager.directory / str(step) / "state"
         handler = ocp.PyTreeCheckpointHandler()
         saved = handler.metadata(path).tree
-        params = "params" if saved.get("ema") is None else "ema"
-        wanted = {name: saved[name] for name in (params, "batch_stats") if saved.get(name)}
+        averaged = saved.get("ema") is not None
+        source = saved["ema"] if averaged else saved
+        wanted = {name: source[name] for name in ("params", "batch_stats") if source.get(name)}
+        wanted = {"ema": wanted} if averaged else wanted
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
         found = handler.restore(
             path, args=ocp.args.PyTreeRestore(wanted, as_numpy, partial_restore=True)
         )
         handler.close()
-        return step, {"params": found[params], "batch_stats": found.get("batch_stats", {})}
+        found = found["ema"] if averaged else found
+        return step, {"params": found["params"], "batch_stats": found.get("batch_stats", {})}
 
     @property
     def last(self) -> int | None:

@@ -74,7 +74,8 @@ class TrainState(struct.PyTreeNode):
       params: parameters, float32.
       batch_stats: running statistics of the norms.
       opt_state: optax's.
-      ema: exponential moving average of the parameters, or None.
+      ema: exponential moving averages: "params", and "batch_stats", for statistics of the last
+        parameters do not fit averaged ones; or None.
     """
 
     step: jax.Array
@@ -84,9 +85,10 @@ class TrainState(struct.PyTreeNode):
     ema: Any = None
 
     def variables(self) -> dict[str, Any]:
-        """What `model.apply` takes for evaluation: the averaged parameters where there are any."""
-        params = self.params if self.ema is None else self.ema
-        return {"params": params, "batch_stats": self.batch_stats}
+        """What `model.apply` takes for evaluation: the averages where there are any."""
+        if self.ema is not None:
+            return self.ema
+        return {"params": self.params, "batch_stats": self.batch_stats}
 
 
 def init_state(
@@ -101,14 +103,13 @@ def init_state(
     """A fresh state. `frames` is a real batch: positions may start from what is seen in it."""
     observed, _ = clip.split(frames)
     variables = model.init(jax.random.key(seed), observed, clip.horizon)
-    params = variables["params"]
-    return TrainState(
+    state = TrainState(
         step=jnp.zeros((), jnp.int32),
-        params=params,
+        params=variables["params"],
         batch_stats=variables.get("batch_stats", {}),
-        opt_state=tx.init(params),
-        ema=jax.tree.map(jnp.copy, params) if ema else None,
+        opt_state=tx.init(variables["params"]),
     )
+    return state.replace(ema=jax.tree.map(jnp.copy, state.variables())) if ema else state
 
 
 def train_step(
@@ -138,7 +139,7 @@ def train_step(
       tx: the optimiser.
       clip: how to split and scale the clips.
       seed: with the step, all that the step's randomness depends on.
-      ema_decay: of the averaged parameters, if the state keeps them.
+      ema_decay: of the averages, if the state keeps them.
       coarse_weight: weight of the loss on the coarse frames, which keeps them frames.
       sampling: of the frames that a recurrent backbone sees; None shows it no future ones.
 
@@ -184,7 +185,8 @@ def train_step(
     params = optax.apply_updates(state.params, updates)
     ema = state.ema
     if ema is not None:
-        ema = optax.incremental_update(params, ema, 1 - ema_decay)
+        latest = {"params": params, "batch_stats": batch_stats}
+        ema = optax.incremental_update(latest, ema, 1 - ema_decay)
     logs = {"loss": value, "grad_norm": optax.tree.norm(grads)}
     logs |= {f"grad_norm/{part}": norm for part, norm in gradient_norms(grads).items()}
     return TrainState(state.step + 1, params, batch_stats, opt_state, ema), logs

@@ -7,8 +7,9 @@ import optax
 import pytest
 
 from pdr_jax import PDR, PredGS, backbones, losses, optim, predgs
+from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
-from pdr_jax.train import ClipSpec, init_state, train_step
+from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
 
 CLIP = ClipSpec(in_length=2, horizon=3, offset=0.0, scale=255.0)
 
@@ -66,9 +67,38 @@ def test_learns_and_changes_every_parameter(frames):
         unchanged = [path for path, equal in jax.tree.leaves_with_path(same) if equal]
         # GroupNorm and BatchNorm follow: these biases cancel.
         assert not [path for path in unchanged if "bias" not in str(path)], part
-    assert state.variables()["params"] is state.ema
+    assert state.variables() is state.ema
     for name in ("backbone", "fuse_conv", "position", "scale", "rotation", "amplitude"):
         assert float(logs[f"grad_norm/{name}"]) > 0
+
+
+def test_averages_are_of_parameters_and_statistics(frames):
+    model, tx, step = make(adapter=False, ema_decay=0.75)
+    state = init_state(model, tx, frames, clip=CLIP, seed=0, ema=True)
+    after, _ = jax.jit(step)(state, frames)
+    first, last = ({"params": s.params, "batch_stats": s.batch_stats} for s in (state, after))
+    expected = jax.tree.map(lambda a, b: 0.75 * a + 0.25 * b, first, last)
+    assert jax.tree.leaves(first["batch_stats"])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
+        after.variables(), expected,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_checkpoint_gives_the_variables_of_evaluation(averaged, tmp_path):
+    latest = {"params": {"a": jnp.ones(2)}, "batch_stats": {"b": jnp.ones(3)}}
+    averages = jax.tree.map(jnp.zeros_like, latest)
+    state = TrainState(
+        jnp.zeros((), jnp.int32), **latest, opt_state=(), ema=averages if averaged else None
+    )
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, data=None, config={}, score=1.0)
+    with Checkpoints(tmp_path) as checkpoints:
+        jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(state)[0], state)
+        step, variables = checkpoints.variables()
+    assert step == 0
+    jax.tree.map(np.testing.assert_array_equal, variables, averages if averaged else latest)
 
 
 def test_a_step_keeps_every_shape_and_type(frames):

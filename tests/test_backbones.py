@@ -10,6 +10,7 @@ from pdr_jax.backbones.layers.conv_sc import ConvSC
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.norm import BatchNorm
 from pdr_jax.backbones.metaformer import Place, drop_path_rates
+from pdr_jax.backbones.simvp import InceptionBlock
 from pdr_jax.backbones.tau import tau_block
 
 SHAPE = (3, 8, 12, 2)  # T, H, W, C: not square
@@ -193,6 +194,25 @@ def test_batch_norm_keeps_pytorch_statistics():
     np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * x.var((0, 1, 2), ddof=1), rtol=1e-5)
     with pytest.raises(ValueError, match="more than one value per channel"):
         norm.apply(variables, x[:1, :1, :1], True, mutable=["batch_stats"])
+
+
+@pytest.mark.parametrize(
+    ("layer", "biases"),
+    [
+        (ConvSC(4), ("conv",)),
+        (InceptionBlock(8, 8), tuple(f"conv_{i}" for i in range(4))),
+    ],
+)
+def test_what_is_normalised_may_have_a_mean_far_from_0(layer, biases):
+    """A normalised convolution's bias, the same in all channels, cancels, however large."""
+    x = jax.random.normal(jax.random.key(0), (1, 8, 8, 4))
+    variables = jax.jit(layer.init)(jax.random.key(1), x)
+    far = jax.tree.map(jnp.copy, variables)
+    for name in biases:
+        variables["params"][name]["bias"] = jnp.zeros_like(far["params"][name]["bias"])
+        far["params"][name]["bias"] = jnp.full_like(far["params"][name]["bias"], 300.0)
+    apply = jax.jit(layer.apply)
+    np.testing.assert_allclose(apply(far, x), apply(variables, x), atol=0.01)
 
 
 def test_initial_values_follow_the_papers():

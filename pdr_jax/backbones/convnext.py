@@ -12,6 +12,7 @@ from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.metaformer import MetaFormer, Place
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -34,7 +35,7 @@ class ConvNeXtBlock(nn.Module):
         """Transforms `x` (N, H, W, C) to the same shape."""
         d = x.shape[-1]
         y = Conv(d, 7, groups=d, initializer=he_fan_out, dtype=self.dtype, name="depthwise")(x)
-        y = nn.LayerNorm(1e-6, use_fast_variance=False, dtype=self.dtype, name="norm")(y)
+        y = layer_norm(epsilon=1e-6, dtype=self.dtype, name="norm")(y)
         hidden = int(d * self.mlp_ratio)
         y = Mlp(hidden, initializer=he_fan_out, dtype=self.dtype, name="mlp")(y, train)
         return x + DropPath(self.drop_path)(layer_scale(self, "layer_scale", y, 1e-6), train)

@@ -9,8 +9,9 @@ from flax import struct
 from jax import Array
 
 from pdr_jax.backbones.base import Card, Forcing, State
-from pdr_jax.backbones.layers.gates import GatedCell, gated, map_norm, remember
+from pdr_jax.backbones.layers.gates import GatedCell, gated, remember
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.norm import map_norm
 from pdr_jax.backbones.recurrent_shell import RecurrentShell
 
 WINDOW = 2  # frames that a cell sees at once

@@ -14,6 +14,7 @@ from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.metaformer import MetaFormer, Place
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -66,7 +67,7 @@ class HorNetBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
-        norm = functools.partial(nn.LayerNorm, 1e-6, use_fast_variance=False, dtype=self.dtype)
+        norm = functools.partial(layer_norm, epsilon=1e-6, dtype=self.dtype)
         drop_path = DropPath(self.drop_path)
         gated_conv = RecursiveGatedConv(self.dtype, name="gated_conv")
         mlp = Mlp(int(x.shape[-1] * self.mlp_ratio), dtype=self.dtype, name="mlp")

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card, FramePredictor, at_least, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.norm import map_norm
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
 leaky_relu = functools.partial(jax.nn.leaky_relu, negative_slope=0.2)
@@ -48,15 +49,7 @@ class NormedConv(nn.Module):
     def __call__(self, x: Array) -> Array:
         """Maps (B, h, w, C) to (B, h, w, features)."""
         x = Conv(self.features, self.filter_size, dtype=self.dtype, name="conv")(x)
-        everything = (-3, -2, -1)
-        return nn.LayerNorm(
-            epsilon=1e-5,
-            reduction_axes=everything,
-            feature_axes=everything,
-            use_fast_variance=False,
-            dtype=self.dtype,
-            name="norm",
-        )(x)
+        return map_norm(x.ndim, self.dtype, "norm")(x)
 
 
 class MotionAwareUnit(nn.Module):

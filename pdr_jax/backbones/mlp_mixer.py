@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card, at_least
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.metaformer import MetaFormer, Place
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -36,7 +37,7 @@ class MixerBlock(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
         shape, d = x.shape, x.shape[-1]
-        norm = functools.partial(nn.LayerNorm, 1e-6, use_fast_variance=False, dtype=self.dtype)
+        norm = functools.partial(layer_norm, epsilon=1e-6, dtype=self.dtype)
         drop_path = DropPath(self.drop_path)
         over_pixels = Mlp(d // 2, self.drop, dtype=self.dtype, name="pixels")
         over_channels = Mlp(int(d * self.mlp_ratio), self.drop, dtype=self.dtype, name="channels")

@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.norm import group_norm
 
 GROUPS = 16  # of the encoders' and decoders' norms
 
@@ -67,7 +68,7 @@ class PhyCell(nn.Module):
         """Makes the equation's three parts and the gate."""
         conv = functools.partial(Conv, dtype=self.dtype)
         self.filters = conv(self.kernel_size**2, self.kernel_size)
-        self.norm = group_norm(self.kernel_size, self.dtype)
+        self.norm = group_norm(self.kernel_size, dtype=self.dtype)
         self.combine = conv(self.features)
         self.gate = conv(self.features, 3)
 
@@ -125,7 +126,7 @@ class Stack(nn.Module):
         conv = transposed if self.transposed else Conv
         for i, (features, stride) in enumerate(self.layers, start=1):
             x = conv(features, 3, stride=stride, dtype=self.dtype, name=f"conv_{i}")(x)
-            x = group_norm(GROUPS, self.dtype, name=f"norm_{i}")(x)
+            x = group_norm(GROUPS, dtype=self.dtype, name=f"norm_{i}")(x)
             x = jax.nn.leaky_relu(x, 0.2)
         return x
 
@@ -135,11 +136,6 @@ def transposed(features: int, kernel_size: int, stride: int, **options) -> ConvT
     return ConvTranspose(
         features, kernel_size, stride, kernel_size // 2, output_padding=stride - 1, **options
     )
-
-
-def group_norm(groups: int, dtype: DTypeLike | None, name: str | None = None) -> nn.GroupNorm:
-    """As PyTorch computes it."""
-    return nn.GroupNorm(groups, epsilon=1e-5, use_fast_variance=False, dtype=dtype, name=name)
 
 
 class PhyDNet(FramePredictor):

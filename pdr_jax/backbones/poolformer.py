@@ -10,6 +10,7 @@ from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import group_norm
 from pdr_jax.backbones.metaformer import MetaFormer, Place
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -51,7 +52,7 @@ class PoolFormerBlock(nn.Module):
         return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE), train)
 
     def _norm(self, name: str, x: Array) -> Array:
-        norm = nn.GroupNorm(1, epsilon=1e-5, use_fast_variance=False, dtype=self.dtype, name=name)
+        norm = group_norm(1, dtype=self.dtype, name=name)
         return norm(x)
 
 

@@ -18,6 +18,7 @@ from pdr_jax.backbones.layers.attention import SelfAttention
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.initializers import trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.layers.patches import patchify
 
 # Variant -> the transformers of one layer, in their order. A triplet's first and second are of one
@@ -97,7 +98,7 @@ class GatedBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, L, C) to the same shape."""
-        norm = functools.partial(nn.LayerNorm, 1e-5, use_fast_variance=False, dtype=self.dtype)
+        norm = functools.partial(layer_norm, dtype=self.dtype)
         attention = SelfAttention(
             self.heads,
             self.dim_head,
@@ -130,7 +131,7 @@ class GatedTransformer(nn.Module):
         """Transforms `x` (N, L, C) to the same shape."""
         for i in range(self.depth):
             x = self.block(name=f"block_{i}")(x, train)
-        return nn.LayerNorm(1e-5, use_fast_variance=False, dtype=self.dtype, name="norm")(x)
+        return layer_norm(dtype=self.dtype, name="norm")(x)
 
 
 class Encoder(nn.Module):
@@ -254,7 +255,7 @@ class PredFormer(ClipPredictor):
         )
         self.embed = Linear(self.dim, dtype=self.dtype)
         self.encoder = Encoder(self.variant, transformer, layers, self.residual, self.faithful)
-        self.head_norm = nn.LayerNorm(1e-5, use_fast_variance=False, dtype=self.dtype)
+        self.head_norm = layer_norm(dtype=self.dtype)
         self.head = Linear(self.in_shape[-1] * self.patch_size**2, dtype=self.dtype)
 
     def predict_clip(self, frames: Array, train: bool) -> Array:

@@ -16,6 +16,7 @@ from pdr_jax.backbones.base import Card, at_least
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit
+from pdr_jax.backbones.layers.norm import group_norm
 from pdr_jax.backbones.metaformer import Place
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -42,7 +43,7 @@ class InceptionBlock(nn.Module):
         branches = []
         for i, size in enumerate(INCEPTION_KERNELS):
             conv = Conv(self.features, size, groups=groups, dtype=self.dtype, name=f"conv_{i}")
-            norm = nn.GroupNorm(groups, epsilon=1e-5, dtype=self.dtype, name=f"norm_{i}")
+            norm = group_norm(groups, dtype=self.dtype, name=f"norm_{i}")
             branches.append(jax.nn.leaky_relu(norm(conv(x)), 0.2))
         return sum(branches[1:], start=branches[0])
 

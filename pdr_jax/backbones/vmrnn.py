@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card, fraction
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.linear import Linear
-from pdr_jax.backbones.layers.patch_grid import layer_norm
+from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.layers.selective_scan import SelectiveScan2D
 from pdr_jax.backbones.patch_lstm import Block, OneCell, PatchLSTM, Pyramid, Stage, pyramid
 
@@ -43,7 +43,7 @@ class VSSBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool, joined: Array | None = None) -> Array:
         """Transforms `x` (B, H, W, C), and `joined` of that shape, to one of that shape."""
-        norm = layer_norm(self.dtype, "norm")
+        norm = layer_norm(dtype=self.dtype, name="norm")
         y = norm(x)
         if joined is not None:
             y = jnp.concatenate([y, norm(joined)], axis=-1)

@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import normal_002
+from pdr_jax.backbones.layers.norm import group_norm
 from pdr_jax.backbones.layers.patches import unpatchify
 
 
@@ -40,4 +41,4 @@ class ConvSC(nn.Module):
         )(x)
         if self.up:
             x = unpatchify(x, 2)
-        return jax.nn.silu(nn.GroupNorm(2, epsilon=1e-5, dtype=self.dtype, name="norm")(x))
+        return jax.nn.silu(group_norm(2, dtype=self.dtype, name="norm")(x))

@@ -27,6 +27,7 @@ from pdr_jax.backbones.layers.cuboids import (
 from pdr_jax.backbones.layers.initializers import lecun_normal
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import layer_norm
 
 
 class Settings(NamedTuple):
@@ -45,9 +46,6 @@ class Settings(NamedTuple):
     proj_drop: float = 0.0
     ffn_drop: float = 0.0
     dtype: DTypeLike | None = None
-
-
-layer_norm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
 
 
 class SelfAttentionBlock(nn.Module):

@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.norm import map_norm
 
 # Forward and backward pass are loops of their own: XLA cannot undo the recomputation.
 _checkpoint = functools.partial(jax.checkpoint, prevent_cse=False)
@@ -43,22 +44,6 @@ def remember(
     """
     written = jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(f + forget_bias) * memory + written, written
-
-
-def map_norm(ndim: int, dtype: DTypeLike, name: str) -> nn.LayerNorm:
-    """Normalises each sample (B, ..., C) as a whole; `scale` and `bias` have a sample's shape.
-
-    As PyTorch's LayerNorm([C, H, W]).
-    """
-    axes = tuple(range(1, ndim))
-    return nn.LayerNorm(
-        epsilon=1e-5,
-        reduction_axes=axes,
-        feature_axes=axes,
-        use_fast_variance=False,
-        dtype=dtype,
-        name=name,
-    )
 
 
 class GatedCell(nn.Module):

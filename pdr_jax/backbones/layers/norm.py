@@ -1,9 +1,25 @@
-"""Batch normalisation with PyTorch's running statistics."""
+"""Normalisation as PyTorch computes it: of layers, of groups of channels, of batches."""
+
+import functools
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array, lax
 from jax.typing import DTypeLike
+
+# Not flax's own variance, the mean of squares less the squared mean: what is left of that where the
+# mean is large is rounding.
+layer_norm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
+group_norm = functools.partial(nn.GroupNorm, epsilon=1e-5, use_fast_variance=False)
+
+
+def map_norm(ndim: int, dtype: DTypeLike | None, name: str) -> nn.LayerNorm:
+    """Normalises each sample (B, ..., C) as a whole; `scale` and `bias` have a sample's shape.
+
+    As PyTorch's LayerNorm([C, H, W]).
+    """
+    axes = tuple(range(1, ndim))
+    return layer_norm(reduction_axes=axes, feature_axes=axes, dtype=dtype, name=name)
 
 
 class BatchNorm(nn.Module):

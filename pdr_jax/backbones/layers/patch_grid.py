@@ -13,14 +13,10 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.initializers import pytorch_default
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.norm import group_norm, layer_norm
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
 GROUPS = 16  # of the norms between an inflation's convolutions
-
-
-def layer_norm(dtype: DTypeLike | None, name: str) -> nn.LayerNorm:
-    """As PyTorch computes it."""
-    return nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, dtype=dtype, name=name)
 
 
 class PatchEmbed(nn.Module):
@@ -47,7 +43,7 @@ class PatchEmbed(nn.Module):
         bias = self.param("bias", bias_init, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         x = patchify(x, self.size) @ kernel.reshape(-1, self.features) + bias.reshape(1, 1, 1, -1)
-        return layer_norm(self.dtype, "norm")(x)
+        return layer_norm(dtype=self.dtype, name="norm")(x)
 
 
 class PatchMerge(nn.Module):
@@ -63,7 +59,7 @@ class PatchMerge(nn.Module):
         """Halves the resolution."""
         features = 2 * x.shape[-1]
         x = rearrange(x, "b (h p) (w q) c -> b h w (q p c)", p=2, q=2)
-        x = layer_norm(self.dtype, "norm")(x)
+        x = layer_norm(dtype=self.dtype, name="norm")(x)
         return Linear(features, use_bias=False, dtype=self.dtype, name="reduce")(x)
 
 
@@ -76,7 +72,7 @@ class PatchExpand(nn.Module):
     def __call__(self, x: Array) -> Array:
         """Doubles the resolution."""
         linear = Linear(2 * x.shape[-1], use_bias=False, dtype=self.dtype, name="widen")
-        return layer_norm(self.dtype, "norm")(unpatchify(linear(x), 2))
+        return layer_norm(dtype=self.dtype, name="norm")(unpatchify(linear(x), 2))
 
 
 class PatchInflate(nn.Module):
@@ -107,8 +103,6 @@ class PatchInflate(nn.Module):
         )
         for i in range(self.size.bit_length() - 2):
             x = double(x.shape[-1], name=f"conv_{i}")(x)
-            norm = nn.GroupNorm(
-                GROUPS, epsilon=1e-5, use_fast_variance=False, dtype=self.dtype, name=f"norm_{i}"
-            )
+            norm = group_norm(GROUPS, dtype=self.dtype, name=f"norm_{i}")
             x = jax.nn.leaky_relu(norm(x), 0.2)
         return double(self.features, name="conv")(x)

@@ -20,6 +20,7 @@ from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import uniform
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.norm import layer_norm
 
 Sequences = tuple[Array, Array, Array, Array]
 
@@ -185,7 +186,7 @@ class SelectiveScan2D(nn.Module):
         x = Conv(inner, 3, groups=inner, dtype=self.dtype, name="near")(x)
         x = jax.nn.silu(x)
         y = self._scan(x, rank=math.ceil(width / 16)).astype(x.dtype)
-        norm = nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, dtype=x.dtype, name="norm")
+        norm = layer_norm(dtype=x.dtype, name="norm")
         y = linear(width, name="leave")(norm(y) * jax.nn.silu(gate))
         return nn.Dropout(self.drop, deterministic=not train)(y)
 

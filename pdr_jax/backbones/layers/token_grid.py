@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import he_fan_out_leaky, lecun_normal
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.norm import group_norm, layer_norm
 
 Sides = tuple[int, ...]  # (rows, columns)
 
@@ -51,10 +52,7 @@ class Convs(nn.Module):
         frames = x.reshape(-1, *x.shape[2:])
         for i in range(self.depth):
             frames = Conv(self.width, 3, dtype=self.dtype, name=f"conv_{i}")(frames)
-            frames = nn.GroupNorm(
-                self.groups, epsilon=1e-5, use_fast_variance=False, dtype=self.dtype,
-                name=f"norm_{i}",
-            )(frames)  # fmt: skip
+            frames = group_norm(self.groups, dtype=self.dtype, name=f"norm_{i}")(frames)
             frames = jax.nn.leaky_relu(frames, SLOPE)
         return frames.reshape(*x.shape[:2], *frames.shape[1:])
 
@@ -130,7 +128,7 @@ class Merge(nn.Module):
         bottom, right = -x.shape[2] % p, -x.shape[3] % q
         x = jnp.pad(x, ((0, 0), (0, 0), (0, bottom), (0, right), (0, 0)))
         x = rearrange(x, "b t (h p) (w q) c -> b t h w (p q c)", p=p, q=q)
-        x = nn.LayerNorm(epsilon=1e-5, use_fast_variance=False, dtype=self.dtype, name="norm")(x)
+        x = layer_norm(dtype=self.dtype, name="norm")(x)
         return Linear(self.width, False, lecun_normal, self.dtype, name="linear")(x)
 
 

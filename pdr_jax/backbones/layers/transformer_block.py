@@ -10,6 +10,7 @@ from pdr_jax.backbones.layers.attention import SelfAttention
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import layer_norm
 
 
 class TransformerBlock(nn.Module):
@@ -35,9 +36,7 @@ class TransformerBlock(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, ..., C) to the same shape; all but the first axis is attended over."""
         shape, width = x.shape, x.shape[-1]
-        norm = functools.partial(
-            nn.LayerNorm, epsilon=1e-5, use_fast_variance=False, dtype=self.dtype
-        )
+        norm = functools.partial(layer_norm, dtype=self.dtype)
         attention = SelfAttention(self.heads, drop=self.drop, dtype=self.dtype, name="attention")
         mlp = Mlp(int(width * self.mlp_ratio), self.drop, dtype=self.dtype, name="mlp")
         drop_path = DropPath(self.drop_path)

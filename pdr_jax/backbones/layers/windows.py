@@ -25,6 +25,7 @@ from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.mlp import Mlp
+from pdr_jax.backbones.layers.norm import layer_norm
 
 # Added to the scores of pixels that must not see each other; exp(-100) is nothing in float32.
 MASKED = -100.0
@@ -135,9 +136,7 @@ class SwinBlock(nn.Module):
         """Transforms `x` (N, H, W, C), and `hidden` of the same shape, to one of that shape."""
         width = x.shape[-1]
         drop_path = DropPath(self.drop_path)
-        norm = functools.partial(
-            nn.LayerNorm, epsilon=1e-5, use_fast_variance=False, dtype=self.dtype
-        )
+        norm = functools.partial(layer_norm, dtype=self.dtype)
         norm_1 = norm(name="norm_1")
         y = norm_1(x)
         if hidden is not None:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from pdr_jax.backbones import Forcing
+from pdr_jax.backbones.base import ClipPredictor, Forcing
 from pdr_jax.gaussians import Gaussians2D
 
 
@@ -89,7 +89,16 @@ class PDR(nn.Module):
 
         Use as `module.apply(variables, frames, method="decompose")`. `forcing` is for backbones
         that take it: true frames that they see in training.
+
+        Raises:
+          ValueError: `forcing` for a backbone that predicts a clip at once, or one that does not
+            fit; or as the backbone says.
         """
+        if forcing is not None and isinstance(self.backbone, ClipPredictor):
+            raise ValueError(
+                f"forcing: expected None, for {type(self.backbone).__name__} predicts a whole clip "
+                "at once and never sees future frames (train_step: sampling=None)"
+            )
         forced = {} if forcing is None else {"forcing": forcing}
         coarse = self.backbone(frames, horizon, train=train, **forced).astype(jnp.float32)
         if self.adapter is None:

@@ -5,8 +5,10 @@ The schedules are OpenSTL's (openstl/utils/predrnn_utils.py), which are PredRNN'
 """
 
 import inspect
+import math
+import numbers
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,15 +82,33 @@ def create(name: str, **options: float) -> Sampling:
     """The schedule called `name` with its options bound.
 
     Raises:
-      ValueError: an unknown name, or an option that the schedule does not have.
+      ValueError: an unknown name, or an option that the schedule does not have, that it needs and
+        is not given, or whose value leads to no probabilities.
     """
     if name not in SCHEDULES:
         raise ValueError(f"sampling={name!r}: expected one of {', '.join(SCHEDULES)}")
-    accepted = set(inspect.signature(SCHEDULES[name]).parameters) - {"step"}
-    if unknown := sorted(set(options) - accepted):
+    schedule = SCHEDULES[name]
+    parameters = inspect.signature(schedule).parameters
+    defaults = {key: value.default for key, value in parameters.items() if key != "step"}
+    if unknown := sorted(set(options) - set(defaults)):
         raise ValueError(
             f"sampling_options: {name} has no option {', '.join(unknown)}; "
-            f"it has {', '.join(sorted(accepted))}"
+            f"it has {', '.join(sorted(defaults))}"
         )
-    schedule = SCHEDULES[name]
+    _check(defaults | options)
     return Sampling(lambda step: schedule(step, **options), together=name == "teacher")
+
+
+def _check(options: dict[str, Any]) -> None:
+    for option, value in options.items():
+        if value is inspect.Parameter.empty:
+            raise ValueError(f"sampling_options.{option} is missing: expected a number, 0 or more")
+        if not isinstance(value, numbers.Real) or not math.isfinite(value) or value < 0:
+            raise ValueError(f"sampling_options.{option}={value!r}: expected a number, 0 or more")
+    if options.get("alpha") == 0:
+        raise ValueError("sampling_options.alpha=0: expected more than 0")
+    if "first" in options and options["first"] >= options["second"]:
+        raise ValueError(
+            f"sampling_options.second={options['second']}: expected more than "
+            f"first={options['first']}"
+        )

@@ -72,6 +72,21 @@ def test_true_frames_are_seen_where_given(model):
     np.testing.assert_allclose(out, loop(*model, 4, future, given)[:, 2:], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("horizon", "steps", "dtype", "error", "message"),
+    [
+        (3, 5, bool, ValueError, r"forcing.frames has shape \(2, 3, 4, 5, 2\); expected \(2, 2, 4"),
+        (2, 5, bool, ValueError, r"forcing.given has shape \(2, 5\); expected \(2, 4\)"),
+        (2, 4, int, TypeError, "forcing.given has dtype int32; expected bool"),
+    ],
+)
+def test_forcing_that_does_not_fit_is_refused(model, horizon, steps, dtype, error, message):
+    module, variables, frames = model
+    forcing = Forcing(jnp.zeros((2, horizon, 4, 5, 2)), jnp.ones((2, steps), dtype))
+    with pytest.raises(error, match=message):
+        module.apply(variables, frames, 2, forcing=forcing)
+
+
 def test_training_sows_warmup_losses_and_statistics(model):
     module, variables, frames = model
     _, sown = module.apply(

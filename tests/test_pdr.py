@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pdr_jax import PDR, PredGS, backbones, diagnostics, predgs
+from pdr_jax.backbones import Forcing
 
 T, H, W, C = 3, 8, 12, 2
 
@@ -119,3 +120,10 @@ def test_diagnostics_tell_a_live_branch_from_a_dead_one(made, frames):
     assert dead["rendered_share"] == 0
     plain = {kind: {"backbone": tree["backbone"]} for kind, tree in variables.items()}
     assert diagnostics.describe({}, decompose(PDR(backbone()), plain, frames)) == {}
+
+
+def test_a_clip_backbone_takes_no_true_frames(made, frames):
+    model, variables = made
+    forcing = Forcing(frames, jnp.ones((2, 2 * T - 1), bool))
+    with pytest.raises(ValueError, match="forcing: expected None, for TAU predicts a whole clip"):
+        model.apply(variables, frames, forcing=forcing)

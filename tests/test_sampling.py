@@ -43,6 +43,24 @@ def test_a_batch_is_taught_together():
     assert 5 < sum(bool(draw.all()) for draw in draws) < 35
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("teacher", {}, "rate is missing"),
+        ("scheduled", {"rate": -1}, "rate=-1: expected a number, 0 or more"),
+        ("scheduled", {"stop": "x"}, "stop='x': expected a number"),
+        ("scheduled", {"rate": float("nan")}, "rate=nan: expected a number"),
+        ("reverse", {"alpha": 0}, "alpha=0: expected more than 0"),
+        ("reverse", {"first": -1}, "first=-1: expected a number, 0 or more"),
+        ("reverse", {"first": 5, "second": 5}, "second=5: expected more than first=5"),
+        ("reverse", {"second": 5}, "second=5: expected more than first=25000"),
+    ],
+)
+def test_options_that_make_no_probabilities_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=rf"^sampling_options\.{message}"):
+        sampling.create(name, **options)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="expected one of scheduled, reverse, teacher"):
         sampling.create("sheduled")

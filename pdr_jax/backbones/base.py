@@ -237,11 +237,14 @@ class FramePredictor(Backbone):
           (B, horizon, H, W, C) in the dtype of `frames`.
 
         Raises:
-          ValueError: if the frames do not fit `in_shape`, or the horizon is not positive.
-          TypeError: if the frames are not floating point.
+          ValueError: if the frames do not fit `in_shape`, the horizon is not positive, or the
+            forcing does not fit both.
+          TypeError: if the frames are not floating point, or forcing.given is not bool.
         """
         self.check_frames(frames)
         horizon = self.check_horizon(horizon)
+        if forcing is not None:
+            _check_forcing(forcing, frames, horizon)
         state = self.start(frames)
         if self.is_initializing():  # one step makes every variable, and compiles sooner
             following = self._step(state, frames[:, 0], train)[1]
@@ -328,6 +331,22 @@ class FramePredictor(Backbone):
             jax.tree.map(lambda new, old: new.astype(old.dtype), following_state, state),
             following.astype(frame.dtype),
         )
+
+
+def _check_forcing(forcing: Forcing, frames: Array, horizon: int) -> None:
+    batch, length, *frame = frames.shape
+    for field, expected in (
+        ("frames", (batch, horizon, *frame)),
+        ("given", (batch, length + horizon - 1)),
+    ):
+        shape = jnp.shape(getattr(forcing, field))
+        if shape != expected:
+            raise ValueError(
+                f"forcing.{field} has shape {shape}; expected {expected} for frames of shape "
+                f"{frames.shape} and horizon = {horizon}"
+            )
+    if forcing.given.dtype != bool:
+        raise TypeError(f"forcing.given has dtype {forcing.given.dtype}; expected bool")
 
 
 def _latest(frames: Array, following: Array) -> Array:

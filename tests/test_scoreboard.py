@@ -16,13 +16,16 @@ from tests.test_run import SMALL, moving_blobs
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two finished runs, a.npy and b.npy."""
+    """Two finished runs; the second says that it started from one under the other protocol."""
     root = tmp_path_factory.mktemp("runs")
     np.save(root / "clips.npy", moving_blobs())
     made = recipes.create("arrays", adapter="none", **{**SMALL, "steps": 2, "ema_decay": 0.0})
     made.data_options["path"] = str(root / "clips.npy")
     for seed, name in enumerate(("first", "second")):
         run.fit(dataclasses.replace(made, seed=seed), root / name)
+    data = run_folder.read_data(root / "second")
+    data["init_from"] = {"protocol": "openstl", "data": {"dataset": "arrays"}}
+    run.write_json(root / "second/data.json", data)
     return root
 
 
@@ -31,6 +34,8 @@ def test_runs_side_by_side(folder, capsys, monkeypatch):
     cli.main("eval first second --no-controls --values new/values.csv --batch-size 3".split())
     printed = capsys.readouterr().out
     assert "best by the last 3 of 16 training clips" in printed
+    assert printed.count("note: ") == 1
+    assert "note: Parameters trained under protocol 'openstl' meet 'standard'" in printed
     figures = {}
     for name in ("first", "second"):
         assert name in printed

@@ -33,9 +33,12 @@ class RunLog:
     def rewind(self, step: int) -> None:
         """Drops the lines of steps after `step`, which will be repeated."""
         if self._first and self._path.exists():
-            lines = self._path.read_text().splitlines()
+            # What follows the last line's end is one that was cut off while it was written.
+            *lines, _ = self._path.read_text().split("\n")
             kept = [line for line in lines if json.loads(line)["step"] <= step]
-            self._path.write_text("".join(f"{line}\n" for line in kept))
+            partial = self._path.with_name(f".{self._path.name}.partial")
+            partial.write_text("".join(f"{line}\n" for line in kept))
+            partial.replace(self._path)
 
     def write(self, figures: Mapping[str, float]) -> None:
         """Writes the figures of one step; `figures` has the key "step"."""

@@ -6,6 +6,7 @@ in the data is in the checkpoint.
 """
 
 import functools
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -163,12 +164,12 @@ def fit(
       report: called with the scalars of each logged step.
 
     Raises:
-      FileExistsError: `out` holds a run and `resume` is False.
+      FileExistsError: `out` holds a run, if only one begun, and `resume` is False.
       DivergedError: the loss became NaN or infinite.
       ValueError: data and recipe do not fit each other.
     """
     out = Path(out)
-    if Checkpoints.exist(out / "checkpoints") and not resume:
+    if not resume and _holds_run(out, recipe):
         raise FileExistsError(occupied(out, recipe))
     task = load_task(recipe, dataset, model)
     tx, schedule, steps, per_epoch = optimizer(recipe, len(task.train))
@@ -247,6 +248,29 @@ def fit(
                     imported = {}
                 clock = time.perf_counter()
     return task, state
+
+
+def _holds_run(folder: Path, recipe: Recipe) -> bool:
+    """Whether a folder has what a new run of the recipe would overwrite."""
+    if Checkpoints.exist(folder / "checkpoints"):
+        return True
+    begun, log = folder / "recipe.json", folder / "metrics.jsonl"
+    if not begun.exists():
+        return False
+    another = json.loads(begun.read_text()) != json.loads(json.dumps(recipe.to_json()))
+    return another or (log.exists() and log.stat().st_size > 0)
+
+
+def output_note(task: Task) -> str:
+    """What to know if the backbone's outputs have bounds and the data do not keep to them."""
+    bounds = getattr(task.model.backbone, "output_range", None)
+    low, high = task.dataset.data_range
+    if bounds is None or (bounds[0] <= low and high <= bounds[1]):
+        return ""
+    return (
+        f"output: {type(task.model.backbone).__name__} predicts values from {bounds[0]:g} to "
+        f"{bounds[1]:g}, and the data go from {low:.3g} to {high:.3g}"
+    )
 
 
 def is_imported(folder: Path) -> bool:
@@ -332,7 +356,7 @@ def _start(
     make = _initial(task, tx, recipe)
     shapes = jax.eval_shape(make, frames)
     parts = origin.parts(recipe, shapes) if origin else ()
-    # It runs once, and on a CPU takes three times as long to compile when LLVM optimises it.
+    # It runs once, and LLVM's optimisation would take longer than that on a CPU.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     shardings = state_shardings(mesh, shapes)
     start = jax.jit(make, out_shardings=shardings, compiler_options=options)
@@ -363,7 +387,7 @@ def _jit_step(
 def _check_finite(pending: list, last_checkpoint: int | None) -> None:
     for step, ids, scalars in pending:
         if not np.isfinite(scalars["loss"]):
-            good = f"step {last_checkpoint}" if last_checkpoint else "none yet"
+            good = f"step {last_checkpoint}" if last_checkpoint is not None else "none yet"
             raise DivergedError(
                 f"loss={float(scalars['loss'])} at step {step}, clips {ids.tolist()}; last good "
                 f"checkpoint: {good}. A lower learning_rate or clip_norm=1 usually helps."

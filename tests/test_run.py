@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pdr_datasets
 from pdr_jax import cli, recipes, results, run
 from pdr_jax import evaluate as evaluation
 from pdr_jax.checkpoint import Checkpoints
+from pdr_jax.log import RunLog
 from pdr_jax.metrics import Evaluator
 from pdr_jax.predict import predict_array, prepare_outputs, read_frames, write_frames
 
@@ -90,18 +92,20 @@ def test_what_a_run_leaves(finished, recipe, dataset):
 
 def test_a_resumed_run_repeats_the_uninterrupted_one(finished, recipe, dataset, tmp_path):
     folder, _, state = finished
-    # What a run leaves that was cut off before its first checkpoint is no run, and in nobody's way.
+    # What a run leaves that was cut off before its first checkpoint; the last line half written.
     stopped = tmp_path / "stopped"
     (stopped / "checkpoints").mkdir(parents=True)
-    (stopped / "recipe.json").write_text("{}")
-    (stopped / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
+    run.write_json(stopped / "recipe.json", recipe.to_json())
+    (stopped / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n{"step": 2, "lo')
 
     def stop(figures):
         if figures["step"] == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run.fit(recipe, stopped, dataset=dataset, report=stop)
+        run.fit(recipe, stopped, dataset=dataset, resume=True, report=stop)
+    log = stopped / "metrics.jsonl"
+    log.write_text(log.read_text() + '{"step": 4, "lo')
     with pytest.raises(FileExistsError, match="--resume"):
         run.fit(recipe, stopped, dataset=dataset)
     _, resumed = run.fit(recipe, stopped, dataset=dataset, resume=True)
@@ -111,6 +115,57 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(finished, recipe, dataset, 
         for timing in ("frames_per_second", "seconds_left"):
             ours.pop(timing, None), theirs.pop(timing, None)
         assert ours == theirs
+
+
+def test_a_run_that_was_begun_is_not_overwritten(recipe, dataset, tmp_path):
+    run.write_json(tmp_path / "recipe.json", recipe.to_json() | {"seed": 7})
+    with pytest.raises(FileExistsError, match=r"another one \(seed=0, there 7\)"):
+        run.fit(recipe, tmp_path, dataset=dataset)
+    run.write_json(tmp_path / "recipe.json", recipe.to_json())
+    log = tmp_path / "metrics.jsonl"
+    log.write_text('{"step": 1, "loss": 9.0}\n')
+    with pytest.raises(FileExistsError, match="holds a run already; continue it with --resume"):
+        run.fit(recipe, tmp_path, dataset=dataset)
+    assert log.read_text() == '{"step": 1, "loss": 9.0}\n'
+    assert run.read_recipe(tmp_path) == recipe
+
+
+def test_a_log_is_rewound_whole_or_not_at_all(tmp_path, monkeypatch):
+    log = tmp_path / "metrics.jsonl"
+    log.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    before = log.read_text()
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    with RunLog(tmp_path) as opened:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", fail)
+            with pytest.raises(OSError, match="no space left"):
+                opened.rewind(1)
+        assert log.read_text() == before
+        opened.rewind(1)
+    assert log.read_text() == '{"step": 1}\n'
+    assert [path.name for path in tmp_path.glob("*.partial")] == []
+
+
+def test_bounds_of_the_output_are_noted(dataset):
+    def note(backbone, data_range):
+        recipe = recipes.create("arrays", backbone=backbone, in_length=2, adapter="none")
+        other = dataclasses.replace(dataset, data_range=data_range)
+        return run.output_note(run.load_task(recipe, other))
+
+    said = note("phydnet", (-3.14159, 4.0))
+    assert said == "output: PhyDNet predicts values from 0 to 1, and the data go from -3.14 to 4"
+    assert note("phydnet", (0.0, 1.0)) == note("tau", (-3.0, 4.0)) == ""
+
+
+def test_the_last_good_checkpoint_may_be_an_imports():
+    pending = [(3, np.array([0]), {"loss": np.float32("nan")})]
+    with pytest.raises(run.DivergedError, match="last good checkpoint: step 0"):
+        run._check_finite(pending, 0)
+    with pytest.raises(run.DivergedError, match="last good checkpoint: none yet"):
+        run._check_finite(pending, None)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(recipe, dataset, tmp_path):

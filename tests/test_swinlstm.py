@@ -145,3 +145,9 @@ def test_impossible_settings_are_refused(name, in_shape, fields, message):
     small = SMALL_B if name == "swinlstm_b" else SMALL_D
     with pytest.raises(ValueError, match=message):
         backbones.create(name, in_shape, **small | fields)
+
+
+@pytest.mark.parametrize("field", ["num_heads", "depths_downsample", "depths_upsample"])
+def test_a_number_for_a_list_is_refused(field):
+    with pytest.raises(TypeError, match=f"{field} = 2 must be a tuple"):
+        backbones.create("swinlstm_d", (2, 32, 32, 1), **SMALL_D | {field: 2})

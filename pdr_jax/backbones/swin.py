@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from pdr_jax.backbones.base import Card, divisible
+from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.cuboids import Cuboid
 from pdr_jax.backbones.layers.windows import SwinBlock, windowing
 from pdr_jax.backbones.metaformer import MetaFormer, Place
@@ -79,5 +79,4 @@ class Swin(SimVPShell):
             f"simvp_swin's windows have {side}x{side} pixels at 1/{scale} of the resolution; "
             "crop or pad the frames, or change N_S"
         )
-        for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", size, side * scale, why)
+        self.frames_divisible(side * scale, why)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pdr_jax.backbones.base import Card, at_least, divisible
+from pdr_jax.backbones.base import Card, at_least, divisible, integers
 from pdr_jax.backbones.layers.cuboids import Cuboid
 from pdr_jax.backbones.layers.initializers import pytorch_default
 from pdr_jax.backbones.layers.windows import SwinBlock, windowing
@@ -66,8 +66,7 @@ class SwinLSTM(PatchLSTM):
             divisible("embed_dim", self.embed_dim << stage.halvings, heads, "num_heads")
             side, patch = self.windows(stage, 0).size[-1], self.patch_size << stage.halvings
             why = f"windows of {side}x{side} patches of {patch}x{patch} pixels"
-            for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-                divisible(f"in_shape's {axis}", size, side * patch, why)
+            self.frames_divisible(side * patch, why)
 
 
 class SwinLSTMB(SwinLSTM, OneCell):
@@ -104,6 +103,8 @@ class SwinLSTMD(SwinLSTM, Pyramid):
 
     def check(self) -> None:
         """As the base, and the fields of this class."""
+        for field in ("num_heads", "depths_downsample"):
+            integers(field, getattr(self, field), 1)
         if len(self.num_heads) != len(self.depths_downsample):
             raise ValueError(
                 f"num_heads = {self.num_heads} must be as long as "

@@ -254,6 +254,8 @@ def test_bfloat16_computes_with_float32_parameters(built, frames):
         ("tau", (3, 8, 0, 2), {}, ValueError, "in_shape's W = 0 must be at least 1"),
         ("tau", (8, 8, 2), {}, ValueError, r"must be \(T, H, W, C\)"),
         ("tau", SHAPE, {"hid_S": 7}, ValueError, "hid_S = 7 must be even"),
+        ("tau", SHAPE, {"hid_T": 3}, ValueError, "hid_T = 3 must be at least 4"),
+        ("tau", (1, 8, 12, 2), {"hid_S": 2}, ValueError, r"T \* hid_S = 2 must be at least 4"),
         ("tau", SHAPE, {"hid_T": 1.5}, TypeError, "hid_T = 1.5 must be an integer"),
         ("tau", SHAPE, {"N_T": 1}, ValueError, "N_T = 1 must be at least 2"),
         ("tau", SHAPE, {"drop_path": 1.0}, ValueError, r"drop_path = 1.0 must be in \[0, 1\)"),

@@ -25,7 +25,7 @@ WINDOW = 3  # frames that are encoded at once
 Pair = tuple[Array, Array]
 
 
-class State(NamedTuple):
+class CrevNetState(NamedTuple):
     """What CrevNet carries from frame to frame; maps are (B, WINDOW, H / 2^n, W / 2^n, width).
 
     Attributes:
@@ -215,14 +215,14 @@ class CrevNet(FramePredictor):
         """The predictions before that from the first whole window."""
         return min(WINDOW, self.in_shape[0]) - 1
 
-    def start(self, frames: Array) -> State:
+    def start(self, frames: Array) -> CrevNetState:
         """Nothing but the first frame, seen twice."""
         batch, _, height, width, _ = frames.shape
         side = 2 ** len(self.nBlocks)
         shape = (batch, WINDOW, height // side, width // side, self.width)
         zeros = jnp.zeros(shape, self.dtype or frames.dtype)
         layers = (zeros,) * self.predictor_rnn_layers
-        return State(
+        return CrevNetState(
             before=jnp.stack([frames[:, 0]] * (WINDOW - 1), axis=1),
             hidden=layers,
             cells=layers,
@@ -231,7 +231,7 @@ class CrevNet(FramePredictor):
             error=jnp.zeros(batch, jnp.promote_types(frames.dtype, jnp.float32)),
         )
 
-    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+    def step(self, state: CrevNetState, frame: Array, train: bool) -> tuple[CrevNetState, Array]:
         """The state after `frame` (B, H, W, C), and the frame that follows."""
         length = self.in_shape[0]
         first = length - 1 if self.faithful and not train else self.first_scored
@@ -254,7 +254,7 @@ class CrevNet(FramePredictor):
             number = state.seen.reshape(-1, 1) + jnp.arange(2 - WINDOW, 1).reshape(1, -1)
             observed = (number < length).reshape(*number.shape, 1, 1, 1)
             before = jnp.where(observed, before, predicted[:, :-1])
-        state = State(before, hidden, cells, memory, state.seen + 1, error)
+        state = CrevNetState(before, hidden, cells, memory, state.seen + 1, error)
         return state, predicted[:, -1]
 
     def advance(
@@ -276,6 +276,6 @@ class CrevNet(FramePredictor):
             new_cells.append(cell)
         return (seen, mixed), tuple(new_hidden), tuple(new_cells), memory
 
-    def sow_losses(self, before: State, after: State, steps: int) -> None:
+    def sow_losses(self, before: CrevNetState, after: CrevNetState, steps: int) -> None:
         """The error of the predicted windows."""
         self.sow("losses", "window", after.error.mean() / (steps - self.first_scored))

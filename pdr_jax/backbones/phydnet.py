@@ -19,7 +19,7 @@ from pdr_jax.backbones.layers.norm import group_norm
 GROUPS = 16  # of the encoders' and decoders' norms
 
 
-class State(NamedTuple):
+class PhyDNetState(NamedTuple):
     """What the two branches remember; zeros before the first frame.
 
     Attributes:
@@ -102,9 +102,9 @@ class ConvLSTMCell(nn.Module):
         gates = Conv(4 * self.features, 3, dtype=self.dtype, name="conv")(
             jnp.concatenate([x, hidden], axis=-1)
         )
-        enter, keep, leave, new = jnp.split(gates, 4, axis=-1)
-        cell = jax.nn.sigmoid(keep) * cell + jax.nn.sigmoid(enter) * jnp.tanh(new)
-        return jax.nn.sigmoid(leave) * jnp.tanh(cell), cell
+        input_gate, forget_gate, output_gate, new = jnp.split(gates, 4, axis=-1)
+        cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jnp.tanh(new)
+        return jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell
 
 
 class Stack(nn.Module):
@@ -209,7 +209,7 @@ class PhyDNet(FramePredictor):
         self.decoder = stack(((nf, 2), (nf, 1)), transposed=True)
         self.readout = transposed(self.in_shape[-1], 3, last, dtype=self.dtype)
 
-    def start(self, frames: Array) -> State:
+    def start(self, frames: Array) -> PhyDNetState:
         """Both branches at rest."""
         batch, _, height, width, _ = frames.shape
         small = (batch, height // self.patch_size, width // self.patch_size)
@@ -217,9 +217,11 @@ class PhyDNet(FramePredictor):
         def rest(features: int) -> Array:
             return jnp.zeros((*small, features), self.dtype or frames.dtype)
 
-        return State(rest(self.input_dim), tuple((rest(n), rest(n)) for n in self.hidden_dims))
+        return PhyDNetState(
+            rest(self.input_dim), tuple((rest(n), rest(n)) for n in self.hidden_dims)
+        )
 
-    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+    def step(self, state: PhyDNetState, frame: Array, train: bool) -> tuple[PhyDNetState, Array]:
         """As the base says; behaves alike in training."""
         del train
         seen = self.encoder(frame)
@@ -230,8 +232,8 @@ class PhyDNet(FramePredictor):
             residual.append((x, cell))
         latent = self.decoder_physics(physics) + self.decoder_residual(x)
         following = jax.nn.sigmoid(self.readout(self.decoder(latent)))
-        return State(physics, tuple(residual)), following
+        return PhyDNetState(physics, tuple(residual)), following
 
-    def sow_losses(self, before: State, after: State, steps: int) -> None:
+    def sow_losses(self, before: PhyDNetState, after: PhyDNetState, steps: int) -> None:
         """The moment loss, as much of it as one step's error counts."""
         self.sow("losses", "moments", self.physics.moment_loss() / steps)

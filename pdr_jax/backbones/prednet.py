@@ -31,7 +31,7 @@ class Late(NamedTuple):
     seen: Array
 
 
-class State(NamedTuple):
+class PredNetState(NamedTuple):
     """What the levels, the frame's first, believe before the next frame is seen.
 
     Attributes:
@@ -74,9 +74,11 @@ class Representation(nn.Module):
         conv = functools.partial(
             Conv, self.features, self.filter_size, initializer=no_bias, dtype=self.dtype
         )
-        enter, keep, leave = (hard_sigmoid(conv(name=name)(inputs)) for name in "ifo")
-        cell = keep * cell + enter * jnp.tanh(conv(name="c")(inputs))
-        return leave * jnp.tanh(cell), cell
+        input_gate, forget_gate, output_gate = (
+            hard_sigmoid(conv(name=name)(inputs)) for name in "ifo"
+        )
+        cell = forget_gate * cell + input_gate * jnp.tanh(conv(name="c")(inputs))
+        return output_gate * jnp.tanh(cell), cell
 
 
 class PredNet(FramePredictor):
@@ -166,7 +168,7 @@ class PredNet(FramePredictor):
         self.guess = parts(conv, self.widths, self.Ahat_filt_sizes)
         self.ascend = parts(conv, self.stack_sizes, self.A_filt_sizes)
 
-    def start(self, frames: Array) -> State:
+    def start(self, frames: Array) -> PredNetState:
         """What the levels believe before the first frame: as after a moment without any error."""
         batch, _, height, width, _ = frames.shape
         dtype = self.dtype or frames.dtype
@@ -180,9 +182,9 @@ class PredNet(FramePredictor):
         believed = self.descend(rest(1), rest(1), rest(2))
         hidden, cells = jax.tree.map(lambda x: x.astype(dtype), believed)
         late = Late(jnp.zeros_like(frames[:, 0]), jnp.zeros(batch, jnp.int32))
-        return State(hidden, cells, late if self.faithful else None)
+        return PredNetState(hidden, cells, late if self.faithful else None)
 
-    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+    def step(self, state: PredNetState, frame: Array, train: bool) -> tuple[PredNetState, Array]:
         """As the base says."""
         late = state.late
         if late is not None:
@@ -192,7 +194,7 @@ class PredNet(FramePredictor):
             late = Late(self.predict(0, state.hidden[0]), late.seen + 1)
         errors = self.errors(state.hidden, frame)
         hidden, cells = self.descend(state.hidden, state.cells, errors)
-        return State(hidden, cells, late), self.predict(0, hidden[0])
+        return PredNetState(hidden, cells, late), self.predict(0, hidden[0])
 
     def predict(self, level: int, hidden: Array) -> Array:
         """A level's prediction, from its state, of the features that come up to it."""

@@ -8,7 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card
+from pdr_jax.backbones.base import Card, at_least
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
@@ -18,7 +18,7 @@ from pdr_jax.backbones.simvp_shell import SimVPShell
 
 
 def squeezed_width(width: int) -> int:
-    """Hidden width of the channel attention (16 for the published widths)."""
+    """Hidden width of the channel attention (16 for the published widths); 0 for widths below 4."""
     return width // max(width // 16, 4)
 
 
@@ -68,3 +68,9 @@ class TAU(SimVPShell):
     def make_translator(self) -> nn.Module:
         """N_T temporal attention units."""
         return self.metaformer(tau_block)
+
+    def check(self) -> None:
+        """Refuses widths that leave the channel attention none."""
+        super().check()
+        at_least("hid_T", self.hid_T, 4)
+        at_least("T * hid_S", self.in_shape[0] * self.hid_S, 4)

@@ -272,12 +272,13 @@ class WaST(ClipPredictor):
         venue="AAAI 2024",
         link="https://doi.org/10.1609/aaai.v38i5.28230",
         source="OpenSTL c74deb5d, method WaST",
-        faithful="The bottleneck is not decomposed further. The published training drops no path "
-        "in its first 20 epochs, and adds pdr_jax.losses_wavelet.high_frequency_focal to the loss.",
+        faithful="The bottleneck is not decomposed further. The loss, mse_hffl, adds "
+        "pdr_jax.losses_wavelet.high_frequency_focal to the mean squared error.",
         corrected="The wavelet bands that follow each other in time are those low and high in "
         "time; in the public code they are low and high along the width, for it mistakes the order "
         "of the axes. Each block's second branch has a layer scale of its own; there it shares the "
-        "first's and its own is never used. faithful=True brings both back.",
+        "first's and its own is never used. faithful=True brings both back. The published training "
+        "drops no path in its first 20 epochs; this one drops them from the first step.",
     )
 
     def check(self) -> None:

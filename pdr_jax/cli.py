@@ -109,13 +109,14 @@ def _train_command(argv: list[str]) -> Any:
             )
         out = resume or out or default_folder(settings)
         dataset = run.open_dataset(settings)
-        clips = len(run.load_task(settings, dataset).train)
-        _, _, steps, per_epoch = run.optimizer(settings, clips)
+        task = run.load_task(settings, dataset)
+        _, _, steps, per_epoch = run.optimizer(settings, len(task.train))
         origin = settings.init_from
         notes = (
             dataset.note,
             protocol_note(Path(origin), settings) if origin and resume is None else "",
             settings.sampling_note(steps, per_epoch),
+            run.output_note(task),
         )
         print(json.dumps(settings.to_json(), indent=2))
         print(f"run folder: {out}")
@@ -141,9 +142,9 @@ def _named_recipe(argv: list[str]) -> Recipe:
         parser.add_argument(option)
     parser.add_argument("--init-from", "--init_from")
     known, rest = parser.parse_known_args(argv)
-    named = [word for word in rest[:1] if not word.startswith("-")]
-    named += [word for word in rest if word in BENCHMARKS]
-    dataset = named[0] if named else ""
+    words = [word for word in rest[:1] if not word.startswith("-")]
+    words += [word for word in rest if word in BENCHMARKS]
+    dataset = words[0] if words else ""
     chosen = {name: value for name, value in vars(known).items() if value is not None}
     if "init_from" in chosen:
         origin = run.read_recipe(Path(chosen["init_from"]))

@@ -149,12 +149,19 @@ def test_a_log_is_rewound_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.glob("*.partial")] == []
 
 
-def test_bounds_of_the_output_are_noted(dataset):
+def test_bounds_of_the_output_are_noted(dataset, tmp_path, monkeypatch, capsys):
     def note(backbone, data_range):
         recipe = recipes.create("arrays", backbone=backbone, in_length=2, adapter="none")
         other = dataclasses.replace(dataset, data_range=data_range)
         return run.output_note(run.load_task(recipe, other))
 
+    np.save(tmp_path / "clips.npy", np.linspace(-2, 2, 20 * 4 * 64).reshape(20, 4, 8, 8, 1))
+    monkeypatch.setattr(run, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(cli, "finish", lambda _: None)
+    options = "--backbone phydnet --in-length 2 --out-length 2 --batch-size 4".split()
+    data = f"--data-options.path {tmp_path}/clips.npy --data-options.scaling zscore".split()
+    cli.main(["train", "arrays", *options, *data])
+    assert "note: output: PhyDNet predicts values from 0 to 1, and" in capsys.readouterr().out
     said = note("phydnet", (-3.14159, 4.0))
     assert said == "output: PhyDNet predicts values from 0 to 1, and the data go from -3.14 to 4"
     assert note("phydnet", (0.0, 1.0)) == note("tau", (-3.0, 4.0)) == ""

@@ -15,7 +15,7 @@ def of_type(kind):
         (name, field)
         for name in backbones.names()
         for field, default in backbones.hyperparameters(name).items()
-        if isinstance(default, kind) and name != "swinlstm_d"
+        if isinstance(default, kind)
     ]
 
 

@@ -27,7 +27,8 @@ from pdr_jax.backbones.layers.patch_grid import (
 # block(number, drop_path=, dtype=, name=) -> a module from (B, H, W, C) to the same shape, called
 # with (x, train, joined): `joined` is a second input of this shape, or None.
 Block = Callable[..., nn.Module]
-State = tuple[tuple[Array, Array], ...]  # hidden state and memory (B, h, w, C) of each cell
+# Hidden state and memory (B, h, w, C) of each cell.
+PatchLSTMState = tuple[tuple[Array, Array], ...]
 
 
 class Stage(NamedTuple):
@@ -178,7 +179,7 @@ class PatchLSTM(FramePredictor):
         """Refuses impossible settings; `step` makes the parts."""
         self.check()
 
-    def start(self, frames: Array) -> State:
+    def start(self, frames: Array) -> PatchLSTMState:
         """Every cell at rest."""
         dtype = self.dtype or frames.dtype
 
@@ -189,7 +190,9 @@ class PatchLSTM(FramePredictor):
         return tuple((rest(stage.halvings), rest(stage.halvings)) for stage in self.stages())
 
     @nn.compact
-    def step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
+    def step(
+        self, state: PatchLSTMState, frame: Array, train: bool
+    ) -> tuple[PatchLSTMState, Array]:
         """As the base says."""
         stages, following = self.stages(), []
         x = PatchEmbed(self.embed_dim, self.patch_size, self.dtype, name="embed")(frame)

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, ClipPredictor, at_least, divisible, fraction
+from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction
 from pdr_jax.backbones.layers.attention import SelfAttention
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.initializers import trunc_normal_002
@@ -227,10 +227,9 @@ class PredFormer(ClipPredictor):
             raise ValueError(f"variant = {self.variant!r} must be one of {', '.join(STAGES)}")
         for field in ("patch_size", "dim", "heads", "dim_head", "scale_dim", "Ndepth", "depth"):
             at_least(field, getattr(self, field), 1)
-        _, height, width, _ = self.in_shape
-        for axis, size in (("H", height), ("W", width)):
-            why = "patch_size; crop or pad the frames, or choose another"
-            divisible(f"in_shape's {axis}", size, self.patch_size, why)
+        self.frames_divisible(
+            self.patch_size, "patch_size; crop or pad the frames, or choose another"
+        )
         for field in ("dropout", "attn_dropout", "drop_path"):
             fraction(field, getattr(self, field))
         if self.residual and not is_layered(self.variant):

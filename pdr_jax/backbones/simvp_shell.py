@@ -8,7 +8,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import ClipPredictor, at_least, divisible, fraction
+from pdr_jax.backbones.base import ClipPredictor, at_least, divisible, fraction, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_sc import ConvSC
 from pdr_jax.backbones.metaformer import Block, MetaFormer
@@ -109,14 +109,10 @@ class SimVPShell(ClipPredictor):
         for field in ("hid_S", "N_S"):
             if getattr(self, field) % 2:
                 raise ValueError(f"{field} = {getattr(self, field)} must be even")
-        _, height, width, _ = self.in_shape
         why = f"2^(N_S/2) with N_S = {self.N_S}; crop or pad the frames, or lower N_S"
-        for axis, size in (("H", height), ("W", width)):
-            divisible(f"in_shape's {axis}", size, 2 ** (self.N_S // 2), why)
+        self.frames_divisible(2 ** (self.N_S // 2), why)
         for field in ("spatio_kernel_enc", "spatio_kernel_dec"):
-            at_least(field, getattr(self, field), 1)
-            if getattr(self, field) % 2 == 0:
-                raise ValueError(f"{field} = {getattr(self, field)} must be odd")
+            odd(field, getattr(self, field))
         if not self.mlp_ratio > 1:
             raise ValueError(f"mlp_ratio = {self.mlp_ratio} must be greater than 1")
         for field in ("drop", "drop_path"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from golden_files import GOLDEN, load
 
-from pdr_jax.interop import checkpoints, clues, convert, family, names
+from pdr_jax.interop import checkpoints, clues, convert, entries, family, names
 from pdr_jax.interop.family import family_of, model_type, naming
 
 # What a file holds.
@@ -40,6 +40,10 @@ def prefixed(prefix):
             },
             "checkpoint of Lightning, epoch 3",
         ),
+        (
+            {"state_dict": prefixed("torch_nn_module."), "pytorch-lightning_version": "1.6"},
+            "checkpoint of Lightning",
+        ),
     ],
 )
 def test_the_models_own_names_are_found(contents, form):
@@ -56,12 +60,24 @@ def test_the_models_own_names_are_found(contents, form):
         ({}, "found nothing"),
         ({"state_dict": 3}, "holds a int as its state_dict"),
         ({"net": LAYERS, "epoch": 3}, "found net, epoch"),
-        ({"state_dict": LAYERS, "pytorch-lightning_version": "2"}, "found nothing"),
+        (
+            {"state_dict": LAYERS, "pytorch-lightning_version": "2"},
+            r"arrays by name, of model\. or torch_nn_module\., found a\.weight, a\.bias",
+        ),
     ],
 )
 def test_what_is_no_state_dict_is_refused(contents, message):
     with pytest.raises(ValueError, match=message):
         checkpoints.unpack(contents, "file")
+
+
+@pytest.mark.parametrize(
+    ("contents", "lightning"),
+    [(LAYERS, False), (prefixed("module."), False), (prefixed("model."), True)],
+)
+def test_names_tell_what_lightning_wrote(contents, lightning):
+    assert checkpoints.unpack(contents, "file").lightning == lightning
+    assert checkpoints.unpack({"state_dict": contents}, "file").lightning == lightning
 
 
 def test_settings_that_were_saved_beside_the_weights():
@@ -86,9 +102,18 @@ def test_configurations_are_read_and_never_run(tmp_path):
         "drop": -1,
         "EMAHook": {"momentum": 0.9, "steps": [1, 2]},
     }
-    for line in ("hid_S = 2 ** 5", "hid_S = open('ran', 'w')", "hid_S = dict(open('ran', 'w'))"):
+    for line in (
+        "hid_S = 2 ** 5",
+        "hid_S = open('ran', 'w')",
+        "hid_S = dict(open('ran', 'w'))",
+        "hid_S *= 2",
+        "hid_S: int = 8",
+        "hid_S, hid_T = 8, 64",
+        "if True:\n    hid_S = 8",
+        "open('ran', 'w')",
+    ):
         path.write_text(f"method = 'SimVP'\n{line}\n")
-        with pytest.raises(ValueError, match=r"line 2: .*write the value itself"):
+        with pytest.raises(ValueError, match=r"line 2: .*write NAME = VALUE, the value itself"):
             checkpoints.read_config(path)
     assert os.listdir(tmp_path) == ["SimVP.py"]
     path.write_text("hid_S = \n")
@@ -100,6 +125,9 @@ def test_configurations_in_json(tmp_path):
     path = tmp_path / "model_param.json"
     path.write_text('{"method": "PredFormer", "lr": null, "model_config": {"dim": 8}}')
     assert checkpoints.read_config(path) == {"method": "PredFormer", "dim": 8}
+    path.write_text('{"method": ')
+    with pytest.raises(ValueError, match=r"model_param\.json is no JSON: "):
+        checkpoints.read_config(path)
     path.write_text("[1]")
     with pytest.raises(ValueError, match="no JSON object"):
         checkpoints.read_config(path)
@@ -107,11 +135,18 @@ def test_configurations_in_json(tmp_path):
         checkpoints.read_config(path.rename(tmp_path / "model_param.yaml"))
 
 
-def test_entries_on_the_command_line():
-    assert checkpoints.literal("64") == 64
-    assert checkpoints.literal("(0, 1)") == (0, 1)
-    assert checkpoints.literal("gSTA") == "gSTA"
-    assert checkpoints.literal("a b") == "a b"
+@pytest.mark.parametrize("value", ["64,64", [64, 64], (64, 64)])
+def test_lists_of_integers_in_the_forms_they_have(value):
+    assert entries.integers({"num_hidden": value}, "num_hidden") == (64, 64)
+
+
+def test_entries_that_are_no_integers_are_named():
+    assert entries.integers({"num_hidden": 64}, "num_hidden") == (64,)
+    for value in ("64,", 6.5, [64, None]):
+        with pytest.raises(ValueError, match=r"num_hidden = .*expected integers"):
+            entries.integers({"num_hidden": value}, "num_hidden")
+    with pytest.raises(ValueError, match=r"in_shape = 10: expected \[T, C, H, W\]"):
+        entries.in_shape({"in_shape": 10})
 
 
 # Models.
@@ -146,15 +181,25 @@ def test_weights_tell_model_and_sizes(name):
     config, weights, _ = load(name)
     shapes = {key: value.shape for key, value in weights.items()}
     found = clues.model_type(shapes)
-    assert found == name.removeprefix("simvp_").partition("_")[0] or name.startswith(found)
+    assert found == (model_type(config) or (name if name in names() else "predformer"))
     channels = config["in_shape"][1] if "in_shape" in config else config["num_channels"]
     sizes = clues.sizes(found, shapes, channels)
-    assert {key: config.get(key) for key in sizes} == sizes
+    assert {key: {"residual": False, **config}.get(key) for key in sizes} == sizes
     assert clues.are_read(found) == bool(sizes)
     assert clues.length(found, shapes) in (None, config.get("in_shape", [None])[0])
-    assert set(clues.missing(found, sizes)) <= {"variant", "heads", "dim_head"} | {
-        "tau", "cell_mode", "model_mode", "patch_size",
+    assert set(clues.missing(found, sizes)) <= {"variant", "heads", "dim_head", "residual"} | {
+        "tau", "cell_mode", "model_mode", "patch_size", "scale",
     }  # fmt: skip
+
+
+def test_what_weights_leave_open_is_missing():
+    """PredFormer's layers may be residual, those of a variant without layers may not."""
+    for name, open_ in (("triplet_tst", True), ("fullattention", False)):
+        config, weights, _ = load(f"predformer_{name}")
+        shapes = {key: value.shape for key, value in weights.items()}
+        sizes = clues.sizes("predformer", shapes, config["num_channels"])
+        assert ("residual" in clues.missing("predformer", sizes)) == open_
+    assert clues.missing("dmvfn", {"num_features": [4, 4]}) == ("scale",)
 
 
 @pytest.mark.parametrize("name", ["gsta", "convmixer", "incepu"])
@@ -187,7 +232,30 @@ def test_without_pytorch_it_is_said_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[openstl\]'"):
         checkpoints.read(tmp_path / "file.pth")
     with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[openstl\]'"):
-        checkpoints.save(tmp_path / "file.pth", LAYERS)
+        checkpoints.check_target(tmp_path / "file.pth")
+
+
+def test_a_file_that_cannot_be_written_is_refused_before(tmp_path):
+    (tmp_path / "there.npz").touch()
+    for name, error, message in (
+        ("x.json", ValueError, r"ends in \.pth, \.pt or \.npz"),
+        ("there.npz", FileExistsError, "is there already"),
+        ("nowhere/x.npz", FileNotFoundError, "nowhere is no folder"),
+    ):
+        with pytest.raises(error, match=message):
+            checkpoints.check_target(tmp_path / name)
+    checkpoints.check_target(tmp_path / "x.npz")
+
+
+def test_nothing_half_written_stays(tmp_path, monkeypatch):
+    def fail(path, **_):
+        path.write_bytes(b"the first half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(OSError, match="disk full"):
+        checkpoints.save(tmp_path / "x.npz", LAYERS)
+    assert os.listdir(tmp_path) == []
 
 
 def test_pytorch_whose_reader_was_not_safe_is_refused(tmp_path, monkeypatch):
@@ -282,6 +350,24 @@ def test_other_classes_are_refused_by_name(torch, tensors, tmp_path):
         checkpoints.read(path)
     with pytest.raises(FileNotFoundError):
         checkpoints.read(tmp_path / "y.pth")
+
+
+def test_what_is_advised_for_a_refused_file_keeps_what_tells_the_release(torch, tensors, tmp_path):
+    training = {
+        "state_dict": {f"model.{key}": value for key, value in tensors.items()},
+        "hyper_parameters": {"hid_S": 8},
+        "pytorch-lightning_version": "2.6",
+        "callbacks": types.SimpleNamespace(a=1),
+    }
+    torch.save(training, tmp_path / "best.ckpt")
+    with pytest.raises(ValueError, match=r"of a training, torch\.save") as refusal:
+        checkpoints.read(tmp_path / "best.ckpt")
+    _, _, advice = str(refusal.value).partition("of a training, ")
+    scope = {"torch": torch, "loaded": training}
+    eval(advice.partition(", without")[0].replace("weights.pth", str(tmp_path / "x.pth")), scope)
+    found = checkpoints.read(tmp_path / "x.pth")
+    assert found.lightning
+    assert found.config == {"hid_S": 8}
 
 
 def test_what_is_written_is_what_pytorch_reads(torch, tmp_path):

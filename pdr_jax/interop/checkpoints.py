@@ -15,8 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# What the model is called in a module of Lightning's: OpenSTL's, Earthformer's.
+LIGHTNING = ("model.", "torch_nn_module.")
 # What wrapped the model when it was saved: several devices, Lightning, torch.compile.
-WRAPPERS = ("module.", "model.", "_orig_mod.")
+WRAPPERS = ("module.", "_orig_mod.", *LIGHTNING)
+
+# What of a training's checkpoint `unpack` looks at.
+KEPT = ("state_dict", "hyper_parameters", "pytorch-lightning_version")
 
 # Names in OpenSTL's files that stand beside the weights and are not needed: they are read as
 # nothing. Numbers and arrays of NumPy, paths, and how older PyTorch wrote its one-cycle schedule.
@@ -44,7 +49,8 @@ class Checkpoint(NamedTuple):
       state_dict: the model's, under the names that it gives them itself.
       config: the configuration that was saved beside it; Lightning does so.
       format: which kind of file that was, in words.
-      lightning: whether Lightning wrote it, as OpenSTL's branch of v1.0 does; v0.3 did not.
+      lightning: whether Lightning wrote it, as OpenSTL's branch of v1.0 does; v0.3 did not. The
+        names tell, where nothing but the weights was kept.
     """
 
     state_dict: dict[str, np.ndarray]
@@ -76,13 +82,16 @@ def unpack(contents: Any, name: str) -> Checkpoint:
     if not isinstance(state, Mapping):
         raise ValueError(f"{name} holds a {type(state).__name__} as its state_dict")
     others = [k for k, v in state.items() if not (isinstance(k, str) and isinstance(v, np.ndarray))]
+    found = others or list(state)
     if lightning:  # its module may have buffers besides the model: a loss's
-        state = {key: value for key, value in state.items() if str(key).startswith("model.")}
+        state = {key: value for key, value in state.items() if str(key).startswith(LIGHTNING)}
     if others or not state:
+        expected = "arrays by name" + (f", of {' or '.join(LIGHTNING)}" if lightning else "")
         raise ValueError(
-            f"{name} holds no state dict: expected arrays by name, found "
-            f"{', '.join(map(str, others[:8])) or 'nothing'}"
+            f"{name} holds no state dict: expected {expected}, found "
+            f"{', '.join(map(str, found[:8])) or 'nothing'}"
         )
+    lightning = all(key.startswith(LIGHTNING) for key in state)
     while wrapper := next((w for w in WRAPPERS if all(key.startswith(w) for key in state)), None):
         state = {key.removeprefix(wrapper): value for key, value in state.items()}
     # OpenSTL's EMA hook has the parameters that it swapped out as buffers of the model.
@@ -100,7 +109,8 @@ def load(path: Path) -> Any:
     """Everything in a file, with arrays for tensors; see `read`."""
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: np.load leaves a broken file open.
+            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
                 return dict(file)
         return _load_torch(path)
     except (OSError, ImportError):
@@ -114,11 +124,30 @@ def load(path: Path) -> Any:
             raise ValueError(f"{path} is no checkpoint, or a broken one: {reason}") from error
         raise ValueError(
             f"{path} is refused: it names {named[1]}, code that reading it would run, and weights "
-            "need none. If you trust where it comes from, keep its weights alone, there: loaded = "
+            "need none. If you trust where it comes from, keep what is needed, there: loaded = "
             f"torch.load({path.name!r}, weights_only=False); then, of a whole model, torch.save("
-            "loaded.state_dict(), 'weights.pth'), of a training, torch.save(loaded['state_dict'], "
-            "'weights.pth')"
+            "loaded.state_dict(), 'weights.pth'), of a training, torch.save({k: loaded[k] for k in "
+            f"{KEPT} if k in loaded}}, 'weights.pth'), without hyper_parameters if they are it"
         ) from error
+
+
+def check_target(path: Path) -> None:
+    """Refuses what `save` could not write as a new file.
+
+    Raises:
+      FileExistsError: something is there.
+      FileNotFoundError: its folder is not.
+      ImportError: PyTorch is not installed, and the file is no .npz.
+      ValueError: its name has another ending.
+    """
+    if path.suffix not in (".pth", ".pt", ".npz"):
+        raise ValueError(f"{path}: expected a name that ends in .pth, .pt or .npz")
+    if path.exists():
+        raise FileExistsError(f"{path} is there already: choose another name")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent} is no folder: make it, or choose another")
+    if path.suffix != ".npz":
+        _torch()
 
 
 def save(path: Path, state_dict: Mapping[str, np.ndarray]) -> None:
@@ -128,23 +157,30 @@ def save(path: Path, state_dict: Mapping[str, np.ndarray]) -> None:
       ImportError: PyTorch is not installed, and the file is no .npz.
     """
     partial = path.with_name(f".partial.{path.name}")
-    if path.suffix == ".npz":
-        np.savez(partial, **state_dict)  # type: ignore[arg-type]  # its own arguments' names
-    else:
-        torch = _torch()
-        torch.save({key: torch.from_numpy(np.array(v)) for key, v in state_dict.items()}, partial)
-    partial.replace(path)
+    try:
+        if path.suffix == ".npz":
+            np.savez(partial, **state_dict)  # type: ignore[arg-type]  # its own arguments' names
+        else:
+            torch = _torch()
+            tensors = {key: torch.from_numpy(np.array(v)) for key, v in state_dict.items()}
+            torch.save(tensors, partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """A configuration: OpenSTL's .py, of which nothing is run, or the model_param.json it writes.
 
     Raises:
-      ValueError: another kind of file, or a value that would have to be computed.
+      ValueError: another kind of file, or one that would have to be run.
     """
     text = path.read_text()
     if path.suffix == ".json":
-        config = json.loads(text)
+        try:
+            config = json.loads(text)
+        except ValueError as error:
+            raise ValueError(f"{path} is no JSON: {error}") from error
         if not isinstance(config, dict):
             raise ValueError(f"{path} holds no JSON object")
         return _flat(config)
@@ -156,25 +192,26 @@ def read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no Python: {error}") from error
     config = {}
     for statement in statements:
-        if not isinstance(statement, ast.Assign):
-            continue
+        match statement:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
+                continue
         try:
-            value = _literal(statement.value)
+            config |= _assigned(statement)
         except ValueError as error:
+            line = ast.unparse(statement).splitlines()[0]
             raise ValueError(
-                f"{path}, line {statement.lineno}: {ast.unparse(statement)!r} would have to be "
-                "run, which configurations are not: write the value itself"
+                f"{path}, line {statement.lineno}: {line!r} would have to be run, which "
+                "configurations are not: write NAME = VALUE, the value itself"
             ) from error
-        config |= {target.id: value for target in statement.targets if isinstance(target, ast.Name)}
     return _flat(config)
 
 
-def literal(text: str) -> Any:
-    """What stands on a command line: a number, list or truth value where it reads as one."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def _assigned(statement: ast.stmt) -> dict[str, Any]:
+    """What a statement gives names to; raises ValueError where that is not plain."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return {name: _literal(statement.value)}
+    raise ValueError("no plain assignment")
 
 
 def _literal(node: ast.expr) -> Any:

@@ -47,7 +47,8 @@ _SIGNS = (
 _TRACELESS = {
     "mau": ("tau", "cell_mode", "model_mode"),
     "phydnet": ("patch_size",),
-    "predformer": ("variant", "heads", "dim_head"),
+    "predformer": ("variant", "heads", "dim_head", "residual"),
+    "dmvfn": ("scale",),
 }
 
 
@@ -197,6 +198,7 @@ def _predformer(shapes: Shapes, channels: int) -> dict[str, Any]:
         "Ndepth": layers or blocks,
         "depth": blocks if layers else 1,
         **({"variant": variant} if variant else {}),
+        **({} if layers else {"residual": False}),  # around a layer
     }
 
 

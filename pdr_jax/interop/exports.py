@@ -11,11 +11,39 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from pdr_jax import backbones, run, warm_start
 from pdr_jax.backbones import Backbone
+from pdr_jax.interop import checkpoints
 from pdr_jax.interop.convert import to_openstl
 from pdr_jax.interop.family import family_of, naming
-from pdr_jax.run_folder import recorded_dataset
+from pdr_jax.run_folder import recorded_dataset, write_json
 
 TOLERANCE = 1e-5  # of two ways to compute the same, relative to the largest value
+
+
+def write(folder: Path, out: Path, *, backbone_only: bool = False) -> dict[str, Any]:
+    """Writes what `export_run` makes: the state dict, and beside it the configuration as .json.
+
+    Args:
+      folder: the run.
+      out: the file, .pth or .pt, or .npz without PyTorch; must not exist, nor its .json.
+      backbone_only: see `export_run`.
+
+    Returns:
+      The configuration.
+
+    Raises:
+      FileExistsError: one of the two files is there.
+      FileNotFoundError: there is no folder for them, or see `export_run`.
+      ImportError: PyTorch is not installed, and the file is no .npz.
+      ValueError: `out` has another ending, or see `export_run`.
+    """
+    beside = out.with_suffix(".json")
+    checkpoints.check_target(out)
+    if beside.exists():
+        raise FileExistsError(f"{beside} is there already: choose another name than {out}")
+    state_dict, config = export_run(folder, backbone_only=backbone_only)
+    checkpoints.save(out, state_dict)
+    write_json(beside, config)
+    return config
 
 
 def export_run(
@@ -75,7 +103,8 @@ def _faithful(module: Backbone, variables: Mapping[str, Any]) -> tuple[Backbone,
       ValueError: it does not.
     """
     here, there = module.clone(dtype=None), module.clone(dtype=None, faithful=True)
-    frames = np.random.default_rng(0).random((1, *module.in_shape), np.float32)
+    # Two clips, far beyond [0, 1]: what depends on the batch, or clips, would not show otherwise.
+    frames = 2 * np.random.default_rng(0).standard_normal((2, *module.in_shape), np.float32)
     wanted = flatten_dict(jax.eval_shape(there.init, jax.random.key(0), frames))
     found = flatten_dict(dict(variables))
     if found.keys() <= wanted.keys():

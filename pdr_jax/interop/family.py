@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pdr_jax.backbones import Backbone
+from pdr_jax.interop import entries
 from pdr_jax.interop.layouts import Layout
 
 Rules = tuple[tuple[str, str], ...]
@@ -38,7 +39,7 @@ class Family(NamedTuple):
     config: Callable[[Backbone], dict[str, Any]] = lambda module: {}
     ignored: tuple[str, ...] = ()
     buffers: Callable[[Backbone], dict[str, np.ndarray]] = lambda module: {}
-    in_shape: Callable[[Mapping[str, Any]], Sequence[int]] = lambda config: config["in_shape"]
+    in_shape: Callable[[Mapping[str, Any]], Sequence[int]] = entries.in_shape
     copies: Rules = ()
 
 

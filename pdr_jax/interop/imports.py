@@ -17,7 +17,7 @@ from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.interop import checkpoints, clues
 from pdr_jax.interop.convert import from_openstl
 from pdr_jax.interop.family import Family, family, model_type, naming
-from pdr_jax.interop.provenance import check_settings, sources
+from pdr_jax.interop.provenance import check_settings, check_used, sources
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.train import TrainState
 
@@ -96,6 +96,10 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     length = clues.length(name, shapes)
     clips = _clips(hints, given, in_shape[0] if in_shape else length)
     data = _open(clips, in_shape)
+    used = dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
+    used["out_length"] = clips.out_length
+    lengths = {"T": hints.in_length, "out_length": hints.out_length}
+    check_used(used, settings=hints.settings, config=hints.config, flags=lengths)
     config = _completed(name, kind, given, shapes, (clips.in_length, *data.frame_shape))
     try:
         module, variables = from_openstl(config, saved.state_dict)
@@ -116,9 +120,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     told = {*clues.sizes(name, shapes, data.frame_shape[-1])} | ({"T"} if length else set())
     if clues.model_type(shapes):
         told.add("model_type")
-    lengths = {"T": hints.in_length, "out_length": hints.out_length}
-    values = {"model_type": name, **options, "out_length": clips.out_length}
-    values |= dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
+    values = {"model_type": name, **options, **used}
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     described = {
@@ -227,8 +229,9 @@ def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
     try:
         data = run.open_dataset(recipe)
     except FileNotFoundError:
-        if recipe.dataset not in UNITS:
-            raise
+        benchmark = BENCHMARKS[recipe.dataset]
+        if recipe.dataset not in UNITS or recipe.data_options != benchmark.data_options:
+            raise  # of other options neither shape nor units are known
         offset, scale = UNITS[recipe.dataset]
         data = VideoDataset(
             recipe.dataset,
@@ -236,7 +239,7 @@ def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
             {},
             recipe.in_length,
             recipe.out_length,
-            BENCHMARKS[recipe.dataset].frame_shape,
+            benchmark.frame_shape,
             offset,
             scale,
             note=f"{recipe.dataset} was not there when this was imported.",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pdr_jax.backbones import Backbone
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.layouts import TRANSPOSED
 
@@ -25,8 +26,7 @@ RULES: Rules = (
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
-    hidden = config["num_hidden"]  # "64,64" in a configuration file, numbers in the model
-    return {"num_hidden": tuple(map(int, hidden.split(",") if isinstance(hidden, str) else hidden))}
+    return {"num_hidden": entries.integers(config, "num_hidden")}
 
 
 def _config(module: Backbone) -> dict[str, Any]:

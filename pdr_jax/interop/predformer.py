@@ -5,6 +5,7 @@ from typing import Any
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.predformer import PredFormer
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 
 # Variant here -> the file's name there, PredFormer_NAME.py.
@@ -47,7 +48,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def in_shape(config: Mapping[str, Any]) -> Sequence[int]:
     """(T, C, H, W) as OpenSTL has it, or from PredFormer's own four entries."""
     if "in_shape" in config:
-        return config["in_shape"]
+        return entries.in_shape(config)
     found = settings(config)
     return [found[key] for key in ("pre_seq", "num_channels", "height", "width")]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.prednet import per_level
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 
 LEVELS = 16  # more than a frame can bear
@@ -20,8 +21,8 @@ RULES: Rules = (
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     sizes = ("A_filt_sizes", "Ahat_filt_sizes", "R_filt_sizes")
     return {
-        "stack_sizes": tuple(config["stack_sizes"][1:]),
-        **{field: tuple(config[field]) for field in sizes if field in config},
+        "stack_sizes": entries.integers(config, "stack_sizes")[1:],
+        **{field: entries.integers(config, field) for field in sizes if field in config},
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pdr_jax.backbones import Backbone
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.layouts import MAP, Layout
 
@@ -58,11 +59,8 @@ EIDETIC_LAYOUTS = (
 
 def options(config: Mapping[str, Any]) -> dict[str, Any]:
     """OpenSTL writes widths as "128,128"."""
-    widths = config["num_hidden"]
-    if isinstance(widths, str):
-        widths = widths.split(",")
     return {
-        "num_hidden": tuple(int(width) for width in widths),
+        "num_hidden": entries.integers(config, "num_hidden"),
         "layer_norm": bool(config.get("layer_norm", False)),
     }
 

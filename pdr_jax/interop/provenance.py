@@ -6,14 +6,18 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from pdr_jax import backbones
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family
 
 # Entries of a configuration that are looked at whatever the model.
 GENERAL = {
-    *("method", "model_type", "in_shape", "dataname", "num_channels", "height", "width"),
+    *("method", "model_type", "in_shape", "dataname"),
     *("pre_seq_length", "pre_seq", "aft_seq_length", "after_seq"),
 }
-# What a data set stands for where nothing else is said, and the entries that say it.
+# What some models have in place of in_shape.
+_APART = dict.fromkeys(("pre_seq", "num_channels", "height", "width"), 1)
+# What a data set stands for where nothing else is said, and the entries that say it: of those
+# that one configuration has the first counts.
 _OF_DATA = {
     "T": ("in_shape", "pre_seq_length", "pre_seq"),
     "H": ("in_shape", "height"),
@@ -67,6 +71,9 @@ def check_settings(
     with contextlib.suppress(KeyError, ValueError):  # what is absent or wrong is said later
         kind.options(asked)
     known = GENERAL | asked.names | set(backbones.hyperparameters(kind.backbone))
+    with contextlib.suppress(KeyError):
+        kind.in_shape(_APART)
+        known |= _APART.keys()
     for setting in settings:
         if setting not in known:
             close = difflib.get_close_matches(setting.lower(), map(str.lower, known), n=1)
@@ -76,6 +83,36 @@ def check_settings(
                 f"settings.{setting}{hint}: {name} has no such setting; expected one of "
                 f"{', '.join(sorted(known - {'dtype', 'faithful'}))}"
             )
+
+
+def check_used(
+    values: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any],
+    config: Mapping[str, Any],
+    flags: Mapping[str, Any],
+) -> None:
+    """Raises ValueError for an entry that was given and says something else than what is used.
+
+    Args:
+      values: of the run, by the names of `_OF_DATA`.
+      settings: entries that were given one by one; they must all agree.
+      config: of the configuration, which counts where neither settings nor `flags` say a value.
+      flags: values that were given under those names, or None.
+    """
+    given = {**config, **settings}
+    for name, keys in _OF_DATA.items():
+        said = [key for key in keys if key in settings]
+        if not said and not flags.get(name):
+            said = [key for key in keys if key in config][:1]
+        for key in said:
+            shape = key == "in_shape"
+            value = entries.in_shape(given)["TCHW".index(name)] if shape else given[key]
+            if value != values[name]:
+                raise ValueError(
+                    f"{key} = {given[key]!r} is given, but {name} = {values[name]} is what the "
+                    "weights, other entries or the data set say: leave it out, or make them agree"
+                )
 
 
 class _Asked(dict[str, Any]):

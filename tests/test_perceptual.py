@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pdr_jax import perceptual
+from pdr_jax.interop import checkpoints
 from pdr_jax.metrics import Evaluator
 from pdr_jax.perceptual import alexnet, distance, lpips_alex, st_lpips_alex
 
@@ -105,33 +106,27 @@ def test_lpips_equals_the_original(name, lpips_files):
         np.testing.assert_allclose(actual, GOLDEN[f"{name}/per_layer"][:, layer], rtol=1e-4)
 
 
-def test_lpips_reads_pytorch_files_where_it_is_installed(tmp_path, monkeypatch):
-    class Tensor(np.ndarray):
-        def numpy(self):
-            return np.asarray(self)
-
+def test_lpips_reads_pytorch_files_as_checkpoints_are_read(tmp_path, monkeypatch):
+    """By PyTorch's safe reader alone, and only where that is safe."""
     files = {"trunk.pth": golden_trunk(), "alex.pth": golden_heads()}
-    for name in files:
-        (tmp_path / name).write_bytes(b"a state dict")
-
-    def load(path, map_location, weights_only):
-        assert weights_only
-        assert map_location == "cpu"
-        state = files[path.name]
-        if isinstance(state, list):
-            return state
-        return {key: array.view(Tensor) for key, array in state.items()}
-
-    monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(load=load))
-    lpips = perceptual.load_lpips_alex(*(tmp_path / name for name in files))
-    p, y = (GOLDEN[f"gray/{key}"] for key in ("pred", "true"))
-    np.testing.assert_allclose(lpips(p, y), GOLDEN["gray/lpips"], atol=1e-5)
-    files["alex.pth"] = [np.zeros(3)]
-    with pytest.raises(ValueError, match=r"alex.pth is no state dict of PyTorch .*The heads are"):
-        perceptual.load_lpips_alex(*(tmp_path / name for name in files))
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ImportError, match=r"trunk.pth is read by PyTorch.*\n.*alexnet.*\n.*savez"):
-        perceptual.load_lpips_alex(*(tmp_path / name for name in files))
+    paths = [tmp_path / name for name in files]
+    for path in paths:
+        path.write_bytes(b"a state dict")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "_load_torch", lambda path: files[path.name])
+        lpips = perceptual.load_lpips_alex(*paths)
+        p, y = (GOLDEN[f"gray/{key}"] for key in ("pred", "true"))
+        np.testing.assert_allclose(lpips(p, y), GOLDEN["gray/lpips"], atol=1e-5)
+        files["alex.pth"] = [np.zeros(3)]
+        with pytest.raises(ValueError, match=r"alex.pth holds a list.*The heads are"):
+            perceptual.load_lpips_alex(*paths)
+    for torch, reason in (
+        (None, "files of PyTorch need it"),
+        (types.SimpleNamespace(__version__="2.5.1"), r"torch 2\.5\.1 is installed"),
+    ):
+        monkeypatch.setitem(sys.modules, "torch", torch)
+        with pytest.raises(ImportError, match=rf"{reason}.*\n.*alexnet.*\n.*savez"):
+            perceptual.load_lpips_alex(*paths)
 
 
 def test_lpips_files_that_are_wrong_are_refused(tmp_path, lpips_files):
@@ -143,7 +138,7 @@ def test_lpips_files_that_are_wrong_are_refused(tmp_path, lpips_files):
     with pytest.raises(ValueError, match=r"lacks features.0.weight, .*torchvision"):
         perceptual.load_lpips_alex(heads, heads)
     (tmp_path / "cut.npz").write_bytes(heads.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"cut.npz is no complete .npz"):
+    with pytest.raises(ValueError, match=r"cut.npz is no checkpoint, or a broken one.*The heads"):
         perceptual.load_lpips_alex(trunk, tmp_path / "cut.npz")
 
 

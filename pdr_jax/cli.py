@@ -21,7 +21,7 @@ from pdr_jax import predict as prediction
 from pdr_jax import recipes, report, results, run, scoreboard
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.demo import demo
-from pdr_jax.interop import checkpoints, exports, imports
+from pdr_jax.interop import configurations, exports, imports
 from pdr_jax.log import ProgressLine
 from pdr_jax.models import models
 from pdr_jax.options import parse_option
@@ -264,7 +264,7 @@ def import_openstl(
             may have been trained on.
     """
     hints = imports.Hints(
-        config=checkpoints.read_config(config) if config else {},
+        config=configurations.read(config) if config else {},
         settings={k: parse_option(v) for k, v in (settings or {}).items()},
         dataset=dataset,
         data_options={k: parse_option(v) for k, v in (data_options or {}).items()},

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from golden_files import GOLDEN, load
 
-from pdr_jax.interop import checkpoints, clues, convert, entries, family, names
+from pdr_jax.interop import checkpoints, clues, configurations, convert, entries, family, names
 from pdr_jax.interop.family import family_of, model_type, naming
 
 # What a file holds.
@@ -94,18 +94,23 @@ def test_configurations_are_read_and_never_run(tmp_path):
     path.write_text(
         '"""What it is."""\nimport os\nmethod = "SimVP"\nhid_S = 64  # width\nlr = 5e-4\n'
         "drop = -1\nEMAHook = dict(momentum=0.9, steps=[1, 2])\nmodel_type = None\n"
+        "in_planes = 4 * 3 + 1 + 4  # as DMVFN's\nhid_T = hid_S  # as PredNet's sizes\n"
     )
-    assert checkpoints.read_config(path) == {
+    assert configurations.read(path) == {
         "method": "SimVP",
         "hid_S": 64,
         "lr": 5e-4,
         "drop": -1,
         "EMAHook": {"momentum": 0.9, "steps": [1, 2]},
+        "in_planes": 17,
+        "hid_T": 64,
     }
     for line in (
         "hid_S = 2 ** 5",
         "hid_S = open('ran', 'w')",
         "hid_S = dict(open('ran', 'w'))",
+        "hid_S = other",
+        "hid_S = [8] * 2",
         "hid_S *= 2",
         "hid_S: int = 8",
         "hid_S, hid_T = 8, 64",
@@ -114,25 +119,25 @@ def test_configurations_are_read_and_never_run(tmp_path):
     ):
         path.write_text(f"method = 'SimVP'\n{line}\n")
         with pytest.raises(ValueError, match=r"line 2: .*write NAME = VALUE, the value itself"):
-            checkpoints.read_config(path)
+            configurations.read(path)
     assert os.listdir(tmp_path) == ["SimVP.py"]
     path.write_text("hid_S = \n")
     with pytest.raises(ValueError, match="is no Python"):
-        checkpoints.read_config(path)
+        configurations.read(path)
 
 
 def test_configurations_in_json(tmp_path):
     path = tmp_path / "model_param.json"
     path.write_text('{"method": "PredFormer", "lr": null, "model_config": {"dim": 8}}')
-    assert checkpoints.read_config(path) == {"method": "PredFormer", "dim": 8}
+    assert configurations.read(path) == {"method": "PredFormer", "dim": 8}
     path.write_text('{"method": ')
     with pytest.raises(ValueError, match=r"model_param\.json is no JSON: "):
-        checkpoints.read_config(path)
+        configurations.read(path)
     path.write_text("[1]")
     with pytest.raises(ValueError, match="no JSON object"):
-        checkpoints.read_config(path)
+        configurations.read(path)
     with pytest.raises(ValueError, match=r"ends in \.py or \.json"):
-        checkpoints.read_config(path.rename(tmp_path / "model_param.yaml"))
+        configurations.read(path.rename(tmp_path / "model_param.yaml"))
 
 
 @pytest.mark.parametrize("value", ["64,64", [64, 64], (64, 64)])
@@ -188,7 +193,8 @@ def test_weights_tell_model_and_sizes(name):
     assert clues.are_read(found) == bool(sizes)
     assert clues.length(found, shapes) in (None, config.get("in_shape", [None])[0])
     assert set(clues.missing(found, sizes)) <= {"variant", "heads", "dim_head", "residual"} | {
-        "tau", "cell_mode", "model_mode", "patch_size", "scale",
+        "tau", "cell_mode", "model_mode", "patch_size", "scale", "beta",
+        "pixel_max", "error_activation", "A_activation",
     }  # fmt: skip
 
 
@@ -199,7 +205,7 @@ def test_what_weights_leave_open_is_missing():
         shapes = {key: value.shape for key, value in weights.items()}
         sizes = clues.sizes("predformer", shapes, config["num_channels"])
         assert ("residual" in clues.missing("predformer", sizes)) == open_
-    assert clues.missing("dmvfn", {"num_features": [4, 4]}) == ("scale",)
+    assert clues.missing("dmvfn", {"num_features": [4, 4], "beta": 0.5}) == ("scale",)
 
 
 @pytest.mark.parametrize("name", ["gsta", "convmixer", "incepu"])

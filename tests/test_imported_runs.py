@@ -16,7 +16,7 @@ from golden_files import channels_last, load, relative_error
 
 from pdr_jax import cli, predict, recipes, run, run_folder, scoreboard, warm_start
 from pdr_jax.checkpoint import Checkpoints
-from pdr_jax.interop import checkpoints, convert, exports, imports, provenance
+from pdr_jax.interop import configurations, convert, exports, imports, provenance
 from pdr_jax.interop.family import family, naming
 from pdr_jax.train import ClipSpec
 
@@ -334,7 +334,7 @@ def test_export_is_the_inverse_of_import(place, golden, capsys):
         for key, value in weights.items():
             if not key.endswith("num_batches_tracked"):
                 np.testing.assert_array_equal(back[key], value, err_msg=key)
-    written = checkpoints.read_config(place / "back.json")
+    written = configurations.read(place / "back.json")
     common = {key: config[key] for key in written if key in config}
     assert {key: written[key] for key in common} == common
     assert written["pre_seq_length"] == written["aft_seq_length"] == 4

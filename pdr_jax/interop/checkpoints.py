@@ -1,4 +1,4 @@
-"""Files of the public PyTorch code: its checkpoints and configurations.
+"""Checkpoints of the public PyTorch code.
 
 A checkpoint of PyTorch is a pickle, which may name code to be run. It is read by PyTorch's reader
 of weights alone, which imports and runs nothing; a file that needs more is refused. All that is not
@@ -6,14 +6,14 @@ in `load` or `save` is NumPy: PyTorch itself is the optional extra `openstl`.
 """
 
 import argparse
-import ast
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from pdr_jax.interop import configurations
 
 # What the model is called in a module of Lightning's: OpenSTL's, Earthformer's.
 LIGHTNING = ("model.", "torch_nn_module.")
@@ -102,7 +102,8 @@ def unpack(contents: Any, name: str) -> Checkpoint:
         kind = "checkpoint of Lightning" if lightning else "checkpoint of a training"
         if isinstance(epoch := contents.get("epoch"), int):
             kind += f", epoch {epoch}"
-    return Checkpoint(state, _flat(contents.get("hyper_parameters") or {}), kind, lightning)
+    config = configurations.flat(contents.get("hyper_parameters") or {})
+    return Checkpoint(state, config, kind, lightning)
 
 
 def load(path: Path) -> Any:
@@ -167,65 +168,6 @@ def save(path: Path, state_dict: Mapping[str, np.ndarray]) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A configuration: OpenSTL's .py, of which nothing is run, or the model_param.json it writes.
-
-    Raises:
-      ValueError: another kind of file, or one that would have to be run.
-    """
-    text = path.read_text()
-    if path.suffix == ".json":
-        try:
-            config = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"{path} is no JSON: {error}") from error
-        if not isinstance(config, dict):
-            raise ValueError(f"{path} holds no JSON object")
-        return _flat(config)
-    if path.suffix != ".py":
-        raise ValueError(f"config={str(path)!r}: expected a name that ends in .py or .json")
-    try:
-        statements = ast.parse(text).body
-    except SyntaxError as error:
-        raise ValueError(f"{path} is no Python: {error}") from error
-    config = {}
-    for statement in statements:
-        match statement:
-            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
-                continue
-        try:
-            config |= _assigned(statement)
-        except ValueError as error:
-            line = ast.unparse(statement).splitlines()[0]
-            raise ValueError(
-                f"{path}, line {statement.lineno}: {line!r} would have to be run, which "
-                "configurations are not: write NAME = VALUE, the value itself"
-            ) from error
-    return _flat(config)
-
-
-def _assigned(statement: ast.stmt) -> dict[str, Any]:
-    """What a statement gives names to; raises ValueError where that is not plain."""
-    match statement:
-        case ast.Assign(targets=[ast.Name(id=name)]):
-            return {name: _literal(statement.value)}
-    raise ValueError("no plain assignment")
-
-
-def _literal(node: ast.expr) -> Any:
-    match node:
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=entries):
-            return {str(entry.arg): _literal(entry.value) for entry in entries}
-    return ast.literal_eval(node)
-
-
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set, without the nesting of PredFormer's files."""
-    nested = config.get("model_config")
-    config = {**config, **(nested if isinstance(nested, Mapping) else {})}
-    return {k: v for k, v in config.items() if v is not None and k != "model_config"}
 
 
 class _Nothing:

@@ -48,7 +48,8 @@ _TRACELESS = {
     "mau": ("tau", "cell_mode", "model_mode"),
     "phydnet": ("patch_size",),
     "predformer": ("variant", "heads", "dim_head", "residual"),
-    "dmvfn": ("scale",),
+    "dmvfn": ("scale", "beta"),
+    "prednet": ("pixel_max", "error_activation", "A_activation"),
 }
 
 

@@ -17,9 +17,10 @@ def gmacs(module: Backbone, horizon: int | None = None) -> float:
     """Billions of multiply-accumulates of one clip's prediction, much as OpenSTL's tables count.
 
     Half of the floating-point operations that XLA's cost analysis finds in the program before it
-    is optimised, the same on every machine. Products with the zeros outside the frame, which those
-    tables count, are left out. A backbone that predicts whole clips is counted for one pass, as in
-    those tables; one that predicts frames for all T + horizon - 1 steps.
+    is optimised, the same on every machine: elementwise ones too, which those tables leave out, but
+    not products with the zeros outside the frame, which they count. A backbone that predicts whole
+    clips is counted for one pass, as in those tables; one that predicts frames for all
+    T + horizon - 1 steps.
     """
     variables = _variables(module)
     frames = jax.ShapeDtypeStruct((1, *module.in_shape), jnp.float32)

@@ -1,4 +1,4 @@
-# Two commands do all of their own set-up: `make demo` and `make test`.
+# Every command does its own set-up. `make demo` and `make test` are where to begin.
 # Everything they install goes to .venv/; delete it to start afresh.
 
 PYTHON ?= python3

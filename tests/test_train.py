@@ -1,4 +1,5 @@
 import functools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from pdr_jax import PDR, PredGS, backbones, losses, optim, predgs
 from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
 from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
+from pdr_jax.warm_start import Origin
 
 CLIP = ClipSpec(in_length=2, horizon=3, offset=0.0, scale=255.0)
 
@@ -99,6 +101,16 @@ def test_a_checkpoint_gives_the_variables_of_evaluation(averaged, tmp_path):
         step, variables = checkpoints.variables()
     assert step == 0
     jax.tree.map(np.testing.assert_array_equal, variables, averages if averaged else latest)
+
+
+def test_averages_start_at_what_a_run_starts_from():
+    def variables(value):
+        leaf = jnp.full(2, value)
+        return {"params": {"backbone": leaf}, "batch_stats": {"backbone": leaf}}
+
+    state = TrainState(jnp.zeros((), jnp.int32), **variables(0.0), opt_state=(), ema=variables(0.0))
+    started = Origin(Path(), None, 0, variables(1.0)).into(state, ("backbone",))
+    jax.tree.map(np.testing.assert_array_equal, started.variables(), variables(1.0))
 
 
 def test_a_step_keeps_every_shape_and_type(frames):

@@ -17,6 +17,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.laplacian import laplacian_pyramid, most_levels
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.per_channel import apply_gain
 from pdr_jax.warp import warp
 
 FINE_WIDTH = 8
@@ -34,7 +35,7 @@ class ConvPReLU(nn.Module):
         """Maps (N, H, W, C) to (N, H / stride, W / stride, features)."""
         x = Conv(self.features, 3, self.stride, dtype=self.dtype, name="conv")(x)
         slope = self.param("slope", nn.initializers.constant(0.25), (self.features,))
-        return jnp.where(x >= 0, x, x * slope.reshape(1, 1, 1, -1).astype(x.dtype))
+        return jnp.where(x >= 0, x, apply_gain(x, slope))
 
 
 class MVFB(nn.Module):

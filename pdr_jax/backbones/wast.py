@@ -20,6 +20,7 @@ from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.drop_path import DropPath
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.norm import BatchNorm
+from pdr_jax.backbones.layers.per_channel import apply_gain
 from pdr_jax.backbones.layers.wavelet import haar, inverse_haar
 
 LARGE_KERNEL, BOTTLENECK_KERNEL, WIDTH, SMALL_KERNEL = 51, 21, 5, 5
@@ -127,15 +128,11 @@ class TimeFrequencyBlock(nn.Module):
         )
         high = depthwise(y, (SMALL_KERNEL, SMALL_KERNEL), "small")
         y = attention(name="low")(low, train) + attention(name="high")(high, train)
-        x = x + drop_path(_scaled(y, scale_1), train)
+        x = x + drop_path(apply_gain(y, scale_1), train)
 
         y = norm(name="norm_2")(x, train)
         y = InvertedResidual(self.mlp_ratio, self.dtype, name="mix")(y, train)
-        return x + drop_path(_scaled(y, scale_2), train)
-
-
-def _scaled(x: Array, scale: Array) -> Array:
-    return x * scale.reshape(1, 1, 1, -1).astype(x.dtype)
+        return x + drop_path(apply_gain(y, scale_2), train)
 
 
 class Translator(nn.Module):

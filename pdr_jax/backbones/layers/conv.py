@@ -10,6 +10,7 @@ from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.depthwise import depthwise_conv
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.loop_conv import loop_conv
+from pdr_jax.backbones.layers.per_channel import add_bias
 
 
 class Conv(nn.Module):
@@ -50,7 +51,7 @@ class Conv(nn.Module):
         shape = (rows, columns, channels // self.groups, self.features)
         kernel = self.param("kernel", kernel_init, shape)
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         if self.groups == channels == self.features and self.stride == 1:
             out = depthwise_conv(x, kernel, dilation=self.dilation)
         elif rows == columns == self.stride == self.groups == 1:
@@ -60,7 +61,7 @@ class Conv(nn.Module):
             out = out.reshape(*x.shape[:-1], self.features)
         else:
             out = convolve(x, kernel, self.stride, self.groups, self.dilation)
-        return out if bias is None else out + bias.reshape(1, 1, 1, -1)
+        return add_bias(out, bias)
 
 
 def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:

@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.loop_conv import loop_conv
+from pdr_jax.backbones.layers.per_channel import add_bias
 
 
 class Conv3D(nn.Module):
@@ -50,13 +51,13 @@ class Conv3D(nn.Module):
         )
         kernel = self.param("kernel", kernel_init, (length, rows, columns, inputs, self.features))
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         padding = length // 2 if self.time_padding is None else self.time_padding
         if volume == self.stride == self.groups == 1:  # as `Conv` does
             out = x @ kernel.reshape(-1, self.features)
         else:
             out = conv3d(x, kernel, stride=self.stride, time_padding=padding, groups=self.groups)
-        return out if bias is None else out + bias.reshape(1, 1, 1, 1, -1)
+        return add_bias(out, bias)
 
 
 def conv3d(x: Array, kernel: Array, *, stride: int, time_padding: int, groups: int) -> Array:

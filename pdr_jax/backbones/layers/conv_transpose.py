@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.loop_conv import loop_conv, xla_conv
+from pdr_jax.backbones.layers.per_channel import add_bias
 
 
 class ConvTranspose(nn.Module):
@@ -47,7 +48,7 @@ class ConvTranspose(nn.Module):
         )
         kernel = self.param("kernel", kernel_init, (size, size, channels, self.features))
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         before = size - 1 - self.padding
         padding = (before, before + self.output_padding)
         spread = (self.stride, self.stride)
@@ -56,4 +57,4 @@ class ConvTranspose(nn.Module):
             return lambda x, kernel: function(x, kernel, (1, 1), (padding, padding), spread, (1, 1))
 
         out = by_platform(cpu=of(loop_conv), default=of(xla_conv))(x, kernel)
-        return out if bias is None else out + bias.reshape(1, 1, 1, -1)
+        return add_bias(out, bias)

@@ -3,6 +3,8 @@
 from flax import linen as nn
 from jax import Array
 
+from pdr_jax.backbones.layers.per_channel import apply_gain
+
 
 def layer_scale(module: nn.Module, name: str, branch: Array, initial: float) -> Array:
     """Multiplies `branch` (..., C) by the parameter `name` (C,) of `module`.
@@ -19,4 +21,4 @@ def layer_scale(module: nn.Module, name: str, branch: Array, initial: float) -> 
       (..., C) in the dtype of `branch`.
     """
     gain = module.param(name, nn.initializers.constant(initial), branch.shape[-1:])
-    return branch * gain.reshape((1,) * (branch.ndim - 1) + (-1,)).astype(branch.dtype)
+    return apply_gain(branch, gain)

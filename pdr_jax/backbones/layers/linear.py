@@ -6,6 +6,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.per_channel import add_bias
 
 
 class Linear(nn.Module):
@@ -29,6 +30,5 @@ class Linear(nn.Module):
         kernel_init, bias_init = self.initializer(x.shape[-1], self.features)
         kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        out = x @ kernel
-        return out if bias is None else out + bias.reshape((1,) * (out.ndim - 1) + (-1,))
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
+        return add_bias(x @ kernel, bias)

@@ -15,6 +15,7 @@ from pdr_jax.backbones.layers.initializers import pytorch_default
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import group_norm, layer_norm
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
+from pdr_jax.backbones.layers.per_channel import add_bias
 
 GROUPS = 16  # of the norms between an inflation's convolutions
 
@@ -41,8 +42,8 @@ class PatchEmbed(nn.Module):
         kernel_init, bias_init = pytorch_default(math.prod(shape[:3]), self.features)
         kernel = self.param("kernel", kernel_init, shape)
         bias = self.param("bias", bias_init, (self.features,))
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        x = patchify(x, self.size) @ kernel.reshape(-1, self.features) + bias.reshape(1, 1, 1, -1)
+        x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
+        x = add_bias(patchify(x, self.size) @ kernel.reshape(-1, self.features), bias)
         return layer_norm(dtype=self.dtype, name="norm")(x)
 
 

@@ -265,6 +265,15 @@ def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, c
     assert "pre_seq_length = 5 is given, but T = 4" in refused(f"{command} y", capsys)
 
 
+def test_a_setting_in_whose_place_another_is_used_is_refused():
+    """As the public PhyDNet does with a patch_size that it does not know."""
+    with pytest.raises(ValueError, match="patch_size = 3 is given, but patch_size = 4 is what is"):
+        provenance.check_used({"patch_size": 4}, settings={"patch_size": 3}, config={}, flags={})
+    agreeing = {"layer_norm": 1, "num_hidden": "8,8", "in_shape": [4, 1, 8, 8]}
+    values = {"layer_norm": True, "num_hidden": (8, 8), "T": 4, "C": 1, "H": 8, "W": 8}
+    provenance.check_used(values, settings=agreeing, config={}, flags={})
+
+
 def test_models_without_the_entry_in_shape_have_their_own():
     kind = family({"method": "predformer"})
     provenance.check_settings("predformer", kind, {"height": 32, "num_channels": 1}, {})

@@ -96,10 +96,6 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     length = clues.length(name, shapes)
     clips = _clips(hints, given, in_shape[0] if in_shape else length)
     data = _open(clips, in_shape)
-    used = dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
-    used["out_length"] = clips.out_length
-    lengths = {"T": hints.in_length, "out_length": hints.out_length}
-    check_used(used, settings=hints.settings, config=hints.config, flags=lengths)
     config = _completed(name, kind, given, shapes, (clips.in_length, *data.frame_shape))
     try:
         module, variables = from_openstl(config, saved.state_dict)
@@ -120,7 +116,10 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     told = {*clues.sizes(name, shapes, data.frame_shape[-1])} | ({"T"} if length else set())
     if clues.model_type(shapes):
         told.add("model_type")
-    values = {"model_type": name, **options, **used}
+    lengths = {"T": hints.in_length, "out_length": hints.out_length}
+    values = {"model_type": name, **options, "out_length": clips.out_length}
+    values |= dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
+    check_used(values, settings=hints.settings, config=hints.config, flags=lengths)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     described = {

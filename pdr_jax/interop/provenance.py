@@ -95,24 +95,26 @@ def check_used(
     """Raises ValueError for an entry that was given and says something else than what is used.
 
     Args:
-      values: of the run, by the names of `_OF_DATA`.
+      values: of the run, see `sources`.
       settings: entries that were given one by one; they must all agree.
       config: of the configuration, which counts where neither settings nor `flags` say a value.
       flags: values that were given under those names, or None.
     """
     given = {**config, **settings}
+    claims = [(key, key) for key in settings if isinstance(values.get(key), int | float)]
     for name, keys in _OF_DATA.items():
         said = [key for key in keys if key in settings]
         if not said and not flags.get(name):
             said = [key for key in keys if key in config][:1]
-        for key in said:
-            shape = key == "in_shape"
-            value = entries.in_shape(given)["TCHW".index(name)] if shape else given[key]
-            if value != values[name]:
-                raise ValueError(
-                    f"{key} = {given[key]!r} is given, but {name} = {values[name]} is what the "
-                    "weights, other entries or the data set say: leave it out, or make them agree"
-                )
+        claims += [(key, name) for key in said]
+    for key, name in claims:
+        shape = key == "in_shape"
+        value = entries.in_shape(given)["TCHW".index(name)] if shape else given[key]
+        if value != values[name]:
+            raise ValueError(
+                f"{key} = {given[key]!r} is given, but {name} = {values[name]} is what is used: "
+                "leave it out, or make the weights, the other entries and the data set agree"
+            )
 
 
 class _Asked(dict[str, Any]):

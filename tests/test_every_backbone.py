@@ -187,8 +187,8 @@ def test_bfloat16(name):
     assert 0 < error < 0.1
 
 
-def test_bfloat16_gradients_of_depthwise_kernels():
-    """Sums over so many pixels that in bfloat16 they would stand still."""
+def test_bfloat16_gradients():
+    """Of every parameter: sums over so many pixels that in bfloat16 they would stand still."""
     shape = (3, 32, 32, 2)
     frames = clip(shape, batch=8, length=6)
     exact, half = (
@@ -208,10 +208,8 @@ def test_bfloat16_gradients_of_depthwise_kernels():
     errors = {
         jax.tree_util.keystr(path): float(jnp.linalg.norm(a - b) / jnp.linalg.norm(a))
         for (path, a), (_, b) in zip(one, two, strict=True)
-        if path[-1].key == "kernel" and a.ndim == 4 and a.shape[2] == 1
     }
-    assert len(errors) == 6
-    assert max(errors.values()) < 0.05, errors
+    assert max(errors.values()) < 0.03, errors
 
 
 @some

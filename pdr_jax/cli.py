@@ -220,7 +220,7 @@ def predict(
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """
     frames = prediction.read_frames(source)
-    prediction.prepare_outputs(target, gif)
+    prediction.prepare_outputs(source, target, gif)
     _, task, state = run.load(run_folder, dataset=recorded_dataset(run_folder))
     for remark in prediction.remarks(task, frames):
         print(remark)

@@ -114,13 +114,15 @@ def read_frames(path: Path) -> np.ndarray:
     return frames
 
 
-def prepare_outputs(target: Path, gif: Path | None = None) -> None:
+def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None:
     """Makes their folders, or refuses what could not be written once all is predicted.
 
     Raises:
-      ValueError: a name that does not end in .npy, .gif.
+      ValueError: a name that does not end in .npy, .gif, or a target that is the source.
       ImportError: the extra `report`, which a GIF needs, is not installed.
     """
+    if target.resolve() == source.resolve():
+        raise ValueError(f"target={str(target)!r} would replace the frames that it is made from")
     for field, path, suffix in (("target", target, ".npy"), ("gif", gif, ".gif")):
         if path is not None and path.suffix != suffix:
             raise ValueError(f"{field}={str(path)!r}: expected a name that ends in {suffix}")

@@ -240,7 +240,9 @@ def test_predict(finished, tmp_path):
 
     np.save(tmp_path / "clips.npy", clips)
     np.testing.assert_array_equal(read_frames(tmp_path / "clips.npy"), clips)
-    prepare_outputs(tmp_path / "new/future.npy")
+    with pytest.raises(ValueError, match="would replace the frames"):
+        prepare_outputs(tmp_path / "clips.npy", tmp_path / "new/../clips.npy")
+    prepare_outputs(tmp_path / "clips.npy", tmp_path / "new/future.npy")
     write_frames(tmp_path / "new/future.npy", future)
     np.testing.assert_array_equal(np.load(tmp_path / "new/future.npy"), future)
     for frames, message in (
@@ -283,7 +285,7 @@ def test_files_of_predictions_are_checked_before_any_work(
 def test_a_gif_that_cannot_be_drawn_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imageio.v3", None)
     with pytest.raises(ImportError, match="pictures need imageio"):
-        prepare_outputs(tmp_path / "x.npy", tmp_path / "x.gif")
+        prepare_outputs(tmp_path / "clips.npy", tmp_path / "x.npy", tmp_path / "x.gif")
 
 
 def test_your_own_model(recipe, dataset, tmp_path):

@@ -21,6 +21,9 @@ def gmacs(module: Backbone, horizon: int | None = None) -> float:
     not products with the zeros outside the frame, which they count. A backbone that predicts whole
     clips is counted for one pass, as in those tables; one that predicts frames for all
     T + horizon - 1 steps.
+
+    Raises:
+      RuntimeError: JAX's CPU back end, which counts, is turned off: JAX_PLATFORMS without cpu.
     """
     variables = _variables(module)
     frames = jax.ShapeDtypeStruct((1, *module.in_shape), jnp.float32)

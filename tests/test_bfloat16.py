@@ -12,9 +12,11 @@ from flax import linen as nn
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.initializers import pytorch_default
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.patch_grid import PatchEmbed
+from pdr_jax.backbones.tau import TAUGate
 
 
 class Scaled(nn.Module):
@@ -37,6 +39,7 @@ class Scaled(nn.Module):
         (Linear, {"features": 2}, (4, 1024, 2)),
         (PatchEmbed, {"features": 3, "size": 1}, (4, 32, 32, 2)),
         (Scaled, {}, (4, 32, 32, 2)),
+        (TAUGate, {"initializer": pytorch_default}, (1, 64, 64, 4)),
     ],
 )
 def test_gradients_are_summed_in_float32(layer, settings, shape):

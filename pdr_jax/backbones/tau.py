@@ -13,6 +13,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.per_channel import apply_gain
 from pdr_jax.backbones.metaformer import Place
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -41,7 +42,7 @@ class TAUGate(nn.Module):
         )
         s = jax.nn.relu(linear(squeezed_width(d), name="squeeze")(s))
         s = jax.nn.sigmoid(linear(d, name="excite")(s))
-        return s * f * x
+        return apply_gain(f * x, s)
 
 
 def tau_block(_: Place, **settings: Any) -> GatedAttentionBlock:

@@ -71,7 +71,7 @@ class InvertedResidual(nn.Module):
 
         gate = y.mean(axis=(1, 2), keepdims=True)
         gate = jax.nn.relu(conv(round(hidden / 4), name="squeeze")(gate))
-        y = y * jax.nn.sigmoid(conv(hidden, name="excite")(gate))
+        y = apply_gain(y, jax.nn.sigmoid(conv(hidden, name="excite")(gate)))
 
         y = conv(width, use_bias=False, name="contract")(y)
         return norm(name="norm_3")(y, train)

@@ -1,4 +1,4 @@
-"""One number for each channel, everywhere: a layer's bias, a branch's gain.
+"""One number for each channel: a layer's bias, a branch's gain, a gate that saw all of the frame.
 
 Applied in float32 (or wider) whatever the compute dtype. JAX sums a gradient over all positions in
 the dtype that the operation had, and a bfloat16 sum of many terms no longer grows by one more.
@@ -14,10 +14,10 @@ def add_bias(x: Array, bias: Array | None) -> Array:
 
 
 def apply_gain(x: Array, gain: Array) -> Array:
-    """`x` (..., C) times `gain` (C,), in the dtype of `x`."""
+    """`x` (..., C) times `gain` (C,) or (N, 1, ..., C), in the dtype of `x`."""
     return (x * _wide(gain, x)).astype(x.dtype)
 
 
 def _wide(vector: Array, x: Array) -> Array:
     vector = vector.astype(jnp.promote_types(vector.dtype, jnp.float32))
-    return vector.reshape((1,) * (x.ndim - 1) + (-1,))
+    return vector.reshape((1,) * (x.ndim - vector.ndim) + vector.shape)

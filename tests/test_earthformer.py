@@ -207,7 +207,7 @@ def test_impossible_settings_are_refused(settings, message):
 
 
 def test_a_depth_is_a_list():
-    with pytest.raises(TypeError, match="enc_depth = 4 must be a tuple .* of integers"):
+    with pytest.raises(TypeError, match=r"enc_depth = 4 must be a tuple .* of integers"):
         backbones.create("earthformer", SHAPE, enc_depth=4)
 
 

@@ -37,9 +37,10 @@ def make_block(name, **changes):
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_outputs_equal_openstl(name):
-    # MogaNet's recorded output is itself 7e-6 away from PyTorch's in float64, and as much again
-    # from ours in float32: exact arithmetic leaves one of the two.
-    check_simvp(name, np.float64 if name == "simvp_moga" else np.float32)
+    # The recorded outputs of MogaNet and HorNet are themselves 7e-6 away from the same computation
+    # in float64, and ours in float32 as much: exact arithmetic leaves one of the two.
+    exact = name in ("simvp_moga", "simvp_hornet")
+    check_simvp(name, np.float64 if exact else np.float32)
 
 
 BENCHMARKS = {  # T, H, W, C; hid_S, hid_T, N_S, N_T

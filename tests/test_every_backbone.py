@@ -82,8 +82,8 @@ def build(name, shape, adapter=True, **options):
     return PDR(backbone, gaussians if adapter else None, fusion_init="pass_through")
 
 
-def clip(shape, batch=2, length=None):
-    rng = np.random.default_rng(0)
+def clip(shape, batch=2, length=None, seed=0):
+    rng = np.random.default_rng(seed)
     return jnp.asarray(rng.uniform(size=(batch, length or shape[0], *shape[1:])), jnp.float32)
 
 
@@ -215,7 +215,8 @@ def test_bfloat16_gradients():
 @some
 def test_eight_devices_equal_one(name):
     step, state = make_step(name, OBLONG, horizon=3)
-    frames = np.asarray(clip(OBLONG, batch=8, length=6))
+    # Of the clips of seed 0 one puts a ReLU of CrevNet's so near its kink that rounding decides.
+    frames = np.asarray(clip(OBLONG, batch=8, length=6, seed=1))
     _, alone = jax.jit(step)(state, frames)
     mesh = make_mesh(8)
     spread = jax.device_put(state, state_shardings(mesh, state))

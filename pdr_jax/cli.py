@@ -100,7 +100,10 @@ def _train_command(argv: list[str]) -> Any:
         if resume is not None:
             option, *rest = [*argv[1].split("=", 1), *argv[2:]]
             if option != "--resume" or len(rest) > 1:
-                raise ValueError("--resume takes no other option: the run goes on as it began")
+                raise ValueError(
+                    "--resume takes no other option: the run goes on as it began; for other "
+                    "settings start another with --init-from"
+                )
             settings = run.read_recipe(resume)
         elif settings.dataset != named.dataset:
             raise ValueError(
@@ -108,6 +111,8 @@ def _train_command(argv: list[str]) -> Any:
                 f"data set before all options, pdr train {settings.dataset} ..."
             )
         out = resume or out or default_folder(settings)
+        if resume is None:
+            run.check_vacant(out, settings)
         dataset = run.open_dataset(settings)
         task = run.load_task(settings, dataset)
         _, _, steps, per_epoch = run.optimizer(settings, len(task.train))

@@ -54,4 +54,4 @@ def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 
     except ImportError as error:
         print(f"no pictures: {error}")
     else:
-        print("pictures: " + ", ".join(picture.name for picture in pictures))
+        print(f"pictures in {out}: " + ", ".join(picture.name for picture in pictures))

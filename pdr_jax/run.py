@@ -169,8 +169,8 @@ def fit(
       ValueError: data and recipe do not fit each other.
     """
     out = Path(out)
-    if not resume and _holds_run(out, recipe):
-        raise FileExistsError(occupied(out, recipe))
+    if not resume:
+        check_vacant(out, recipe)
     task = load_task(recipe, dataset, model)
     tx, schedule, steps, per_epoch = optimizer(recipe, len(task.train))
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
@@ -248,6 +248,12 @@ def fit(
                     imported = {}
                 clock = time.perf_counter()
     return task, state
+
+
+def check_vacant(folder: Path, recipe: Recipe) -> None:
+    """Raises FileExistsError if a new run of the recipe would overwrite one in the folder."""
+    if _holds_run(folder, recipe):
+        raise FileExistsError(occupied(folder, recipe))
 
 
 def _holds_run(folder: Path, recipe: Recipe) -> bool:

@@ -64,6 +64,11 @@ def fail(*_, **__):
     raise OSError("disk full")
 
 
+def test_units_that_an_array_sets_itself_are_noted(place, capsys):
+    pdr(f"import-openstl theirs.npz --out fitted {ARRAYS.replace('scaling (0,1) ', '')}")
+    assert "note: The array's own values set its units" in capsys.readouterr().out
+
+
 def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkeypatch, capsys):
     monkeypatch.setattr(cli, "finish", lambda _: None)  # figures and pictures: test_run.py
     config, _, _, expected = golden
@@ -73,6 +78,7 @@ def test_an_imported_run_predicts_is_scored_and_trained_on(place, golden, monkey
     assert re.search(r"from the weights: .*hid_S = 8.* T = 4$", printed, re.MULTILINE)
     assert re.search(r"given: out_length = 4$", printed, re.MULTILINE)
     assert "assumed from arrays: H = " in printed
+    assert "note: " not in printed
     assert re.search("by default: .*drop_path = ", printed)
     assert os.listdir("runs") == ["theirs"]
     recipe = run.read_recipe(place / "runs/theirs")
@@ -225,7 +231,7 @@ def test_nothing_half_written_stays(place, monkeypatch, capsys):
         ("--out x --dataset weatherbench", "is not prepared"),
         ("--out x --dataset kth --data-options size 64", "is not prepared"),
         ("--out x --dataset kth", "misshapen: dec.readout.bias"),
-        ("--out x --dataset kth", "C = 1 in the configuration, 2 in the weights"),
+        ("--out x --dataset kth", "C = 1 is asked for, 2 in the weights"),
         ("--out x --settings in_shape [4,2,8,8] " + ARRAYS, "frames (H, W, C) = (8, 8, 2)"),
         (
             "--out x --settings model_type gSTA " + ARRAYS,
@@ -233,7 +239,7 @@ def test_nothing_half_written_stays(place, monkeypatch, capsys):
         ),
         (
             "--out x --settings hid_T 32 " + ARRAYS,
-            "hid_T = 32 in the configuration, 64 in the weights",
+            "hid_T = 32 is asked for, 64 in the weights",
         ),
         (
             "--out x --settings hid_s 32 " + ARRAYS,

@@ -54,7 +54,7 @@ def test_a_size_that_the_weights_contradict_is_named_and_few_keys_are(tau):
         from_openstl({**config, "hid_S": 2 * config["hid_S"]}, weights)
     message = str(raised.value)
     hidden = config["hid_S"]
-    assert f"hid_S = {2 * hidden} in the configuration, {hidden} in the weights" in message
+    assert f"hid_S = {2 * hidden} is asked for, {hidden} in the weights" in message
     assert " more" in message
     assert len(message) < 700
 

@@ -86,7 +86,7 @@ def contradictions(name: str, shapes: Shapes, module: Backbone) -> tuple[str, ..
         told["C"] = shapes.get("enc.enc.0.conv.conv.weight", (0, None))[1]
     has = {**vars(module), "T": module.in_shape[0], "C": module.in_shape[-1]}
     return tuple(
-        f"{field} = {_listed(has[field])} in the configuration, {_listed(value)} in the weights"
+        f"{field} = {_listed(has[field])} is asked for, {_listed(value)} in the weights"
         for field, value in told.items()
         if field in has and value is not None and _listed(has[field]) != _listed(value)
     )

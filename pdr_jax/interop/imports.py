@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from pdr_datasets import VideoDataset
 from pdr_jax import backbones, recipes, run, run_folder
@@ -126,6 +127,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
         "training_clips": 0,
         "chosen_on": f"whoever trained it; imported from {path.name}, not trained here",
         **run_folder.describe_data(data),
+        "note": " ".join(filter(None, (data.note, _scaling_note(data, clips)))),
         "imported": {
             "file": path.name,
             "sha256": digest,
@@ -142,6 +144,18 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     }
     _write(out, recipe, described, variables)
     return described
+
+
+def _scaling_note(data: VideoDataset, clips: Recipe) -> str:
+    """What to know of an array that the weights may know in other units."""
+    if data.name != "arrays" or not isinstance(clips.data_options.get("scaling", ""), str):
+        return ""
+    if np.array_equal(np.ravel(data.scale), [255.0]):
+        return ""
+    return (
+        "The array's own values set its units, which the weights may know otherwise: say how they "
+        "were, model units = (stored - offset) / scale, with --data-options scaling OFFSET,SCALE."
+    )
 
 
 def _model_type(given: Mapping[str, Any], shapes: clues.Shapes) -> str:

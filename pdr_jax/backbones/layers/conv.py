@@ -10,6 +10,7 @@ from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.depthwise import depthwise_conv
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.loop_conv import loop_conv
+from pdr_jax.backbones.layers.matmul import matmul
 from pdr_jax.backbones.layers.per_channel import add_bias
 
 
@@ -57,8 +58,7 @@ class Conv(nn.Module):
         elif rows == columns == self.stride == self.groups == 1:
             # The same as a matrix product: XLA's CPU back end computes the gradient of a 1x1
             # convolution's kernel as a convolution with a kernel as large as the frame.
-            out = x.reshape(-1, channels) @ kernel.reshape(channels, self.features)
-            out = out.reshape(*x.shape[:-1], self.features)
+            out = matmul(x, kernel.reshape(channels, self.features))
         else:
             out = convolve(x, kernel, self.stride, self.groups, self.dilation)
         return add_bias(out, bias)

@@ -11,6 +11,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.loop_conv import loop_conv
+from pdr_jax.backbones.layers.matmul import matmul
 from pdr_jax.backbones.layers.per_channel import add_bias
 
 
@@ -54,7 +55,7 @@ class Conv3D(nn.Module):
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
         padding = length // 2 if self.time_padding is None else self.time_padding
         if volume == self.stride == self.groups == 1:  # as `Conv` does
-            out = x @ kernel.reshape(-1, self.features)
+            out = matmul(x, kernel.reshape(-1, self.features))
         else:
             out = conv3d(x, kernel, stride=self.stride, time_padding=padding, groups=self.groups)
         return add_bias(out, bias)

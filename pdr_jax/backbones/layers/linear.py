@@ -6,6 +6,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
+from pdr_jax.backbones.layers.matmul import matmul
 from pdr_jax.backbones.layers.per_channel import add_bias
 
 
@@ -31,4 +32,4 @@ class Linear(nn.Module):
         kernel = self.param("kernel", kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", bias_init, (self.features,)) if self.use_bias else None
         x, kernel = promote_dtype(x, kernel, dtype=self.dtype)
-        return add_bias(x @ kernel, bias)
+        return add_bias(matmul(x, kernel), bias)

@@ -20,7 +20,9 @@ from pallas_kernels.splat2d.shapes import SMALL, Case
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 interpreted = pytest.mark.skipif(
-    not INTERPRETED, reason="run by test_kernels_in_tritons_interpreter"
+    not INTERPRETED,
+    reason="needs TRITON_INTERPRET=1 from the start: where triton and torch are installed, "
+    "test_kernels_in_tritons_interpreter starts it",
 )
 
 CASES = {name: case for name, case in SMALL.items() if case.sampling == "exact"} | {

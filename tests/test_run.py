@@ -130,6 +130,16 @@ def test_a_run_that_was_begun_is_not_overwritten(recipe, dataset, tmp_path):
     assert run.read_recipe(tmp_path) == recipe
 
 
+def test_an_occupied_folder_is_refused_before_data_are_opened(
+    recipe, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run, "open_dataset", lambda _: pytest.fail("data were opened"))
+    run.write_json(tmp_path / "recipe.json", recipe.to_json())
+    with pytest.raises(SystemExit):
+        cli.main(["train", "moving_sprites", "--seed", "3", "--out", str(tmp_path)])
+    assert f"{tmp_path} holds a run already, and another one" in capsys.readouterr().err
+
+
 def test_a_log_is_rewound_whole_or_not_at_all(tmp_path, monkeypatch):
     log = tmp_path / "metrics.jsonl"
     log.write_text('{"step": 1}\n{"step": 2}\n{"st')

@@ -36,7 +36,7 @@ class Scaled(nn.Module):
         (Conv, {"features": 2, "kernel_size": 3, "groups": 2}, (4, 32, 32, 2)),
         (Conv3D, {"features": 2}, (1, 4, 32, 32, 2)),
         (ConvTranspose, {"features": 2, "kernel_size": 2, "stride": 2}, (1, 32, 32, 2)),
-        (Linear, {"features": 2}, (4, 1024, 2)),
+        (Linear, {"features": 2}, (8, 16, 16, 4)),
         (PatchEmbed, {"features": 3, "size": 1}, (4, 32, 32, 2)),
         (Scaled, {}, (4, 32, 32, 2)),
         (TAUGate, {"initializer": pytorch_default}, (1, 64, 64, 4)),

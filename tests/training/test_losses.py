@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 
 from pdr_jax import losses
 
-GOLDEN = Path(__file__).parent / "golden" / "metrics.npz"
+GOLDEN = Path(__file__).parents[1] / "golden" / "metrics.npz"
 
 
 def clips(shape, seed=0):

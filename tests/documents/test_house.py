@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # The parts of pdr_jax that belong to the command line, and so may open data sets.
 COMMAND_LINE = {
     "cli", "demo", "evaluate", "imports", "predict", "protocols", "results", "run", "run_folder",

@@ -13,7 +13,7 @@ from pdr_datasets.kth.clips import expected_names, find_clips, read_frames, read
 from pdr_datasets.kth.windows import window_starts
 from pdr_datasets.resize import resize_bilinear
 
-GOLDEN = json.loads((Path(__file__).parent / "golden/kth_windows.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/kth_windows.json").read_text())
 HEIGHT, WIDTH = 24, 32  # of the clips written here; the real ones are 120 x 160
 
 

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "pallas_kernels" / "README.md"
+README = Path(__file__).parents[2] / "pallas_kernels" / "README.md"
 
 
 def test_snippets_run():

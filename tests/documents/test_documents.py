@@ -10,7 +10,7 @@ from experiments import backbone_tables, markdown, study_tables, tables
 from experiments.backbones import BACKBONES, by_arm
 from experiments.provenance import RESULTS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_readmes_python_runs():

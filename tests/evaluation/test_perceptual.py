@@ -18,7 +18,7 @@ from pdr_jax.interop import checkpoints
 from pdr_jax.metrics import Evaluator
 from pdr_jax.perceptual import alexnet, distance, lpips_alex, st_lpips_alex
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "lpips.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "lpips.npz")
 WEIGHTS = os.environ.get("PDR_ST_LPIPS_WEIGHTS")
 EXAMPLES = os.environ.get("PDR_ST_LPIPS_EXAMPLES")
 

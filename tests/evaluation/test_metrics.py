@@ -10,7 +10,7 @@ from skimage.metrics import structural_similarity
 from pdr_jax import metrics
 from pdr_jax.metrics import Evaluator
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "metrics.npz")
 
 
 def golden_clips(name):

@@ -9,7 +9,7 @@ import pytest
 
 from pdr_jax import optim
 
-GOLDEN = np.load(Path(__file__).parent / "golden/schedules.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "golden/schedules.npz")
 SETTINGS = json.loads(str(GOLDEN["config"]))
 DEFAULTS = {
     "optimizer": "adamw",

@@ -8,10 +8,10 @@ import sys
 import jax
 import numpy as np
 import pytest
+from small_runs import SMALL, moving_blobs
 
 import pdr_datasets
 from pdr_jax import cli, protocols, published, recipes, results, run, run_folder, scoreboard
-from tests.test_run import SMALL, moving_blobs
 
 
 @pytest.fixture(scope="module")

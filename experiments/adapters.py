@@ -16,7 +16,7 @@ import tyro
 from experiments import era5, kth_person01, provenance
 from experiments.study import adapter_arm, run_study
 from pdr_jax import predgs, run
-from pdr_jax.perceptual import load_st_lpips_alex
+from pdr_jax.metrics.perceptual import load_st_lpips_alex
 
 SEEDS = (0, 1)
 ADAPTERS = ("none", *predgs.PRESETS)

@@ -25,7 +25,7 @@ from experiments.study import (
     run_study,
 )
 from pdr_jax import recipes, run
-from pdr_jax.perceptual import load_st_lpips_alex
+from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.recipes import DEFAULT_ADAPTER
 
 SEEDS = (0, 1)

@@ -13,8 +13,9 @@ import jax
 import numpy as np
 import tyro
 
-from pdr_jax import benchmarks, metrics, perceptual, published, results, run
+from pdr_jax import benchmarks, metrics, published, results, run
 from pdr_jax.checkpoint import versions
+from pdr_jax.metrics import perceptual
 from pdr_jax.options import parse_option
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.results import Measured

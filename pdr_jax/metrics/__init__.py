@@ -5,7 +5,7 @@
 """
 
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
-from pdr_jax.metrics.frames import mae, mse, psnr, snr, ssim, ssim_gaussian
+from pdr_jax.metrics.fidelity import mae, mse, psnr, snr, ssim, ssim_gaussian
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
 from pdr_jax.metrics.table import BETTER, DEFAULT, DETAIL, METRICS, WARPING, WEATHER, Metric
 from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warping_error

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pdr_jax.metrics import frames, statistics, weather
+from pdr_jax.metrics import fidelity, statistics, weather
 
 Value = Callable[[], jax.Array]
 
@@ -84,11 +84,11 @@ def frame_values(
     values: dict[str, Value] = {
         **_errors(x, y, units),
         **_statistics(x, y, chosen, units),
-        "psnr": lambda: frames.psnr(unit, true_unit),
-        "snr": lambda: frames.snr(unit, true_unit),
-        "ssim": lambda: frames.ssim(unit, true_unit),
-        "ssim_range1": lambda: frames.ssim(unit, true_unit, data_range=1.0),
-        "ssim_gaussian": lambda: frames.ssim_gaussian(unit, true_unit),
+        "psnr": lambda: fidelity.psnr(unit, true_unit),
+        "snr": lambda: fidelity.snr(unit, true_unit),
+        "ssim": lambda: fidelity.ssim(unit, true_unit),
+        "ssim_range1": lambda: fidelity.ssim(unit, true_unit, data_range=1.0),
+        "ssim_gaussian": lambda: fidelity.ssim_gaussian(unit, true_unit),
         **{name: partial(function, unit, true_unit) for name, function in extra.items()},
     }
     return {name: values[name]() for name in sorted(wanted & values.keys())}
@@ -104,8 +104,8 @@ def _errors(x: jax.Array, y: jax.Array, units: Units) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for suffix, part in parts.items():
         p, t = x[..., part], y[..., part]
-        values["mse" + suffix] = partial(frames.mse, p, t, spatial_norm=units.spatial_norm)
-        values["mae" + suffix] = partial(frames.mae, p, t, spatial_norm=units.spatial_norm)
+        values["mse" + suffix] = partial(fidelity.mse, p, t, spatial_norm=units.spatial_norm)
+        values["mae" + suffix] = partial(fidelity.mae, p, t, spatial_norm=units.spatial_norm)
         if units.weights is None:
             continue
         weights = jnp.asarray(units.weights, jnp.float32).reshape(1, 1, -1, 1, 1)

@@ -13,10 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdr_jax import perceptual
 from pdr_jax.interop import checkpoints
-from pdr_jax.metrics import Evaluator
-from pdr_jax.perceptual import alexnet, distance, lpips_alex, st_lpips_alex
+from pdr_jax.metrics import Evaluator, perceptual
+from pdr_jax.metrics.perceptual import alexnet, distance, lpips_alex, st_lpips_alex
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "lpips.npz")
 WEIGHTS = os.environ.get("PDR_ST_LPIPS_WEIGHTS")

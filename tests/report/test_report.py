@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pdr_jax import report
 from pdr_jax.report.curves import _running_mean, read_curve
-from pdr_jax.report.gaussians import ellipses
+from pdr_jax.report.ellipses import ellipses
 from pdr_jax.report.style import to_rgb
 
 

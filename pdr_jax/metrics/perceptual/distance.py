@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pdr_jax.perceptual.alexnet import Params
+from pdr_jax.metrics.perceptual.alexnet import Params
 
 # LPIPS' channel statistics, for images in [-1, 1].
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)

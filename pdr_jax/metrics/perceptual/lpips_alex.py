@@ -11,9 +11,9 @@ import os
 import jax
 from jax.tree_util import Partial
 
-from pdr_jax.perceptual import alexnet
-from pdr_jax.perceptual.distance import Network, distance
-from pdr_jax.perceptual.weights import read
+from pdr_jax.metrics.perceptual import alexnet
+from pdr_jax.metrics.perceptual.distance import Network, distance
+from pdr_jax.metrics.perceptual.weights import read
 
 # Positions of the convolutions in torchvision's module.
 _CONVOLUTIONS = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from pdr_jax.perceptual import alexnet
-from pdr_jax.perceptual.distance import Network, distance
-from pdr_jax.perceptual.weights import read
+from pdr_jax.metrics.perceptual import alexnet
+from pdr_jax.metrics.perceptual.distance import Network, distance
+from pdr_jax.metrics.perceptual.weights import read
 
 # Positions of the convolutions in the PyTorch module.
 _CONVOLUTIONS = tuple(

@@ -4,7 +4,7 @@ Their values do not compare with each other. Trained weights are files that the 
 nothing is downloaded.
 """
 
-from pdr_jax.perceptual.lpips_alex import load_lpips_alex, lpips
-from pdr_jax.perceptual.st_lpips_alex import load_st_lpips_alex, st_lpips
+from pdr_jax.metrics.perceptual.lpips_alex import load_lpips_alex, lpips
+from pdr_jax.metrics.perceptual.st_lpips_alex import load_st_lpips_alex, st_lpips
 
 __all__ = ["load_lpips_alex", "load_st_lpips_alex", "lpips", "st_lpips"]

@@ -4,7 +4,7 @@
 
     dataset = pdr_datasets.load("moving_sprites")
     for batch in pdr_datasets.batches(dataset.splits["train"], 16, seed=0, shuffle=True):
-        frames = dataset.normalise(batch["frames"])  # (16, 20, 32, 32, 1) float32 in [0, 1]
+        frames = dataset.units.normalise(batch["frames"])  # (16, 20, 32, 32, 1) float32 in [0, 1]
 
 Importing this package is cheap: TFDS, Grain, av and zarr are imported where they are first used,
 TensorFlow never.
@@ -15,11 +15,13 @@ from pdr_datasets.catalogue import info, load, names, options, prepare
 from pdr_datasets.dataset import Scoring, Source, VideoDataset
 from pdr_datasets.loader import batches
 from pdr_datasets.resident import Resident
+from pdr_datasets.units import Units
 
 __all__ = [
     "Resident",
     "Scoring",
     "Source",
+    "Units",
     "VideoDataset",
     "augmentation",
     "batches",

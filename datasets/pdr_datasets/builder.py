@@ -29,8 +29,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
         """See `VideoDataset`; by default no two clips share frames."""
         return 0
 
-    def units(self) -> dict[str, Any]:
-        """offset, scale, data_range and scoring of `VideoDataset`; by default those of uint8."""
+    def scaling(self) -> dict[str, Any]:
+        """units, data_range and scoring of `VideoDataset`; by default those of uint8."""
         return {}
 
     def _generate_splits(self, dl_manager: Any, download_config: Any) -> Sequence[Any]:

@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol, SupportsIndex
 
 import numpy as np
 
+from pdr_datasets.units import Units
+
 
 class Source(Protocol):
     """Random access to the samples of one split (Grain's protocol; a list of samples is one).
@@ -49,8 +51,7 @@ class VideoDataset:
       in_length: frames given to the model, T.
       out_length: frames to predict, T'; the frames in_length ... in_length + out_length - 1.
       frame_shape: (H, W, C).
-      offset: model units = (stored - offset) / scale; one float, or one per channel.
-      scale: see `offset`.
+      units: what a model is given, from what is stored; see `Units`.
       data_range: (low, high) of the model units: (0, 1) for uint8 frames, else what the training
         part spans.
       scoring: see `Scoring`.
@@ -65,30 +66,11 @@ class VideoDataset:
     in_length: int
     out_length: int
     frame_shape: tuple[int, int, int]
-    offset: float | tuple[float, ...] = 0.0
-    scale: float | tuple[float, ...] = 255.0
+    units: Units = dataclasses.field(default_factory=Units)
     data_range: tuple[float, float] = (0.0, 1.0)
     scoring: Scoring = Scoring()
     overlap: int = 0
     note: str = ""
-
-    def normalise(self, frames: Any) -> Any:
-        """Stored frames (..., C), NumPy or JAX, of any dtype -> model units, float32."""
-        offset, scale = self._units(frames.ndim)
-        return (frames.astype(np.float32) - offset) / scale
-
-    def denormalise(self, frames: Any) -> Any:
-        """The inverse of `normalise`: model units (..., C) -> stored units, float32."""
-        offset, scale = self._units(frames.ndim)
-        return frames.astype(np.float32) * scale + offset
-
-    def _units(self, ndim: int) -> tuple[np.ndarray, np.ndarray]:
-        # Same rank as the frames: JAX may be set to refuse implicit rank promotion.
-        shape = (1,) * (ndim - 1) + (-1,)
-        return (
-            np.asarray(self.offset, np.float32).reshape(shape),
-            np.asarray(self.scale, np.float32).reshape(shape),
-        )
 
 
 class FirstFrames:

@@ -10,6 +10,7 @@ from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Scoring, Source
 from pdr_datasets.deepst import Flow
 from pdr_datasets.series import Windows
+from pdr_datasets.units import Units
 
 
 class FlowBuilder(VideoBuilder):
@@ -92,14 +93,13 @@ class FlowBuilder(VideoBuilder):
         """A window begins at every time step."""
         return self.builder_config.in_length + self.builder_config.out_length - 1
 
-    def units(self) -> dict[str, Any]:
+    def scaling(self) -> dict[str, Any]:
         """Min-max to MODEL_RANGE, errors in counts a cell."""
         minimum, maximum = self.info.metadata["minimum"], self.info.metadata["maximum"]
         low, high = self.MODEL_RANGE
         scale = (maximum - minimum) / (high - low)
         return {
-            "offset": minimum - low * scale,
-            "scale": scale,
+            "units": Units(offset=minimum - low * scale, scale=scale),
             "data_range": self.MODEL_RANGE,
             "scoring": Scoring(units="stored", spatial_norm=True),
         }

@@ -106,7 +106,7 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
         frame_shape=builder.info.features["frames"].shape[-3:],
         note=(builder.info.metadata or {}).get("note", ""),
         overlap=builder.overlap(),
-        **builder.units(),
+        **builder.scaling(),
     )
 
 

@@ -26,7 +26,11 @@ def test_series_windows_do_not_straddle_the_boundary():
     np.testing.assert_array_equal(train[7]["frames"][:, 0, 0, 0], [7, 8, 9, 10, 11])
     np.testing.assert_array_equal(test[3]["frames"][:, 0, 0, 0], [15, 16, 17, 18, 19])
     assert train[0]["frames"].dtype == np.uint8
-    assert (dataset.offset, dataset.scale, dataset.data_range) == (0.0, 255.0, (0.0, 1.0))
+    assert (dataset.units.offset, dataset.units.scale, dataset.data_range) == (
+        0.0,
+        255.0,
+        (0.0, 1.0),
+    )
 
 
 def test_stride_and_negative_index():
@@ -88,15 +92,21 @@ def test_scaling_is_fitted_on_the_training_part_only():
     array[8:] += 1000.0
     options = {"in_length": 1, "out_length": 1, "test_fraction": 0.2}
     dataset = load(array, **options)
-    assert (dataset.offset, dataset.scale, dataset.data_range) == (0.0, 70.0, (0.0, 1.0))
+    assert (dataset.units.offset, dataset.units.scale, dataset.data_range) == (
+        0.0,
+        70.0,
+        (0.0, 1.0),
+    )
     assert dataset.splits["train"][0]["frames"].dtype == np.float32
     zscore = load(array, scaling="zscore", per_channel=True, **options)
-    np.testing.assert_allclose(zscore.offset, array[:8].mean((0, 1, 2)))
-    np.testing.assert_allclose(zscore.scale, array[:8].std((0, 1, 2)))
+    np.testing.assert_allclose(zscore.units.offset, array[:8].mean((0, 1, 2)))
+    np.testing.assert_allclose(zscore.units.scale, array[:8].std((0, 1, 2)))
     both = load(array, scaling="zscore", **options)
-    np.testing.assert_allclose([both.offset, both.scale], [array[:8].mean(), array[:8].std()])
+    np.testing.assert_allclose(
+        [both.units.offset, both.units.scale], [array[:8].mean(), array[:8].std()]
+    )
     given = load(array, scaling=(1, 2), **options)
-    assert (given.offset, given.scale, given.data_range) == (1.0, 2.0, (-0.5, 34.5))
+    assert (given.units.offset, given.units.scale, given.data_range) == (1.0, 2.0, (-0.5, 34.5))
 
 
 def test_statistics_do_not_depend_on_the_chunks(monkeypatch):
@@ -105,8 +115,8 @@ def test_statistics_do_not_depend_on_the_chunks(monkeypatch):
     whole = load(array, **options)
     monkeypatch.setattr("pdr_datasets.arrays.open._CHUNK_BYTES", 500)
     parts = load(array, **options)
-    np.testing.assert_allclose(parts.offset, whole.offset, rtol=1e-12)
-    np.testing.assert_allclose(parts.scale, whole.scale, rtol=1e-9)
+    np.testing.assert_allclose(parts.units.offset, whole.units.offset, rtol=1e-12)
+    np.testing.assert_allclose(parts.units.scale, whole.units.scale, rtol=1e-9)
 
 
 def test_all_for_testing_needs_a_given_scaling():
@@ -148,7 +158,7 @@ def test_zarr_is_read_as_needed(tmp_path):
     stored[:] = array
     dataset = load(path=tmp_path / "a.zarr", in_length=2, out_length=2)
     np.testing.assert_array_equal(dataset.splits["train"][5]["frames"], array[5:9])
-    assert dataset.scale == 15.0
+    assert dataset.units.scale == 15.0
 
 
 def test_missing_zarr_names_the_extra(tmp_path, monkeypatch):

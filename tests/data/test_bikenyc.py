@@ -62,7 +62,7 @@ def test_the_last_ten_days_are_for_testing(tmp_path):
         np.testing.assert_array_equal(sample["frames"], frames[first : first + 8])
     assert test[0]["id"] == 0
     # Fitted on the training part: its frames are 0 to 47.
-    assert (dataset.offset, dataset.scale) == (0.0, 47 * 10 + 255)
+    assert (dataset.units.offset, dataset.units.scale) == (0.0, 47 * 10 + 255)
     assert dataset.data_range == (0.0, 1.0)
     assert dataset.scoring == pdr_datasets.Scoring(units="stored", spatial_norm=True)
     assert dataset.note == f"Not the published file, by its MD5 sum: {H5_FILE}."
@@ -94,8 +94,10 @@ def test_plain_flows_are_taken_for_gapless(tmp_path, short_test):
     assert ids(dataset.splits["test"]) == list(range(24 - 7))
     wanted = np.moveaxis(data[26:34], 1, -1)
     np.testing.assert_array_equal(dataset.splits["test"][0]["frames"], wanted)
-    np.testing.assert_array_equal(dataset.normalise(wanted), wanted / np.float32(dataset.scale))
-    assert dataset.scale == 25 * 10 + 255
+    np.testing.assert_array_equal(
+        dataset.units.normalise(wanted), wanted / np.float32(dataset.units.scale)
+    )
+    assert dataset.units.scale == 25 * 10 + 255
     assert "50 frames without timestamps" in dataset.note
     (tmp_path / "in/other").mkdir()
     np.savez(tmp_path / "in/other/bikenyc.npz", flow=data)
@@ -262,7 +264,7 @@ def test_flow_arrays_of_the_same_layout_are_scaled_by_their_training_part(tmp_pa
     )
     assert dataset.frame_shape == (16, 8, 2)
     assert {name: len(s) for name, s in dataset.splits.items()} == {"train": 41, "test": 5}
-    assert (dataset.offset, dataset.scale) == (0.0, 47 * 10 + 255)
+    assert (dataset.units.offset, dataset.units.scale) == (0.0, 47 * 10 + 255)
     test = dataset.splits["test"][0]
     np.testing.assert_array_equal(test["frames"], np.moveaxis(data[48:56], 1, -1))
-    assert dataset.normalise(test["frames"]).max() > 1
+    assert dataset.units.normalise(test["frames"]).max() > 1

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_datasets.dataset import VideoDataset
 
 
 class Numbers:
@@ -142,23 +141,6 @@ def test_bad_options_are_refused(options, message):
 def test_empty_source_is_refused():
     with pytest.raises(ValueError, match="empty"):
         pdr_datasets.batches([], 2)
-
-
-def test_normalise_inverts_denormalise_per_channel():
-    dataset = VideoDataset("d", "c", {}, 1, 1, (2, 2, 2), offset=(1.0, -2.0), scale=(2.0, 0.5))
-    frames = np.arange(16, dtype=np.uint8).reshape(2, 2, 2, 2)
-    units = dataset.normalise(frames)
-    assert units.dtype == np.float32
-    np.testing.assert_allclose(units[0, 0, 0], [(0 - 1) / 2, (1 + 2) / 0.5])
-    np.testing.assert_allclose(dataset.denormalise(units), frames, atol=1e-5)
-
-
-def test_normalise_accepts_jax_arrays_without_rank_promotion():
-    import jax.numpy as jnp
-
-    dataset = VideoDataset("d", "c", {}, 1, 1, (2, 2, 1))
-    units = dataset.normalise(jnp.full((1, 2, 2, 2, 1), 51, jnp.uint8))
-    np.testing.assert_allclose(units, 0.2, atol=1e-7)
 
 
 SERIES = np.random.default_rng(0).integers(0, 256, (30, 4, 3, 2)).astype(np.uint8)

@@ -114,7 +114,7 @@ def test_training_is_drawn_and_the_test_file_is_served(folder, tmp_path):
         assert [int(source[i]["id"]) for i in range(4)] == [0, 1, 2, 3]
     assert "holds 12 digits; MNIST has 60000" in dataset.note
     assert "Not the published file" in dataset.note
-    assert dataset.normalise(test[0]["frames"]).max() <= 1
+    assert dataset.units.normalise(test[0]["frames"]).max() <= 1
 
 
 def test_more_training_clips_go_on_where_fewer_end(folder, tmp_path):

@@ -97,7 +97,7 @@ def test_batches_of_a_build_keep_uint8(tmp_path):
     batches.close()
     assert batch["frames"].shape == (4, 5, 32, 32, 1)
     assert batch["frames"].dtype == np.uint8
-    units = dataset.normalise(batch["frames"])
+    units = dataset.units.normalise(batch["frames"])
     assert units.dtype == np.float32
     assert units.min() >= 0
     assert 0.5 < units.max() <= 1

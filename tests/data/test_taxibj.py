@@ -41,7 +41,11 @@ def test_openstls_clips(tmp_path, monkeypatch, save, dtype):
     write_npz(tmp_path / "in/taxibj", save, **arrays)
     dataset = load(tmp_path, tmp_path / "in")
     assert (dataset.config, dataset.frame_shape) == ("32x32_4to4", (32, 32, 2))
-    assert (dataset.offset, dataset.scale, dataset.data_range) == (-1.0, 2.0, (0.0, 1.0))
+    assert (dataset.units.offset, dataset.units.scale, dataset.data_range) == (
+        -1.0,
+        2.0,
+        (0.0, 1.0),
+    )
     assert dataset.scoring == pdr_datasets.Scoring()  # OpenSTL's figures are in [0, 1] units
     for part, count in (("train", 5), ("test", 2)):
         source = dataset.splits[part]
@@ -51,7 +55,7 @@ def test_openstls_clips(tmp_path, monkeypatch, save, dtype):
             wanted = np.moveaxis(whole[i], 1, -1).astype(np.float32)
             assert source[i]["frames"].dtype == np.float32
             np.testing.assert_array_equal(source[i]["frames"], wanted)
-            np.testing.assert_allclose(dataset.normalise(wanted), (wanted + 1) / 2)
+            np.testing.assert_allclose(dataset.units.normalise(wanted), (wanted + 1) / 2)
     assert dataset.note == (
         "dataset.npz holds 5 clips for training and 2 for testing; published are 20461 and 500."
     )
@@ -180,8 +184,12 @@ def test_deepsts_series(tmp_path, monkeypatch):
     ]
     assert first_numbers(test) == list(range(335, 335 + 5))
     # The greatest count for training is that of frame 334, outflow.
-    np.testing.assert_allclose(dataset.normalise(np.array([[0, 334.5]])), [[-1, 1]], atol=1e-6)
-    np.testing.assert_allclose(dataset.denormalise(np.array([[-1, 1]])), [[0, 334.5]], atol=1e-4)
+    np.testing.assert_allclose(
+        dataset.units.normalise(np.array([[0, 334.5]])), [[-1, 1]], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        dataset.units.denormalise(np.array([[-1, 1]])), [[0, 334.5]], atol=1e-4
+    )
     assert dataset.data_range == (-1.0, 1.0)
     assert dataset.scoring == pdr_datasets.Scoring(units="stored", spatial_norm=True)
     assert dataset.note == f"Not the published file, by its MD5 sum: {', '.join(H5_FILES)}."

@@ -146,8 +146,8 @@ def test_openstls_protocol(t2m, tmp_path, monkeypatch):
         "test": 47 - 5,
     }
     assert dataset.frame_shape == (32, 64, 1)
-    assert dataset.offset == pytest.approx(hours["train"].mean(dtype=np.float64), rel=1e-9)
-    assert dataset.scale == pytest.approx(hours["train"].std(dtype=np.float64), rel=1e-7)
+    assert dataset.units.offset == pytest.approx(hours["train"].mean(dtype=np.float64), rel=1e-9)
+    assert dataset.units.scale == pytest.approx(hours["train"].std(dtype=np.float64), rel=1e-7)
     for name, source in dataset.splits.items():
         # Fed to the model: every part by its own statistics.
         expected = (hours[name] - hours[name].mean()) / hours[name].std()
@@ -156,12 +156,14 @@ def test_openstls_protocol(t2m, tmp_path, monkeypatch):
             assert sample["frames"].dtype == np.float32
             assert sample["id"] == index
             np.testing.assert_allclose(
-                dataset.normalise(sample["frames"])[..., 0], expected[index : index + 5], atol=1e-4
+                dataset.units.normalise(sample["frames"])[..., 0],
+                expected[index : index + 5],
+                atol=1e-4,
             )
     np.testing.assert_array_equal(dataset.splits["train"][3]["frames"][..., 0], hours["train"][3:8])
     low, high = dataset.data_range
-    assert dataset.normalise(hours["train"]).min() == pytest.approx(low, abs=1e-4)
-    assert dataset.normalise(hours["train"]).max() == pytest.approx(high, abs=1e-4)
+    assert dataset.units.normalise(hours["train"]).min() == pytest.approx(low, abs=1e-4)
+    assert dataset.units.normalise(hours["train"]).max() == pytest.approx(high, abs=1e-4)
     scoring = dataset.scoring
     assert (scoring.units, scoring.spatial_norm, scoring.groups) == ("stored", True, ())
     np.testing.assert_array_equal(scoring.latitudes, LATITUDES)
@@ -195,7 +197,7 @@ def test_wind_has_two_channels(tmp_path):
     assert frames.shape == (2, 32, 64, 2)
     for channel, key in enumerate(("u10", "v10")):
         np.testing.assert_array_equal(frames[..., channel], values(key, 2011, 48)[2:4])
-    assert len(dataset.offset) == len(dataset.scale) == 2
+    assert len(dataset.units.offset) == len(dataset.units.scale) == 2
     assert dataset.scoring.climatology.shape == (32, 64, 2)
 
 

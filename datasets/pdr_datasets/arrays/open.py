@@ -10,6 +10,7 @@ from pdr_datasets.arrays.files import read_array
 from pdr_datasets.arrays.layout import channels_last, find_layout
 from pdr_datasets.arrays.scaling import Statistics, fit
 from pdr_datasets.dataset import VideoDataset, check_lengths
+from pdr_datasets.units import Units
 
 _CHUNK_BYTES = 64 * 2**20  # read at a time when values are checked
 
@@ -149,7 +150,7 @@ def open_arrays(
             if is_series
             else _Samples(view, first, last, length)
         )
-    offset, scale, data_range = _units(view, boundary, scaling, per_channel)
+    units, data_range = _units(view, boundary, scaling, per_channel)
     return VideoDataset(
         name="arrays",
         config=f"{os.path.basename(path) if path is not None else 'array'}"
@@ -158,8 +159,7 @@ def open_arrays(
         in_length=in_length,
         out_length=out_length,
         frame_shape=view.shape[-3:],
-        offset=offset,
-        scale=scale,
+        units=units,
         data_range=data_range,
         overlap=(length - 1) // stride if is_series else 0,
     )
@@ -209,10 +209,12 @@ def _sample_lengths(stored: int, in_length: int | None, out_length: int | None) 
     return in_length, out_length
 
 
-def _units(view: _Array, boundary: int, scaling: Any, per_channel: bool) -> tuple[Any, Any, Any]:
-    """offset, scale and data_range of `VideoDataset`, the values checked on the way."""
+def _units(
+    view: _Array, boundary: int, scaling: Any, per_channel: bool
+) -> tuple[Units, tuple[float, float]]:
+    """The units and data_range of `VideoDataset`; the values are checked on the way."""
     if view.dtype == np.uint8:
-        return 0.0, 255.0, (0.0, 1.0)
+        return Units(), (0.0, 1.0)
     train, everything = (Statistics.empty(view.shape[-1]) for _ in range(2))
     for start, block in view.chunks():
         bad = ~np.isfinite(block)
@@ -233,7 +235,7 @@ def _units(view: _Array, boundary: int, scaling: Any, per_channel: bool) -> tupl
     )
     low = float(((fitted.low - offset) / scale).min())
     high = float(((fitted.high - offset) / scale).max())
-    return _plain(offset), _plain(scale), (low, high)
+    return Units(_plain(offset), _plain(scale)), (low, high)
 
 
 def _plain(values: np.ndarray) -> float | tuple[float, ...]:

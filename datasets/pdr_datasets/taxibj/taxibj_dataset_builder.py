@@ -16,6 +16,7 @@ from pdr_datasets.deepst import open_h5
 from pdr_datasets.flows import FlowBuilder, whole_days
 from pdr_datasets.manual import describe_checksums, find_files
 from pdr_datasets.taxibj import openstl
+from pdr_datasets.units import Units
 
 SLOTS = 48  # a day
 TEST_DAYS = 28
@@ -136,8 +137,8 @@ class Builder(FlowBuilder):
             return VideoBuilder.sources(self)
         return super().sources()
 
-    def units(self) -> dict[str, Any]:
+    def scaling(self) -> dict[str, Any]:
         """OpenSTL maps [-1, 1] to [0, 1] and measures errors there; the series' are in counts."""
         if self.builder_config.source == "openstl":
-            return {"offset": -1.0, "scale": 2.0}
-        return super().units()
+            return {"units": Units(offset=-1.0, scale=2.0)}
+        return super().scaling()

@@ -11,6 +11,7 @@ from pdr_datasets.arrays.scaling import Statistics
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Scoring, Source
 from pdr_datasets.series import Windows
+from pdr_datasets.units import Units
 from pdr_datasets.weatherbench import protocol as rules
 from pdr_datasets.weatherbench.config import Config
 from pdr_datasets.weatherbench.fields import Field, grid
@@ -66,14 +67,13 @@ class Builder(VideoBuilder):
             clips[part] = Windows(frames, starts, config.offsets)
         return clips
 
-    def units(self) -> dict[str, Any]:
+    def scaling(self) -> dict[str, Any]:
         """z-scores by the training part, errors in the files' units, averaged over the map."""
         variables = VARIABLES[self.builder_config.variable]
         train = {name: np.array(values) for name, values in self._statistics["train"].items()}
         low, high = ((train[name] - train["mean"]) / train["std"] for name in ("low", "high"))
         return {
-            "offset": _plain(train["mean"]),
-            "scale": _plain(train["std"]),
+            "units": Units(_plain(train["mean"]), _plain(train["std"])),
             "data_range": (float(low.min()), float(high.max())),
             "scoring": Scoring(
                 units="stored",

@@ -40,7 +40,7 @@ def save_curves(
     lowest, highest = np.inf, 0.0
     for index, (label, (steps, values)) in enumerate(curves.items()):
         colour = style.COLOURS[index % len(style.COLOURS)]
-        smooth = _running_mean(values)
+        smooth = running_mean(values)
         if smooth is not values:
             axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
         axes.plot(steps, smooth, color=colour, linewidth=1.7, label=label)
@@ -89,7 +89,7 @@ def read_curve(path: str | os.PathLike[str], key: str) -> tuple[np.ndarray, np.n
     return steps, values
 
 
-def _running_mean(values: np.ndarray) -> np.ndarray:
+def running_mean(values: np.ndarray) -> np.ndarray:
     """Centred mean over a fortieth of the curve (the curve itself if short), without the NaNs."""
     half = len(values) // 80
     if half < 1:

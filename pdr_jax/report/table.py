@@ -1,48 +1,27 @@
-"""Tables of metrics, the best of each column in bold."""
+"""Tables of metrics for the terminal, the best of each column in bold."""
 
 import math
+import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from pdr_jax import metrics
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Rows = Mapping[str, Mapping[str, float]]
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "one": " →1"}
 
 
-def markdown_table(
-    rows: Rows,
-    columns: Sequence[str] | None = None,
-    *,
-    better: Mapping[str, str] = metrics.BETTER,
-    reference: Collection[str] = (),
-    corner: str = "",
-) -> str:
-    """A GitHub-flavoured Markdown table, four significant digits, the best of a column in bold.
-
-    Args:
-      rows: label to its figures; a missing figure becomes a dash.
-      columns: which figures in which order; default all, in the order they appear.
-      better: direction of each figure, "lower", "higher" or "one" (nearest to 1); figures without
-        one are not ranked.
-      reference: labels that take no part in the ranking (persistence always wins on sharpness).
-      corner: head of the first column.
-    """
-    columns = _columns(rows, columns)
-    cells = _cells(rows, columns, better, reference)
-    lines = [
-        [corner, *(_head(column, better) for column in columns)],
-        ["---", *["---:"] * len(columns)],
-        *(
-            [label, *(f"**{text}**" if bold else text for text, bold in row)]
-            for label, row in zip(rows, cells, strict=True)
-        ),
-    ]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+def print_table(rows: Rows, *, title: str, columns: Sequence[str] | None = None) -> None:
+    """Prints rows of metrics; controls ("persistence", "MODEL, ABLATION") are not ranked."""
+    controls = [name for name in rows if name == "persistence" or ", " in name]
+    table = rich_table(rows, columns, title=title, reference=controls)
+    # A pipe has no width, and at 80 columns the table would be cut.
+    Console(width=None if sys.stdout.isatty() else 180).print(table)
 
 
 def rich_table(
@@ -53,12 +32,21 @@ def rich_table(
     reference: Collection[str] = (),
     corner: str = "",
     title: str | None = None,
-) -> "Table":
-    """The same table for a terminal: `rich.print(rich_table(rows))`. Arguments as above."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+) -> Table:
+    """A table of four significant digits for `rich.print`, the best figure of a column in bold.
 
+    Args:
+      rows: label to its figures; a missing figure becomes a dash.
+      columns: which figures in which order; default all, in the order they appear.
+      better: direction of each figure, "lower", "higher" or "one" (nearest to 1); figures without
+        a direction are not ranked.
+      reference: labels that are not ranked (persistence always wins on sharpness).
+      corner: head of the first column.
+      title: above the table.
+
+    Raises:
+      ValueError: no rows, or a column that no row has.
+    """
     columns = _columns(rows, columns)
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column(corner, no_wrap=True)

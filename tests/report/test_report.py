@@ -1,6 +1,7 @@
 """Pictures and tables: what is in them, not only that a file appears."""
 
 import json
+import re
 import sys
 
 import imageio.v3 as iio
@@ -9,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from pdr_jax import report
-from pdr_jax.report.curves import _running_mean, read_curve
+from pdr_jax.report.curves import read_curve, running_mean
 from pdr_jax.report.ellipses import ellipses
 from pdr_jax.report.style import to_rgb
 
@@ -152,7 +153,7 @@ def test_curves(tmp_path):
     assert len(steps) == 151
     np.testing.assert_allclose(values[:2], [1.0, 1 / 3])
     assert np.isnan(values[-1])
-    smooth = _running_mean(values)
+    smooth = running_mean(values)
     assert np.isfinite(smooth).all()
     np.testing.assert_allclose(smooth[1], values[:3].mean())
     report.save_curves(tmp_path / "c.png", {"plain": run, "PDR": run})
@@ -173,28 +174,52 @@ ROWS = {
 }
 
 
-def test_markdown_table():
-    table = report.markdown_table(ROWS, reference=("persistence",), corner="model")
-    assert table == (
-        "| model | mse ↓ | psnr ↑ | sharpness →1 | steps | ssim ↑ |\n"
-        "| --- | ---: | ---: | ---: | ---: | ---: |\n"
-        "| persistence | 19.46 | 26.09 | 1.003 | 0 | - |\n"
-        "| plain | **8.631** | **28.22** | **0.9460** | 500 | - |\n"
-        "| PDR | **8.631** | nan | 1.200 | 400 | **0.8300** |\n"
+def words(text):
+    """The words of each printed line, bold ones between asterisks."""
+    bold = re.sub(r"\x1b\[1m *([^\x1b ]+)\x1b\[0m", r" *\1* ", text)
+    return [re.sub(r"\x1b\[\d+m", "", line).split() for line in bold.splitlines()]
+
+
+def printed(table):
+    console = Console(width=90, force_terminal=True, color_system="standard")
+    with console.capture() as capture:
+        console.print(table)
+    return words(capture.get())
+
+
+def test_table():
+    lines = printed(
+        report.rich_table(ROWS, reference=("persistence",), corner="model", title="kth")
     )
-    chosen = report.markdown_table(ROWS, ["sharpness"])
-    assert "| persistence | **1.003** |" in chosen
+    assert lines[0] == ["kth"]
+    heads = ["model", "mse ↓", "psnr ↑", "sharpness →1", "steps", "ssim ↑"]
+    assert " ".join(lines[2]).replace("*", "") == " ".join(heads)
+    assert lines[4:7] == [
+        ["persistence", "19.46", "26.09", "1.003", "0", "-"],
+        ["plain", "*8.631*", "*28.22*", "*0.9460*", "500", "-"],
+        ["PDR", "*8.631*", "nan", "1.200", "400", "*0.8300*"],
+    ]
+
+
+def test_table_of_chosen_columns():
+    lines = printed(report.rich_table(ROWS, ["sharpness"]))
+    assert ["persistence", "*1.003*"] in lines  # ranked, because it is no reference here
     with pytest.raises(ValueError, match="no row has 'lpips'; they have mse, psnr"):
-        report.markdown_table(ROWS, ["lpips"])
+        report.rich_table(ROWS, ["lpips"])
 
 
-def test_rich_table():
-    console = Console(width=90, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    with console.file:
-        console.print(report.rich_table(ROWS, ["mse", "psnr"], title="kth"))
-    lines = console.export_text().splitlines()
-    assert lines[0].strip() == "kth"
-    assert [line.split() for line in lines if "plain" in line] == [["plain", "8.631", "28.22"]]
+def test_printed_table_ranks_no_controls_and_is_not_cut(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    names = [f"figure_{column}" for column in range(12)]
+    rows = {
+        "persistence": {**dict.fromkeys(names, 0.5), "mse": 0.25},
+        "PDR": {**dict.fromkeys(names, 1.5), "mse": 1.25},
+        "PDR, no-rendering": {**dict.fromkeys(names, 2.5), "mse": 2.25},
+    }
+    report.print_table(rows, title="kth")
+    lines = words(capsys.readouterr().out)
+    assert ["PDR", *["1.500"] * 12, "*1.250*"] in lines
+    assert ["PDR,", "no-rendering", *["2.500"] * 12, "2.250"] in lines
 
 
 @pytest.mark.parametrize(
@@ -214,7 +239,7 @@ def test_rich_table():
             r"expected one clip \(T, H, W, C\)",
         ),
         (lambda p: report.save_curves(p / "a.png", {}), "runs is empty"),
-        (lambda p: report.markdown_table({}), "rows is empty"),
+        (lambda p: report.rich_table({}), "rows is empty"),
         (
             lambda p: ellipses(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((1, 2))),
             "the Gaussians of one frame",

@@ -25,6 +25,7 @@ from flax import struct
 
 from pallas_kernels import splat2d
 from pallas_kernels.splat2d.grid_sample import paper_to_pixels
+from pdr_jax.files import replacing
 
 _ARRAYS = ("mean", "scale", "rotation", "amplitude")
 _STATIC = ("height", "width", "window")
@@ -145,10 +146,9 @@ class Gaussians2D(struct.PyTreeNode):
         path = Path(path)
         if path.suffix != ".npz":
             raise ValueError(f"path={str(path)!r}: expected a name that ends in .npz")
-        partial = path.with_name(f".{path.stem}.partial.npz")
         arrays: dict[str, Any] = {n: np.asarray(getattr(self, n)) for n in _ARRAYS + _STATIC}
-        np.savez(partial, **arrays)
-        partial.replace(path)
+        with replacing(path) as partial:
+            np.savez(partial, **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Gaussians2D":

@@ -58,7 +58,7 @@ test-slow: test-python$(lastword $(VERSIONS))
 # What needs PyTorch: its files are read, written and refused, and its sampling is compared with. It
 # is too large for the environments of `make test`, where these tests are skipped.
 test-openstl: .venv/openstl/ready
-	.venv/openstl/bin/pytest tests/interop/test_checkpoints.py tests/kernels/test_splat2d_grid_sample.py
+	.venv/openstl/bin/pytest tests/interop/test_torch_files.py tests/kernels/test_splat2d_grid_sample.py
 
 .venv/openstl/ready: pyproject.toml
 	$(PYTHON) -m venv --clear .venv/openstl

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from pdr_jax import backbones, run, warm_start
+from pdr_jax import backbones, run, torch_files, warm_start
 from pdr_jax.backbones import Backbone
-from pdr_jax.interop import checkpoints
 from pdr_jax.interop.convert import to_openstl
 from pdr_jax.interop.family import family_of, naming
 from pdr_jax.run_folder import recorded_dataset, write_json
@@ -37,11 +36,11 @@ def write(folder: Path, out: Path, *, backbone_only: bool = False) -> dict[str, 
       ValueError: `out` has another ending, or see `export_run`.
     """
     beside = out.with_suffix(".json")
-    checkpoints.check_target(out)
+    torch_files.check_target(out)
     if beside.exists():
         raise FileExistsError(f"{beside} is there already: choose another name than {out}")
     state_dict, config = export_run(folder, backbone_only=backbone_only)
-    checkpoints.save(out, state_dict)
+    torch_files.save(out, state_dict)
     write_json(beside, config)
     return config
 

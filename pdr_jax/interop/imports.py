@@ -15,10 +15,10 @@ from pdr_datasets import VideoDataset
 from pdr_jax import backbones, recipes, run, run_folder
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.checkpoint import Checkpoints
-from pdr_jax.interop import checkpoints, clues
+from pdr_jax.interop import clues, state_dicts
 from pdr_jax.interop.convert import from_openstl
 from pdr_jax.interop.family import Family, family, model_type, naming
-from pdr_jax.interop.provenance import check_settings, check_used, sources
+from pdr_jax.interop.settings import check_settings, check_used, sources
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.train import TrainState
 
@@ -70,7 +70,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     """Makes a run folder from a checkpoint of OpenSTL or PredFormer; whole, or not at all.
 
     Args:
-      path: the checkpoint, see `pdr_jax.interop.checkpoints.read`.
+      path: the checkpoint, see `pdr_jax.interop.state_dicts.read`.
       out: the folder; must not exist, or be empty.
       hints: what the checkpoint does not say.
 
@@ -84,7 +84,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} holds something already: choose another folder")
-    saved = checkpoints.read(path)
+    saved = state_dicts.read(path)
     said = {k: v for k, v in {**hints.config, **hints.settings}.items() if v is not None}
     given = saved.config | said
     if not saved.lightning:  # two models' cells differ between the releases, not their weights

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdr_jax.interop import checkpoints
+from pdr_jax import torch_files
 from pdr_jax.metrics import Evaluator, perceptual
 from pdr_jax.metrics.perceptual import alexnet, distance, lpips_alex, st_lpips_alex
 
@@ -112,7 +112,7 @@ def test_lpips_reads_pytorch_files_as_checkpoints_are_read(tmp_path, monkeypatch
     for path in paths:
         path.write_bytes(b"a state dict")
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "_load_torch", lambda path: files[path.name])
+        patch.setattr(torch_files, "load", lambda path: files[path.name])
         lpips = perceptual.load_lpips_alex(*paths)
         p, y = (GOLDEN[f"gray/{key}"] for key in ("pred", "true"))
         np.testing.assert_allclose(lpips(p, y), GOLDEN["gray/lpips"], atol=1e-5)

@@ -1,6 +1,6 @@
 """Run folders from checkpoints of the public PyTorch code, what they are good for, and back.
 
-The state dict comes as an .npz, which needs no PyTorch; PyTorch's files are in test_checkpoints.py.
+The state dict comes as an .npz, which needs no PyTorch; PyTorch's files are in tests/interop.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from golden_files import channels_last, load, relative_error
 
 from pdr_jax import cli, predict, recipes, run, run_folder, scoreboard, warm_start
 from pdr_jax.checkpoint import Checkpoints
-from pdr_jax.interop import configurations, convert, exports, imports, provenance
+from pdr_jax.interop import configurations, convert, exports, imports, settings
 from pdr_jax.interop.family import family, naming
 from pdr_jax.train import ClipSpec
 
@@ -274,17 +274,17 @@ def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, c
 def test_a_setting_in_whose_place_another_is_used_is_refused():
     """As the public PhyDNet does with a patch_size that it does not know."""
     with pytest.raises(ValueError, match="patch_size = 3 is given, but patch_size = 4 is what is"):
-        provenance.check_used({"patch_size": 4}, settings={"patch_size": 3}, config={}, flags={})
+        settings.check_used({"patch_size": 4}, settings={"patch_size": 3}, config={}, flags={})
     agreeing = {"layer_norm": 1, "num_hidden": "8,8", "in_shape": [4, 1, 8, 8]}
     values = {"layer_norm": True, "num_hidden": (8, 8), "T": 4, "C": 1, "H": 8, "W": 8}
-    provenance.check_used(values, settings=agreeing, config={}, flags={})
+    settings.check_used(values, settings=agreeing, config={}, flags={})
 
 
 def test_models_without_the_entry_in_shape_have_their_own():
     kind = family({"method": "predformer"})
-    provenance.check_settings("predformer", kind, {"height": 32, "num_channels": 1}, {})
+    settings.check_settings("predformer", kind, {"height": 32, "num_channels": 1}, {})
     with pytest.raises(ValueError, match=r"settings\.height: convlstm has no such setting"):
-        provenance.check_settings("convlstm", family({"method": "convlstm"}), {"height": 32}, {})
+        settings.check_settings("convlstm", family({"method": "convlstm"}), {"height": 32}, {})
 
 
 def test_what_weights_do_not_tell_is_asked_for(place, capsys):

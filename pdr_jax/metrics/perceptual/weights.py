@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdr_jax.interop import checkpoints
+from pdr_jax import torch_files
 
 
 def read(
@@ -28,7 +28,9 @@ def read(
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file. {recipe}")
     try:
-        arrays = checkpoints.read(path).state_dict
+        arrays = torch_files.load(path)
+        if not isinstance(arrays, Mapping):
+            raise ValueError(f"{path.name} holds a {type(arrays).__name__}; expected a state dict")
     except (ImportError, ValueError) as error:
         raise type(error)(f"{error}. {recipe}") from error
     missing = [name for name in expected if name not in arrays]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from golden_files import GOLDEN, load
 
-from pdr_jax.interop import checkpoints, clues, configurations, convert, entries, family, names
+from pdr_jax import torch_files
+from pdr_jax.interop import clues, configurations, convert, entries, family, names, state_dicts
 from pdr_jax.interop.family import family_of, model_type, naming
 
 # What a file holds.
@@ -47,7 +48,7 @@ def prefixed(prefix):
     ],
 )
 def test_the_models_own_names_are_found(contents, form):
-    found = checkpoints.unpack(contents, "file")
+    found = state_dicts.unpack(contents, "file")
     assert found.state_dict.keys() == LAYERS.keys()
     assert found.format == form
     assert found.config == {}
@@ -68,7 +69,7 @@ def test_the_models_own_names_are_found(contents, form):
 )
 def test_what_is_no_state_dict_is_refused(contents, message):
     with pytest.raises(ValueError, match=message):
-        checkpoints.unpack(contents, "file")
+        state_dicts.unpack(contents, "file")
 
 
 @pytest.mark.parametrize(
@@ -76,13 +77,13 @@ def test_what_is_no_state_dict_is_refused(contents, message):
     [(LAYERS, False), (prefixed("module."), False), (prefixed("model."), True)],
 )
 def test_names_tell_what_lightning_wrote(contents, lightning):
-    assert checkpoints.unpack(contents, "file").lightning == lightning
-    assert checkpoints.unpack({"state_dict": contents}, "file").lightning == lightning
+    assert state_dicts.unpack(contents, "file").lightning == lightning
+    assert state_dicts.unpack({"state_dict": contents}, "file").lightning == lightning
 
 
 def test_settings_that_were_saved_beside_the_weights():
     saved = {"method": "PredFormer", "model_config": {"dim": 32}, "lr": None}
-    found = checkpoints.unpack({"state_dict": LAYERS, "hyper_parameters": saved}, "file")
+    found = state_dicts.unpack({"state_dict": LAYERS, "hyper_parameters": saved}, "file")
     assert found.config == {"method": "PredFormer", "dim": 32}
 
 
@@ -236,9 +237,9 @@ def test_weights_that_only_resemble_a_model():
 def test_without_pytorch_it_is_said_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[openstl\]'"):
-        checkpoints.read(tmp_path / "file.pth")
+        state_dicts.read(tmp_path / "file.pth")
     with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[openstl\]'"):
-        checkpoints.check_target(tmp_path / "file.pth")
+        torch_files.check_target(tmp_path / "file.pth")
 
 
 def test_a_file_that_cannot_be_written_is_refused_before(tmp_path):
@@ -249,8 +250,8 @@ def test_a_file_that_cannot_be_written_is_refused_before(tmp_path):
         ("nowhere/x.npz", FileNotFoundError, "nowhere is no folder"),
     ):
         with pytest.raises(error, match=message):
-            checkpoints.check_target(tmp_path / name)
-    checkpoints.check_target(tmp_path / "x.npz")
+            torch_files.check_target(tmp_path / name)
+    torch_files.check_target(tmp_path / "x.npz")
 
 
 def test_nothing_half_written_stays(tmp_path, monkeypatch):
@@ -260,14 +261,14 @@ def test_nothing_half_written_stays(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="disk full"):
-        checkpoints.save(tmp_path / "x.npz", LAYERS)
+        torch_files.save(tmp_path / "x.npz", LAYERS)
     assert os.listdir(tmp_path) == []
 
 
 def test_pytorch_whose_reader_was_not_safe_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(__version__="2.5.1"))
     with pytest.raises(ImportError, match=r"torch 2\.5\.1 is installed"):
-        checkpoints.read(tmp_path / "file.pth")
+        state_dicts.read(tmp_path / "file.pth")
 
 
 @pytest.fixture
@@ -290,7 +291,7 @@ def test_files_as_openstl_writes_them(torch, tensors, tmp_path, zipped):
     for name, contents in (("checkpoint.pth", state), ("latest.pth", training)):
         path = tmp_path / name
         torch.save(contents, path, _use_new_zipfile_serialization=zipped)
-        found = checkpoints.read(path)
+        found = state_dicts.read(path)
         for key, value in LAYERS.items():
             np.testing.assert_array_equal(found.state_dict[key], value)
 
@@ -304,7 +305,7 @@ def test_files_as_lightning_writes_them(torch, tensors, tmp_path):
     }
     for given in (settings, argparse.Namespace(**settings)):
         torch.save({**contents, "hyper_parameters": given}, tmp_path / "best.ckpt")
-        found = checkpoints.read(tmp_path / "best.ckpt")
+        found = state_dicts.read(tmp_path / "best.ckpt")
         assert found.state_dict.keys() == LAYERS.keys()
         assert found.config == {"hid_S": 16, "in_shape": [4, 2, 8, 8]}
 
@@ -318,7 +319,7 @@ def test_schedules_of_older_pytorch_are_read_as_nothing(torch, tensors, tmp_path
 
     contents = {"state_dict": tensors, "scheduler": {"anneal_func": Function()}}
     torch.save(contents, tmp_path / "latest.pth")
-    assert checkpoints.read(tmp_path / "latest.pth").state_dict.keys() == LAYERS.keys()
+    assert state_dicts.read(tmp_path / "latest.pth").state_dict.keys() == LAYERS.keys()
 
 
 class Harmful:
@@ -337,7 +338,7 @@ def test_a_file_that_would_run_code_is_refused(torch, tensors, tmp_path, zipped)
     contents = {"state_dict": tensors, "hyper_parameters": Harmful(ran)}
     torch.save(contents, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=r"x\.pth is refused: it names posix\.mkdir, code"):
-        checkpoints.read(path)
+        state_dicts.read(path)
     assert not ran.exists()
 
 
@@ -345,17 +346,17 @@ def test_other_classes_are_refused_by_name(torch, tensors, tmp_path):
     path = tmp_path / "x.pth"
     torch.save({"state_dict": tensors, "args": types.SimpleNamespace(a=1)}, path)
     with pytest.raises(ValueError, match=r"names types\.SimpleNamespace"):
-        checkpoints.read(path)
+        state_dicts.read(path)
     torch.save(torch.nn.Linear(2, 2), path)
     with pytest.raises(
         ValueError, match=r"names torch\.nn\.modules\.linear\.Linear.*loaded\.state_dict\(\)"
     ):
-        checkpoints.read(path)
+        state_dicts.read(path)
     path.write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match=r"x\.pth is no checkpoint"):
-        checkpoints.read(path)
+        state_dicts.read(path)
     with pytest.raises(FileNotFoundError):
-        checkpoints.read(tmp_path / "y.pth")
+        state_dicts.read(tmp_path / "y.pth")
 
 
 def test_what_is_advised_for_a_refused_file_keeps_what_tells_the_release(torch, tensors, tmp_path):
@@ -367,18 +368,18 @@ def test_what_is_advised_for_a_refused_file_keeps_what_tells_the_release(torch, 
     }
     torch.save(training, tmp_path / "best.ckpt")
     with pytest.raises(ValueError, match=r"of a training, torch\.save") as refusal:
-        checkpoints.read(tmp_path / "best.ckpt")
+        state_dicts.read(tmp_path / "best.ckpt")
     _, _, advice = str(refusal.value).partition("of a training, ")
     scope = {"torch": torch, "loaded": training}
     eval(advice.partition(", without")[0].replace("weights.pth", str(tmp_path / "x.pth")), scope)
-    found = checkpoints.read(tmp_path / "x.pth")
+    found = state_dicts.read(tmp_path / "x.pth")
     assert found.lightning
     assert found.config == {"hid_S": 8}
 
 
 def test_what_is_written_is_what_pytorch_reads(torch, tmp_path):
     _, weights, _ = load("tau")
-    checkpoints.save(tmp_path / "back.pth", weights)
+    torch_files.save(tmp_path / "back.pth", weights)
     assert os.listdir(tmp_path) == ["back.pth"]
     found = torch.load(tmp_path / "back.pth", weights_only=True)
     assert found.keys() == weights.keys()

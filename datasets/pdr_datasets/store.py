@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from pdr_datasets.dataset import FirstFrames, Source, VideoDataset, check_lengths
 
 
@@ -56,7 +58,7 @@ def prepare_build(
         return final
     shared = final.parents[1]  # of all configurations
     shared.mkdir(parents=True, exist_ok=True)
-    with _lock(shared / ".lock"):
+    with filelock.FileLock(shared / ".lock"):  # the system drops it if the process dies
         if is_prepared(builder):  # by the process that held the lock
             builder.info.read_from_directory(final)
             return final
@@ -165,13 +167,3 @@ def _quiet() -> Iterator[None]:
     finally:
         tfds.enable_progress_bar()
         logging.set_verbosity(verbosity)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Waits for, then holds, a lock that the operating system drops if the process dies."""
-    import fcntl
-
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -50,7 +50,7 @@ def options(name: str) -> tuple[str, ...]:
 
         valid: Iterable[str] = inspect.signature(open_arrays).parameters
     else:
-        valid = _module(name).Config.OPTIONS
+        valid = _module(name).Config.options()
     return tuple(option for option in valid if option not in ("in_length", "out_length"))
 
 
@@ -180,7 +180,7 @@ def _builder(
         if options:
             raise ValueError(f"config={config!r} is given, so leave out {', '.join(options)}.")
         return store.make_builder(cls, module.Config.parse(config), data_dir)
-    _check_options(name, options, module.Config.OPTIONS)
+    _check_options(name, options, module.Config.options())
     return store.make_builder(cls, module.Config(**options), data_dir)
 
 

@@ -1,4 +1,4 @@
-"""What the configurations of the data sets share: a name for every choice of options, and back."""
+"""What the configurations of all data sets share: a name for every choice of options, and back."""
 
 import dataclasses
 import re
@@ -7,23 +7,41 @@ from typing import Any, ClassVar, Self
 
 import tensorflow_datasets as tfds
 
+from pdr_datasets.dataset import check_lengths
+
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """One variant of a data set; its name is a function of its options.
+    """One variant of a data set. Every field of a subclass is an option; `name` tells them all.
 
     Attributes:
       DATA: the data set's name.
-      OPTIONS: names of the options, in_length and out_length among them.
-      PATTERN: of the names of variants; see `read`.
-      EXAMPLE: options of a variant that is shown, besides the default, where a name is refused.
+      PATTERN: matches the names of variants; see `read`.
+      EXAMPLE: options of a variant that the message about a bad name shows beside the default.
+      in_length: frames given.
+      out_length: frames to predict.
     """
 
     DATA: ClassVar[str]
-    OPTIONS: ClassVar[tuple[str, ...]]
     PATTERN: ClassVar[re.Pattern[str]]
     EXAMPLE: ClassVar[Mapping[str, Any]] = {}
     name: str = ""
+    in_length: int = 10
+    out_length: int = 10
+
+    def __post_init__(self) -> None:
+        check_lengths(self.in_length, self.out_length)
+
+    @classmethod
+    def options(cls) -> tuple[str, ...]:
+        """Names of the options, in_length and out_length among them."""
+        inherited = {field.name for field in dataclasses.fields(tfds.core.BuilderConfig)}
+        return tuple(f.name for f in dataclasses.fields(cls) if f.name not in inherited)
+
+    @property
+    def length(self) -> int:
+        """Frames of a clip: in_length + out_length."""
+        return self.in_length + self.out_length
 
     def check_whole_numbers(self, limits: Mapping[str, tuple[int, int]]) -> None:
         """Raises ValueError unless each of these options is a whole number within its limits."""
@@ -51,5 +69,5 @@ class VideoConfig(tfds.core.BuilderConfig):
 
     @classmethod
     def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that the groups of PATTERN stand for; by default whole numbers all."""
+        """PATTERN's named groups -> the options they stand for; by default all whole numbers."""
         return {option: int(text) for option, text in groups.items()}

@@ -42,7 +42,7 @@ class FlowBuilder(VideoBuilder):
             if before.times[-1] >= after.times[0]:
                 raise ValueError(f"{after.path} begins before {before.path} ends.")
         config = self.builder_config
-        length = config.in_length + config.out_length
+        length = config.length
         times = np.concatenate([flow.times for flow in flows])[kept]
         boundary = max(0, len(times) - test_frames)
         runs = {"train": find_runs(times[:boundary]), "test": find_runs(times[boundary:])}
@@ -83,7 +83,7 @@ class FlowBuilder(VideoBuilder):
     def sources(self) -> Mapping[str, Source]:
         """Windows at every time step, none across a gap."""
         config = self.builder_config
-        length = config.in_length + config.out_length
+        length = config.length
         return {
             name: Windows(self.as_data_source(name), window_starts(runs, length), range(length))
             for name, runs in self.info.metadata["runs"].items()
@@ -91,7 +91,7 @@ class FlowBuilder(VideoBuilder):
 
     def overlap(self) -> int:
         """A window begins at every time step."""
-        return self.builder_config.in_length + self.builder_config.out_length - 1
+        return self.builder_config.length - 1
 
     def scaling(self) -> dict[str, Any]:
         """Min-max to MODEL_RANGE, errors in counts a cell."""

@@ -88,7 +88,7 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
     in_length = config.in_length if in_length is None else in_length
     out_length = config.out_length if out_length is None else out_length
     check_lengths(in_length, out_length)
-    stored = config.in_length + config.out_length
+    stored = config.length
     length = in_length + out_length
     if length > stored:
         raise ValueError(

@@ -299,7 +299,7 @@ def test_the_list_of_sequences_is_read_with_its_oddities(tmp_path):
         ({"size": 4}, "size=4"),
         ({"split": "random"}, "split='random': expected one of person, subsequence"),
         ({"config": "128x64_10to20"}, "config='128x64_10to20': expected a name such as"),
-        ({"channels": 3}, "kth has no option 'channels'. It has: size"),
+        ({"channels": 3}, "kth has no option 'channels'. It has: in_length, out_length, size"),
         ({"out_length": -1}, "out_length=-1"),
     ],
 )

@@ -424,7 +424,10 @@ def test_names_and_options():
         ({"years": "2010-2015"}, "years='2010-2015': expected the years of training"),
         ({"years": "2010-2015,2015,2016"}, "one after another"),
         ({"config": "t2m"}, "config='t2m': expected a name such as"),
-        ({"size": 4}, "weatherbench has no option 'size'. It has: source, variable"),
+        (
+            {"size": 4},
+            "weatherbench has no option 'size'. It has: in_length, out_length, source, variable",
+        ),
     ],
 )
 def test_bad_options_are_refused(tmp_path, options, message):

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import check_lengths
 from pdr_datasets.deepst import open_h5, open_npz
 from pdr_datasets.flows import FlowBuilder, whole_days
 from pdr_datasets.manual import describe_checksums, find_files
@@ -39,12 +38,11 @@ class Config(VideoConfig):
 
     DATA: ClassVar = "bikenyc"
     PATTERN: ClassVar = re.compile(rf"{HEIGHT}x{WIDTH}_(?P<in_length>\d+)to(?P<out_length>\d+)")
-    OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length")
     in_length: int = 4
     out_length: int = 4
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         self.name = f"{HEIGHT}x{WIDTH}_{self.in_length}to{self.out_length}"
 
 

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import Source, check_lengths
+from pdr_datasets.dataset import Source
 from pdr_datasets.human36m.images import SIZE, DecodedFrames, read_images
 from pdr_datasets.human36m.lists import (
     EXPECTED_FILES,
@@ -48,13 +48,12 @@ class Config(VideoConfig):
         rf"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<protocol>{'|'.join(PROTOCOLS)})"
     )
     EXAMPLE: ClassVar = {"protocol": "openstl"}
-    OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length", "protocol")
     in_length: int = 4
     out_length: int = 4
     protocol: str = "standard"
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         if self.protocol not in PROTOCOLS:
             raise ValueError(
                 f"human36m: protocol={self.protocol!r}: expected one of {', '.join(PROTOCOLS)}."
@@ -81,7 +80,7 @@ class Builder(VideoBuilder):
         config = self.builder_config
         records = self.as_data_source("frames", decoders={"frames": tfds.decode.SkipDecoding()})
         frames = DecodedFrames(records, bgr=config.protocol == "openstl")
-        offsets = range(config.in_length + config.out_length)
+        offsets = range(config.length)
         return {
             part: Windows(frames, self.info.metadata["starts"][part], offsets)
             for part in ("train", "test")
@@ -89,7 +88,7 @@ class Builder(VideoBuilder):
 
     def overlap(self) -> int:
         """Clips of a video begin at any of its frames."""
-        return self.builder_config.in_length + self.builder_config.out_length - 1
+        return self.builder_config.length - 1
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -108,7 +107,7 @@ class Builder(VideoBuilder):
         parts = {"train": train, "test": test}
         if config.protocol == "standard":
             parts = split_by_subject(train + test)
-        frames, starts = lay_out(parts, config.in_length + config.out_length)
+        frames, starts = lay_out(parts, config.length)
         paths = []
         for (prefix, number), line in frames.items():
             paths.append(files[0].parent / f"{prefix}{number:06d}.jpg")

@@ -11,7 +11,6 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import check_lengths
 from pdr_datasets.kth.clips import EXPECTED_FILES, Clip, find_clips, frame_numbers, read_frames
 from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
 from pdr_datasets.kth.windows import FAST_STRIDE, window_starts
@@ -38,14 +37,13 @@ class Config(VideoConfig):
         r"(?P<subsequence>_subsequence_split)?"
     )
     EXAMPLE: ClassVar = {"split": "subsequence"}
-    OPTIONS: ClassVar[tuple[str, ...]] = ("size", "in_length", "out_length", "split")
     size: int = 128
     in_length: int = 10
     out_length: int = 20
     split: str = "person"
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         self.check_whole_numbers({"size": (8, 1024)})
         if self.split not in RULES:
             raise ValueError(f"kth: split={self.split!r}: expected one of {', '.join(RULES)}.")
@@ -81,11 +79,11 @@ class Builder(VideoBuilder):
 
     def overlap(self) -> int:
         """Windows of the fast actions begin every few frames."""
-        return (self.builder_config.in_length + self.builder_config.out_length - 1) // FAST_STRIDE
+        return (self.builder_config.length - 1) // FAST_STRIDE
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        shape = (config.in_length + config.out_length, config.size, config.size, 1)
+        shape = (config.length, config.size, config.size, 1)
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
@@ -103,7 +101,7 @@ class Builder(VideoBuilder):
         config = self.builder_config
         found = find_clips(Path(dl_manager.manual_dir))
         clips = [(clip, frame_numbers(clip)) for clip in found]
-        length = config.in_length + config.out_length
+        length = config.length
         parts = split_clips(config.split, clips)
         tasks: dict[str, list[_Task]] = {
             name: [(c, numbers, window_starts(numbers, length, c.action)) for c, numbers in part]
@@ -124,7 +122,7 @@ class Builder(VideoBuilder):
         self, tasks: list[_Task], done: int, total: int
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         config = self.builder_config
-        length = config.in_length + config.out_length
+        length = config.length
         index = 0
         for clip, numbers, starts in tasks:
             if not starts:
@@ -147,7 +145,7 @@ class Builder(VideoBuilder):
 
 def _no_samples(part: str, config: Config, clips: list[Clip]) -> str:
     persons = ", ".join(f"{p:02d}" for p in sorted({clip.person for clip in clips}))
-    length = config.in_length + config.out_length
+    length = config.length
     message = (
         f"kth {config.name!r}: no {part} sample of {length} frames. The copy holds "
         f"{len(clips)} clips, of persons {persons}."

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import Source, check_lengths
+from pdr_datasets.dataset import Source
 from pdr_datasets.manual import describe_checksums
 from pdr_datasets.moving_mnist.digits import (
     EXPECTED_FILES,
@@ -48,13 +48,6 @@ class Config(VideoConfig):
         r"(?P<in_length>\d+)to(?P<out_length>\d+)_(?P<num_train>\d+)train_(?P<num_test>\d+)test"
         r"_seed(?P<seed>\d+)"
     )
-    OPTIONS: ClassVar[tuple[str, ...]] = (
-        "in_length",
-        "out_length",
-        "num_train",
-        "num_test",
-        "seed",
-    )
     in_length: int = 10
     out_length: int = 10
     num_train: int = 10_000
@@ -62,7 +55,7 @@ class Config(VideoConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         self.check_whole_numbers(
             {"num_train": (1, 10**9), "num_test": (1, 10**9), "seed": (0, 2**32 - 1)}
         )
@@ -88,7 +81,7 @@ class Builder(VideoBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        shape = (config.in_length + config.out_length, FRAME, FRAME, 1)
+        shape = (config.length, FRAME, FRAME, 1)
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
@@ -109,8 +102,8 @@ class Builder(VideoBuilder):
         if len(digits) != _MNIST_SIZE:
             notes.append(f"{digits_path.name} holds {len(digits)} digits; MNIST has {_MNIST_SIZE}.")
         if found := sorted(folder.rglob(TEST_FILE)):
-            clips = open_test_clips(found[0], config.in_length + config.out_length)
-            test: Source = _FixedClips(clips, config.in_length + config.out_length)
+            clips = open_test_clips(found[0], config.length)
+            test: Source = _FixedClips(clips, config.length)
             notes.append(describe_checksums([digits_path, found[0]], _MD5))
         else:
             held_out = max(len(digits) // 6, 1)
@@ -131,7 +124,7 @@ class Builder(VideoBuilder):
 
     def _moving(self, digits: np.ndarray, size: int, part: int) -> MovingDigits:
         config = self.builder_config
-        length = config.in_length + config.out_length
+        length = config.length
         return MovingDigits(digits, size, length=length, seed=config.seed, part=part)
 
 

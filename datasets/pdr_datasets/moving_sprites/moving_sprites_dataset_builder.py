@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import check_lengths
 from pdr_datasets.moving_sprites.scenes import draw_clip
 
 
@@ -33,15 +32,6 @@ class Config(VideoConfig):
         r"(?P<size>\d+)x(?P=size)x(?P<channels>\d+)_(?P<in_length>\d+)to(?P<out_length>\d+)"
         r"_(?P<num_train>\d+)train_(?P<num_test>\d+)test_seed(?P<seed>\d+)"
     )
-    OPTIONS: ClassVar[tuple[str, ...]] = (
-        "size",
-        "channels",
-        "in_length",
-        "out_length",
-        "num_train",
-        "num_test",
-        "seed",
-    )
     size: int = 32
     channels: int = 1
     in_length: int = 10
@@ -51,7 +41,7 @@ class Config(VideoConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         self.check_whole_numbers(
             {
                 "size": (16, 1024),
@@ -76,7 +66,7 @@ class Builder(VideoBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        shape = (config.in_length + config.out_length, config.size, config.size, config.channels)
+        shape = (config.length, config.size, config.size, config.channels)
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict(
                 {
@@ -99,7 +89,7 @@ class Builder(VideoBuilder):
         self, split: int, number: int, done: int
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         config = self.builder_config
-        length = config.in_length + config.out_length
+        length = config.length
         for index in range(number):
             rng = np.random.default_rng([config.seed, split, index])
             frames = draw_clip(rng, length=length, size=config.size, channels=config.channels)

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import Source, check_lengths
+from pdr_datasets.dataset import Source
 from pdr_datasets.deepst import open_h5
 from pdr_datasets.flows import FlowBuilder, whole_days
 from pdr_datasets.manual import describe_checksums, find_files
@@ -57,18 +57,17 @@ class Config(VideoConfig):
         rf"{SIZE}x{SIZE}_(?P<in_length>\d+)to(?P<out_length>\d+)(?P<deepst>_deepst)?",
     )
     EXAMPLE: ClassVar = {"source": "deepst"}
-    OPTIONS: ClassVar[tuple[str, ...]] = ("in_length", "out_length", "source")
     in_length: int = 4
     out_length: int = 4
     source: str = "openstl"
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         if self.source not in SOURCES:
             raise ValueError(
                 f"taxibj: source={self.source!r}: expected one of {', '.join(SOURCES)}."
             )
-        if self.source == "openstl" and self.in_length + self.out_length > 2 * openstl.LENGTH:
+        if self.source == "openstl" and self.length > 2 * openstl.LENGTH:
             raise ValueError(
                 f"taxibj: in_length={self.in_length}, out_length={self.out_length}: OpenSTL's "
                 f"{openstl.FILE} holds clips of 4 + 4 frames, not the series they were cut from. "
@@ -102,7 +101,7 @@ class Builder(FlowBuilder):
         shape: tuple[int, ...] = (SIZE, SIZE, 2)
         features: dict[str, Any] = {}
         if config.source == "openstl":
-            shape = (config.in_length + config.out_length, *shape)
+            shape = (config.length, *shape)
             features["id"] = tfds.features.Scalar(dtype=np.int64)
         features["frames"] = tfds.features.Tensor(shape=shape, dtype=np.float32, encoding="bytes")
         return self.dataset_info_from_configs(
@@ -128,7 +127,7 @@ class Builder(FlowBuilder):
         sizes = {part: given.shape[0] for part, (given, _) in parts.items()}
         done = 0 if name == "train" else sizes["train"]
         for index, clip in enumerate(openstl.read_clips(parts[name])):
-            yield index, {"frames": clip[: config.in_length + config.out_length], "id": index}
+            yield index, {"frames": clip[: config.length], "id": index}
             self.report(done + index + 1, sum(sizes.values()))
 
     def sources(self) -> Mapping[str, Source]:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from pdr_datasets.config import VideoConfig
-from pdr_datasets.dataset import check_lengths
 from pdr_datasets.weatherbench import protocol as rules
 from pdr_datasets.weatherbench.sources import HOURS, SOURCES
 from pdr_datasets.weatherbench.variables import VARIABLES
@@ -39,16 +38,6 @@ class Config(VideoConfig):
         r"(?:_(?P<years>\d{4}\S*))?"
     )
     EXAMPLE: ClassVar = {"years": "2010-2012,2013,2014"}
-    OPTIONS: ClassVar[tuple[str, ...]] = (
-        "source",
-        "variable",
-        "degrees",
-        "in_length",
-        "out_length",
-        "step",
-        "protocol",
-        "years",
-    )
     source: str = "wb1"
     variable: str = "t2m"
     degrees: float = 5.625
@@ -59,7 +48,7 @@ class Config(VideoConfig):
     years: str = ""
 
     def __post_init__(self) -> None:
-        check_lengths(self.in_length, self.out_length)
+        super().__post_init__()
         for field, valid in (
             ("source", SOURCES),
             ("variable", tuple(VARIABLES)),

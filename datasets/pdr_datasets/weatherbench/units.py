@@ -1,48 +1,34 @@
 """OpenSTL's units: each part z-scored by its own statistics, written in the training part's."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
 
-import numpy as np
-
 from pdr_datasets.dataset import Source
+from pdr_datasets.units import Units
 
 
-@dataclasses.dataclass(frozen=True)
-class Standardised:
-    """Mean and standard deviation, (C,), of a part."""
-
-    mean: np.ndarray
-    std: np.ndarray
-
-    @classmethod
-    def of(cls, statistics: Mapping[str, Sequence[float]]) -> "Standardised":
-        """From a part's stored statistics."""
-        return cls(np.array(statistics["mean"]), np.array(statistics["std"]))
-
-    def expressed_in(self, train: "Standardised", frames: Source) -> Source:
-        """The frames x of this part as (x - mean) / std * train.std + train.mean.
-
-        The training part's mean and standard deviation then make of them what OpenSTL feeds to a
-        model, and back into what it computes errors of.
-        """
-        return _Rescaled(frames, self.mean, train.std / self.std, train.mean)
+def z_score(statistics: Mapping[str, Sequence[float]]) -> Units:
+    """The units in which a part with these stored statistics has mean 0 and deviation 1."""
+    mean, std = statistics["mean"], statistics["std"]
+    return Units(mean[0], std[0]) if len(mean) == 1 else Units(tuple(mean), tuple(std))
 
 
-class _Rescaled:
-    """Frames x as (x - before) * gain + after."""
+class Restated:
+    """Source of frames x as `train.denormalise(own.normalise(x))`, in float32.
 
-    def __init__(self, frames: Source, before: np.ndarray, gain: np.ndarray, after: np.ndarray):
-        self._frames = frames
-        self._units = tuple(values.astype(np.float32) for values in (before, gain, after))
+    The training part's units then make of them what OpenSTL feeds to a model, and back into what
+    OpenSTL computes errors of.
+    """
+
+    def __init__(self, frames: Source, own: Units, train: Units):
+        self._frames, self._own, self._train = frames, own, train
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        before, gain, after = self._units
-        return {"frames": (self._frames[index]["frames"] - before) * gain + after}
+        scores = self._own.normalise(self._frames[index]["frames"])
+        return {"frames": self._train.denormalise(scores)}
 
 
 def describe(config: Any) -> str:

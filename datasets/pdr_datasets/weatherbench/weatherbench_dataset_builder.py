@@ -11,12 +11,11 @@ from pdr_datasets.arrays.scaling import Statistics
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Scoring, Source
 from pdr_datasets.series import Windows
-from pdr_datasets.units import Units
 from pdr_datasets.weatherbench import protocol as rules
 from pdr_datasets.weatherbench.config import Config
 from pdr_datasets.weatherbench.fields import Field, grid
 from pdr_datasets.weatherbench.sources import EXPECTED_FILES, open_fields
-from pdr_datasets.weatherbench.units import Standardised, describe
+from pdr_datasets.weatherbench.units import Restated, describe, z_score
 from pdr_datasets.weatherbench.variables import VARIABLES
 
 _READ_BYTES = 32 * 2**20  # at a time
@@ -57,12 +56,12 @@ class Builder(VideoBuilder):
     def sources(self) -> Mapping[str, Source]:
         """The clips of each part, as the protocol cuts and scales them."""
         config = self.builder_config
-        units = {name: Standardised.of(values) for name, values in self._statistics.items()}
+        units = {part: z_score(statistics) for part, statistics in self._statistics.items()}
         clips = {}
         for part in rules.PARTS:
             frames: Source = self.as_data_source(part)
             if config.protocol == "openstl" and part != "train":
-                frames = units[part].expressed_in(units["train"], frames)
+                frames = Restated(frames, own=units[part], train=units["train"])
             starts = rules.clip_starts(len(frames), config.offsets, config.protocol)
             clips[part] = Windows(frames, starts, config.offsets)
         return clips
@@ -73,7 +72,7 @@ class Builder(VideoBuilder):
         train = {name: np.array(values) for name, values in self._statistics["train"].items()}
         low, high = ((train[name] - train["mean"]) / train["std"] for name in ("low", "high"))
         return {
-            "units": Units(_plain(train["mean"]), _plain(train["std"])),
+            "units": z_score(self._statistics["train"]),
             "data_range": (float(low.min()), float(high.max())),
             "scoring": Scoring(
                 units="stored",
@@ -161,7 +160,3 @@ def _read(fields: list[Field], times: np.ndarray) -> np.ndarray:
             )
         blocks.append(block)
     return np.concatenate(blocks, axis=-1)
-
-
-def _plain(values: np.ndarray) -> float | tuple[float, ...]:
-    return float(values[0]) if len(values) == 1 else tuple(map(float, values))

@@ -11,13 +11,14 @@ TensorFlow never.
 """
 
 from pdr_datasets.augment import augmentation
-from pdr_datasets.catalogue import info, load, names, options, prepare
+from pdr_datasets.catalogue import NotPreparedError, info, load, names, options, prepare
 from pdr_datasets.dataset import Scoring, Source, VideoDataset
 from pdr_datasets.loader import batches
 from pdr_datasets.resident import Resident
 from pdr_datasets.units import Units
 
 __all__ = [
+    "NotPreparedError",
     "Resident",
     "Scoring",
     "Source",

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,25 @@ _BUILDERS = (
     "weatherbench",
 )
 _NEEDS_FILES = ("bikenyc", "human36m", "kth", "moving_mnist", "taxibj", "weatherbench")
+
+
+class NotPreparedError(FileNotFoundError):
+    """A configuration has to be prepared before it can be opened.
+
+    Attributes:
+      name: the data set's.
+      config: the configuration's name.
+    """
+
+    def __init__(self, name: str, config: str, data_dir: Any, prepared: Sequence[str]):
+        super().__init__(
+            f"{name} {config!r} is not prepared in {data_dir}. Prepared there: "
+            f"{', '.join(prepared) or 'none'}. Call pdr_datasets.prepare({name!r}, "
+            f"config={config!r}, manual_dir=FOLDER), or open one of the prepared by its name, "
+            "config=... (it serves shorter lengths than it stores, too)."
+        )
+        self.name = name
+        self.config = config
 
 
 def names() -> tuple[str, ...]:
@@ -128,7 +147,8 @@ def load(
 
     Raises:
       ValueError: for an unknown name or option, or one out of range.
-      FileNotFoundError: if the configuration is not prepared.
+      NotPreparedError: for a configuration that has to be prepared first.
+      FileNotFoundError: if `path` is no file (arrays).
     """
     _check_name(name)
     if name == "arrays":
@@ -148,25 +168,14 @@ def load(
     builder = _builder(name, data_dir, config, options)
     if not store.is_prepared(builder):
         if name in _NEEDS_FILES:
-            raise FileNotFoundError(_not_prepared(builder, store.prepared_configs(builder)))
+            raise NotPreparedError(
+                name,
+                builder.builder_config.name,
+                builder.data_dir_root,
+                store.prepared_configs(builder),
+            )
         store.prepare_build(builder)
     return store.open_build(builder, **lengths)
-
-
-def _not_prepared(builder: Any, prepared: list[str]) -> str:
-    name, wanted = builder.name, builder.builder_config.name
-    there = ", ".join(prepared) or "none"
-    # The protocol is the recipe's, not an option of the data set alone.
-    fields = [
-        "--protocol" if option == "protocol" else f"--data-options.{option}"
-        for option in options(name)
-    ]
-    return (
-        f"{name} {wanted!r} is not prepared in {builder.data_dir_root}. Prepared there: {there}. "
-        f"Run `pdr data prepare {name} --config {wanted} --manual-dir FOLDER`, or load one of the "
-        "prepared with config=... (lengths shorter than stored are served from it). `pdr train` "
-        f"takes what the name says one by one: {', '.join([*fields, '--in-length'])}, --out-length."
-    )
 
 
 def _builder(

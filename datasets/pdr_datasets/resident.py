@@ -20,13 +20,13 @@ class Resident:
 
     Args:
       source: the clips; read once, now.
-      max_mib: the most that the distinct frames may take, in MiB.
+      resident_mib: the most that the distinct frames may take, in MiB.
 
     Raises:
       ValueError: if they take more, or the source is empty.
     """
 
-    def __init__(self, source: Source, max_mib: float):
+    def __init__(self, source: Source, resident_mib: float):
         if not len(source):
             raise ValueError("source is empty: expected at least one sample.")
         frames: list[np.ndarray] = []
@@ -42,11 +42,11 @@ class Resident:
                 row.append(position)
             positions.append(row)
             ids.append(sample["id"])
-            if len(frames) * frames[0].nbytes > max_mib * 2**20:
+            if len(frames) * frames[0].nbytes > resident_mib * 2**20:
                 raise ValueError(
-                    f"resident_mib={max_mib}: the first {index + 1} of {len(source)} clips have "
+                    f"resident_mib={resident_mib}: the first {index + 1} of {len(source)} clips have "
                     f"{len(frames)} distinct frames of {frames[0].nbytes} bytes, which take more. "
-                    "Allow more, or 0 to stream the clips."
+                    "Allow more, or stream the clips."
                 )
         self.frames = np.stack(frames)
         self._positions = np.array(positions, np.int32)

@@ -228,7 +228,7 @@ def test_missing_files_are_named(tmp_path, monkeypatch):
     (tmp_path / "in/notes.txt").touch()
     with pytest.raises(FileNotFoundError, match=rf"does not hold {H5_FILE}\.(?s:.)*Put it into"):
         pdr_datasets.prepare("bikenyc", data_dir=tmp_path, manual_dir=tmp_path / "in")
-    with pytest.raises(FileNotFoundError, match=r"not prepared.*pdr data prepare bikenyc"):
+    with pytest.raises(pdr_datasets.NotPreparedError, match=r"not prepared.*prepare\('bikenyc'"):
         pdr_datasets.load("bikenyc", data_dir=tmp_path)
     write_h5(tmp_path / "in" / H5_FILE, counts(24), dates([1]))
     monkeypatch.setitem(sys.modules, "h5py", None)  # as if it were not installed

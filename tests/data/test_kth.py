@@ -206,8 +206,11 @@ def test_missing_files_are_named(two_persons, tmp_path):
     (tmp_path / "alone/boxing" / video.name).write_bytes(video.read_bytes())
     with pytest.raises(FileNotFoundError, match=r"00sequences\.txt is missing"):
         pdr_datasets.prepare("kth", data_dir=tmp_path, manual_dir=tmp_path / "alone")
-    with pytest.raises(FileNotFoundError, match=r"not prepared.*pdr data prepare kth"):
+    with pytest.raises(
+        pdr_datasets.NotPreparedError, match=r"not prepared.*prepare\('kth'"
+    ) as refused:
         pdr_datasets.load("kth", data_dir=tmp_path)
+    assert (refused.value.name, refused.value.config) == ("kth", "128x128_10to20")
 
 
 def packet_position(path, number):

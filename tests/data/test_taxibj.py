@@ -241,7 +241,7 @@ def test_missing_files_are_named(tmp_path):
         FileNotFoundError, match=r"does not hold dataset\.npz\.\n.*X_train, Y_train"
     ):
         pdr_datasets.prepare("taxibj", data_dir=tmp_path, manual_dir=tmp_path / "in")
-    with pytest.raises(FileNotFoundError, match=r"not prepared.*pdr data prepare taxibj"):
+    with pytest.raises(pdr_datasets.NotPreparedError, match=r"not prepared.*prepare\('taxibj'"):
         pdr_datasets.load("taxibj", data_dir=tmp_path)
     for folder in ("a", "b"):
         write_npz(tmp_path / "in" / folder, **clips())

@@ -44,9 +44,9 @@ class Resident:
             ids.append(sample["id"])
             if len(frames) * frames[0].nbytes > resident_mib * 2**20:
                 raise ValueError(
-                    f"resident_mib={resident_mib}: the first {index + 1} of {len(source)} clips have "
-                    f"{len(frames)} distinct frames of {frames[0].nbytes} bytes, which take more. "
-                    "Allow more, or stream the clips."
+                    f"resident_mib={resident_mib}: the first {index + 1} of {len(source)} clips "
+                    f"have {len(frames)} distinct frames of {frames[0].nbytes} bytes, which take "
+                    "more. Allow more, or stream the clips."
                 )
         self.frames = np.stack(frames)
         self._positions = np.array(positions, np.int32)

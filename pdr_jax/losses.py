@@ -1,7 +1,8 @@
-"""Training losses: functions of (prediction, target), both (B, T, H, W, C), to a float32 scalar.
+"""Training losses: functions of (prediction, target), two clips (B, T, H, W, C), to a scalar.
 
-`create` makes one by name. All accept any leading shape, any number of channels and lower-precision
-input (computed in float32); float64 input stays float64.
+`create` makes a loss by name. Every loss takes any number of channels, computes in float32 (in
+float64 if a clip is float64) and raises ValueError if the two shapes differ. Leading dimensions
+other than (B, T) are taken by all losses but those with the differential divergence.
 """
 
 import inspect
@@ -11,34 +12,39 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
 from pallas_kernels import ssim as structural_similarity
 from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window
+from pdr_jax.arrays import on_pairs
 from pdr_jax.losses_wavelet import high_frequency_focal
 
-Loss = Callable[[jax.Array, jax.Array], jax.Array]
+Loss = Callable[[Array, Array], Float[Array, ""]]
 DataRange = float | tuple[float, float]
+"""L, for values in [0, L]; or (low, high)."""
 
 
-def mse(prediction: jax.Array, target: jax.Array) -> jax.Array:
+@on_pairs
+def mse(prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]) -> Float[Array, ""]:
     """Mean squared error over all elements."""
-    prediction, target = _checked(prediction, target)
     return jnp.mean((prediction - target) ** 2)
 
 
-def l1(prediction: jax.Array, target: jax.Array) -> jax.Array:
+@on_pairs
+def l1(prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]) -> Float[Array, ""]:
     """Mean absolute error over all elements."""
-    prediction, target = _checked(prediction, target)
     return jnp.mean(jnp.abs(prediction - target))
 
 
+@on_pairs
 def ssim(
-    prediction: jax.Array,
-    target: jax.Array,
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
     *,
     data_range: DataRange = 1.0,
     padding: Padding = "valid",
-) -> jax.Array:
+) -> Float[Array, ""]:
     """Mean SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03 (Wang et al. 2004).
 
     Equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
@@ -47,14 +53,13 @@ def ssim(
     Args:
       prediction: (..., H, W, C).
       target: (..., H, W, C).
-      data_range: L, for values that lie in [0, L]; or (low, high), and both arrays are taken
-        relative to low first, since SSIM compares brightness as a ratio to zero. Use the pair for
-        data around zero such as z-scored fields.
-      padding: "valid", windows inside the frame; or "same", a window at every pixel: see
-        `pallas_kernels.ssim`. Where a frame is shorter than 11 pixels, "valid" uses the largest
-        odd window that fits along that axis (16x8: 11x7).
+      data_range: L, for values in [0, L]; or (low, high), from which `low` is subtracted first.
+        SSIM compares brightness as a ratio to zero, so data around zero (z-scored fields) need the
+        pair.
+      padding: "valid" (windows inside the frame) or "same" (a window at every pixel), see
+        `pallas_kernels.ssim`. Along an axis shorter than 11 pixels "valid" uses the largest odd
+        window that fits (frames of 16x8: 11x7).
     """
-    prediction, target = _checked(prediction, target)
     down, across = (
         min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
         for length in prediction.shape[-3:-1]
@@ -68,14 +73,15 @@ def ssim(
     ).mean()
 
 
+@on_pairs
 def l1_ssim(
-    prediction: jax.Array,
-    target: jax.Array,
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
     *,
     weight: float = 0.5,
     data_range: DataRange = 1.0,
     padding: Padding = "valid",
-) -> jax.Array:
+) -> Float[Array, ""]:
     """PDR's loss: weight * L1 + (1 - weight) * (1 - SSIM).
 
     Args:
@@ -89,22 +95,28 @@ def l1_ssim(
     return weight * l1(prediction, target) + (1.0 - weight) * dissimilarity
 
 
+@on_pairs
 def differential_divergence(
-    prediction: jax.Array, target: jax.Array, *, temperature: float = 0.1
-) -> jax.Array:
-    """TAU's regulariser R (Tan et al., CVPR 2023): do changes happen at the same places?
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    *,
+    temperature: float = 0.1,
+) -> Float[Array, ""]:
+    """TAU's regulariser R (Tan et al., CVPR 2023), which compares where two clips change.
 
-    Frame differences, flattened over H, W and C and divided by `temperature`, become
-    distributions by softmax: p of the prediction, q of the target. R is the mean over B, T - 1 and
-    H W C of p log(p / (q + 1e-12) + 1e-12), as in the authors' code: a Kullback-Leibler divergence
-    divided by H W C. Zero for clips of one or two frames.
+    A softmax over H, W and C turns each frame difference, divided by `temperature`, into a
+    distribution: p of the prediction, q of the target. R is the mean of
+    p log(p / (q + 1e-12) + 1e-12) over B, T - 1 and H W C, as in the authors' code: the
+    Kullback-Leibler divergence divided by H W C. It is 0 for clips of one or two frames.
 
     Args:
       prediction: (B, T, H, W, C).
       target: (B, T, H, W, C).
       temperature: in the units of the data.
+
+    Raises:
+      ValueError: the shapes differ, or are not (B, T, H, W, C).
     """
-    prediction, target = _checked(prediction, target)
     if prediction.ndim != 5:
         raise ValueError(
             f"prediction has shape {prediction.shape}; the differential divergence compares frames "
@@ -114,7 +126,7 @@ def differential_divergence(
     if length <= 2:
         return jnp.zeros((), prediction.dtype)
 
-    def distribution(clip: jax.Array) -> jax.Array:
+    def distribution(clip: Array) -> Array:
         change = jnp.diff(clip, axis=1).reshape(batch, length - 1, -1)
         return jax.nn.softmax(change / temperature)
 
@@ -122,22 +134,31 @@ def differential_divergence(
     return jnp.mean(p * jnp.log(p / (q + 1e-12) + 1e-12))
 
 
-def mse_ddr(prediction: jax.Array, target: jax.Array, *, alpha: float = 0.1) -> jax.Array:
-    """TAU's loss: MSE + alpha * R, R the differential divergence. For (B, T, H, W, C) only."""
+@on_pairs
+def mse_ddr(
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, alpha: float = 0.1
+) -> Float[Array, ""]:
+    """TAU's loss: MSE + alpha * `differential_divergence`. For (B, T, H, W, C) only."""
     return mse(prediction, target) + alpha * differential_divergence(prediction, target)
 
 
-def mse_l1(prediction: jax.Array, target: jax.Array) -> jax.Array:
+@on_pairs
+def mse_l1(
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]
+) -> Float[Array, ""]:
     """E3D-LSTM's loss: MSE + L1."""
     return mse(prediction, target) + l1(prediction, target)
 
 
-def mse_hffl(prediction: jax.Array, target: jax.Array, *, weight: float = 0.001) -> jax.Array:
-    """WaST's loss: MSE + its high-frequency focal loss; see `high_frequency_focal`."""
+@on_pairs
+def mse_hffl(
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, weight: float = 0.001
+) -> Float[Array, ""]:
+    """WaST's loss: MSE + `high_frequency_focal`."""
     return mse(prediction, target) + high_frequency_focal(prediction, target, weight=weight)
 
 
-LOSSES: dict[str, Callable[..., jax.Array]] = {
+LOSSES: dict[str, Callable[..., Array]] = {
     "mse": mse,
     "l1": l1,
     "l1_ssim": l1_ssim,
@@ -152,7 +173,7 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
 
     Args:
       name: a key of `LOSSES`.
-      data_range: of the data, as in `ssim`; the losses without SSIM do not depend on it.
+      data_range: as in `ssim`; losses without SSIM ignore it.
       **options: `weight` and `padding` of l1_ssim, `alpha` of mse_ddr, `weight` of mse_hffl.
 
     Raises:
@@ -193,12 +214,3 @@ def _check_range(data_range: DataRange) -> None:
             f"data_range is {data_range!r}; expected a positive number L for data in [0, L], "
             "or a pair (low, high) with high > low"
         )
-
-
-def _checked(prediction: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
-    if prediction.shape != target.shape:
-        raise ValueError(
-            f"prediction has shape {prediction.shape}, target {target.shape}; expected equal shapes"
-        )
-    dtype = jnp.promote_types(jnp.result_type(prediction, target), jnp.float32)
-    return prediction.astype(dtype), target.astype(dtype)

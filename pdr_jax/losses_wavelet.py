@@ -2,41 +2,42 @@
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
+from pdr_jax.arrays import on_pairs
 from pdr_jax.backbones.layers.wavelet import haar
 
 REACH = 0.1
-"""Frequencies nearer to zero than this share of the band's longer side are not compared."""
+"""Frequencies below this share of the band's longer side are not compared."""
 
 
+@on_pairs
 def high_frequency_focal(
-    prediction: jax.Array, target: jax.Array, *, weight: float = 0.001
-) -> jax.Array:
-    """Spectra of the frames' low Haar band compared, where they differ most and not at low ones.
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    *,
+    weight: float = 0.001,
+) -> Float[Array, ""]:
+    """Compares the spectra of two frames' low Haar bands, without their lowest frequencies.
 
-    The squared distance of the orthonormal Fourier coefficients, times the focal weight
-    log(1 + distance) over its maximum in the frame, without gradient; averaged over all
-    coefficients, those left out counted as zero. The authors' code; published weight 0.001.
+    Each squared distance of two orthonormal Fourier coefficients is multiplied by a focal weight,
+    log(1 + distance) over its maximum in the frame, which has no gradient. The result is the mean
+    over all coefficients; those that are not compared count as zero. As in the authors' code.
 
     Args:
       prediction: (..., H, W, C).
-      target: of the same shape.
-      weight: of the result, which is to be added to another loss.
+      target: (..., H, W, C).
+      weight: multiplies the result; 0.001 is the published value.
 
     Returns:
       A float32 scalar (float64 for float64).
 
     Raises:
-      ValueError: if the shapes differ.
+      ValueError: the shapes differ.
     """
-    if prediction.shape != target.shape:
-        raise ValueError(
-            f"prediction has shape {prediction.shape}, target {target.shape}; expected equal shapes"
-        )
-    dtype = jnp.promote_types(jnp.result_type(prediction, target), jnp.float32)
     # The transforms are linear: the difference's spectrum is the spectra's difference.
-    difference = prediction.astype(dtype) - target.astype(dtype)
-    spectrum = jnp.fft.fft2(_low_band(difference), axes=(-3, -2), norm="ortho")
+    spectrum = jnp.fft.fft2(_low_band(prediction - target), axes=(-3, -2), norm="ortho")
     squared = jnp.square(spectrum.real) + jnp.square(spectrum.imag)
     focus = jnp.log1p(jnp.sqrt(jax.lax.stop_gradient(squared)))
     largest = focus.max(axis=(-3, -2), keepdims=True)
@@ -46,15 +47,15 @@ def high_frequency_focal(
     return weight * jnp.mean(jnp.where(mask, focus * squared, 0))
 
 
-def _low_band(x: jax.Array) -> jax.Array:
-    """Half the size; a zero row and column are added to odd frames."""
+def _low_band(x: Array) -> Array:
+    """(..., H, W, C) to half the height and width; odd frames first get a zero row or column."""
     height, width = x.shape[-3:-1]
     missing = [(0, 0)] * (x.ndim - 3) + [(0, height % 2), (0, width % 2), (0, 0)]
     return haar(jnp.pad(x, missing), (x.ndim - 3, x.ndim - 2))[0]
 
 
-def _mask(height: int, width: int) -> jax.Array:
-    """Whether a coefficient is compared: not near the spectrum's corners, the low frequencies."""
+def _mask(height: int, width: int) -> Array:
+    """Which coefficients are compared: those away from the corners, where low frequencies are."""
     rows, columns = jnp.arange(height), jnp.arange(width)
     rows, columns = (jnp.minimum(i, i[::-1]) for i in (rows, columns))
     distance = jnp.hypot(*jnp.meshgrid(rows, columns, indexing="ij"))

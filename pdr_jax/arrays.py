@@ -1,0 +1,43 @@
+"""The arrays that public functions take, and the check of a prediction against its target."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+AnyArray = jax.Array | np.ndarray
+"""An array of JAX (traced or not) or of NumPy."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def on_pairs(function: Function) -> Function:
+    """Decorates a function whose arguments `prediction` and `target` are compared.
+
+    Both become JAX arrays of one dtype: float32, or float64 if either of them is. NumPy's arrays,
+    lower precisions and integers are accepted.
+
+    Raises:
+      ValueError: when called with arrays of different shapes.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*args: Any, **options: Any) -> Any:
+        bound = signature.bind(*args, **options)
+        pair = bound.arguments["prediction"], bound.arguments["target"]
+        shapes = tuple(np.shape(array) for array in pair)
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"prediction has shape {shapes[0]}, target {shapes[1]}; expected equal shapes"
+            )
+        dtype = jnp.promote_types(jnp.result_type(*pair), jnp.float32)
+        for name, array in zip(("prediction", "target"), pair, strict=True):
+            bound.arguments[name] = jnp.asarray(array, dtype)
+        return function(*bound.args, **bound.kwargs)
+
+    return cast(Function, checked)

@@ -1,4 +1,4 @@
-"""What a state dict alone tells of the model it belongs to: its type, and sizes from shapes."""
+"""What a state dict tells of its model: the type, by its keys, and sizes, by its shapes."""
 
 import math
 import re
@@ -9,11 +9,11 @@ from pdr_jax.backbones import Backbone
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# (Pattern of a key, model type): the first whose pattern some key matches.
+# (pattern, model type): the first pattern that some key matches counts.
 _SIGNS = (
     (r"^hid\.dec\.", "incepu"),
     (r"^hid\..*\.spatial_gating_unit\.fc\.", "tau"),
-    (r"^hid\..*\.spatial_gating_unit\.", "gsta"),  # or van
+    (r"^hid\..*\.spatial_gating_unit\.", "gsta"),  # or VAN, see model_type
     (r"^hid\..*\.conv_pw\.", "convmixer"),
     (r"^hid\..*\.conv_dw\.", "convnext"),
     (r"^hid\..*\.gnconv\.", "hornet"),
@@ -43,7 +43,7 @@ _SIGNS = (
     (r"^cell_list\.0\.conv_x\.", "convlstm"),
 )
 
-# Settings that change what a model computes and leave no trace in its weights.
+# Settings that change what a model computes, but no name or shape of its weights.
 _TRACELESS = {
     "mau": ("tau", "cell_mode", "model_mode"),
     "phydnet": ("patch_size",),
@@ -54,33 +54,45 @@ _TRACELESS = {
 
 
 def model_type(shapes: Shapes) -> str:
-    """The model type, as in `pdr_jax.interop.names()`; "" if the keys are of none of them."""
+    """The model type, as in `pdr_jax.interop.names()`; "" if no known model has such keys."""
     for pattern, name in _SIGNS:
-        if key := next((key for key in shapes if re.search(pattern, key)), None):
-            unit = key.partition("spatial_gating_unit.")[0] + "spatial_gating_unit.conv1.weight"
-            if name == "gsta" and shapes.get(unit, (2, 1))[0] == shapes.get(unit, (2, 1))[1]:
-                return "van"  # whose gate is no second half of that convolution
-            return name
+        if any(re.search(pattern, key) for key in shapes):
+            return "van" if name == "gsta" and _is_van(shapes) else name
     return ""
 
 
+def _is_van(shapes: Shapes) -> bool:
+    """VAN's conv1 has as many outputs as inputs; gSTA's has twice as many."""
+    kernels = [shapes[key] for key in shapes if key.endswith(".spatial_gating_unit.conv1.weight")]
+    return bool(kernels) and kernels[0][0] == kernels[0][1]
+
+
 def sizes(name: str, shapes: Shapes, channels: int) -> dict[str, Any]:
-    """Hyperparameters of a model of type `name` for frames of `channels`, as far as shapes tell."""
+    """The hyperparameters that shapes tell.
+
+    Args:
+      name: the model type.
+      shapes: of the state dict's tensors, by key.
+      channels: of a frame.
+
+    Returns:
+      Hyperparameters by name; none if shapes of this type are not read, or are not of this type.
+    """
     try:
         return _READERS[name](shapes, channels)
-    except (LookupError, StopIteration):  # of a type that is not read, or not really of this type
+    except (LookupError, StopIteration):
         return {}
 
 
 def length(name: str, shapes: Shapes) -> int | None:
-    """T, where the weights depend on it."""
+    """T, the observed frames, if the weights depend on it; else None."""
     if name not in _SHELLS or not (shell := sizes(name, shapes, 0)):
         return None
     return _packed(shapes) // shell["hid_S"]
 
 
 def contradictions(name: str, shapes: Shapes, module: Backbone) -> tuple[str, ...]:
-    """The sizes of which the weights tell another value than a backbone has."""
+    """The sizes in which a backbone differs from the weights, in words."""
     told = {**sizes(name, shapes, module.in_shape[-1]), "T": length(name, shapes)}
     if name in _SHELLS:
         told["C"] = shapes.get("enc.enc.0.conv.conv.weight", (0, None))[1]
@@ -97,17 +109,17 @@ def _listed(value: Any) -> Any:
 
 
 def missing(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a configuration lacks that neither keys nor shapes tell."""
+    """The settings that leave no trace in the weights and that the configuration lacks."""
     return tuple(field for field in _TRACELESS.get(name, ()) if field not in config)
 
 
 def are_read(name: str) -> bool:
-    """Whether `sizes` knows models of this type."""
+    """Whether `sizes` can read models of this type."""
     return name in _READERS
 
 
 def _numbered(shapes: Shapes, pattern: str) -> list[tuple[int, ...]]:
-    """The shapes under keys that differ in the number that `pattern` has a group for, in order."""
+    """The shapes under the keys that match `pattern`, ordered by the number in its group."""
     found = {int(m[1]): shapes[key] for key in shapes if (m := re.fullmatch(pattern, key))}
     return [found[number] for number in sorted(found)]
 
@@ -199,7 +211,7 @@ def _predformer(shapes: Shapes, channels: int) -> dict[str, Any]:
         "Ndepth": layers or blocks,
         "depth": blocks if layers else 1,
         **({"variant": variant} if variant else {}),
-        **({} if layers else {"residual": False}),  # around a layer
+        **({} if layers else {"residual": False}),  # only layers can have a residual around them
     }
 
 

@@ -1,4 +1,4 @@
-"""Configurations of the public PyTorch code, of which nothing is run."""
+"""Reads configurations of the public PyTorch code without running them."""
 
 import ast
 import json
@@ -9,12 +9,13 @@ from typing import Any
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A configuration: OpenSTL's .py, of which nothing is run, or the model_param.json it writes.
+    """A configuration: OpenSTL's .py, which is not run, or a model_param.json that OpenSTL wrote.
 
-    Of Python there may be imports, which are passed over, texts, and NAME = VALUE.
+    A .py file may hold docstrings, imports (which are skipped) and assignments NAME = VALUE.
 
     Raises:
-      ValueError: another kind of file, or one that would have to be run.
+      FileNotFoundError: there is no such file.
+      ValueError: the file is of another kind, is broken, or would have to be run.
     """
     text = path.read_text()
     if path.suffix == ".json":
@@ -41,21 +42,25 @@ def read(path: Path) -> dict[str, Any]:
         except ValueError as error:
             line = ast.unparse(statement).splitlines()[0]
             raise ValueError(
-                f"{path}, line {statement.lineno}: {line!r} would have to be run, which "
-                "configurations are not: write NAME = VALUE, the value itself"
+                f"{path}, line {statement.lineno}: {line!r} would have to be run, and "
+                "configurations are not run: write NAME = VALUE, the value itself"
             ) from error
     return flat(found)
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set, without the nesting of PredFormer's files."""
+    """The entries that are not None; those of PredFormer's nested `model_config` join the rest."""
     nested = config.get("model_config")
     config = {**config, **(nested if isinstance(nested, Mapping) else {})}
     return {k: v for k, v in config.items() if v is not None and k != "model_config"}
 
 
 def _assigned(statement: ast.stmt, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What a statement gives names to; raises ValueError where that is not plain."""
+    """The name and the value that a statement assigns.
+
+    Raises:
+      ValueError: the statement does something else.
+    """
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]):
             return {name: _value(statement.value, known)}
@@ -63,7 +68,7 @@ def _assigned(statement: ast.stmt, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
-    """A literal, or what OpenSTL has besides: dict(), sums and products, names from above."""
+    """A literal, or what OpenSTL's files also hold: dict(), sums, products, names defined above."""
     match node:
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=entries):
             return {str(entry.arg): _value(entry.value, known) for entry in entries}

@@ -1,4 +1,4 @@
-"""State dicts of the public PyTorch code, as variables of this project's backbones, and back."""
+"""State dicts of the public PyTorch code to variables of the backbones here, and back."""
 
 import re
 from collections.abc import Mapping
@@ -12,9 +12,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from pdr_jax import backbones
 from pdr_jax.backbones import Backbone
 from pdr_jax.interop import clues, layouts
-from pdr_jax.interop.family import Family, family, model_type
+from pdr_jax.interop.family import Family, family, model_type, renamed
 from pdr_jax.interop.layouts import Layout
 
+# The last part of a path here -> the last part of the key there.
 _LEAVES = {
     "kernel": ".weight",
     "scale": ".weight",
@@ -23,12 +24,11 @@ _LEAVES = {
     "var": ".running_var",
 }
 
-
-_NAMED = 3  # of the keys that a problem is about
+_NAMED = 3  # keys in a message, of all that have the same fault
 
 
 class Counterpart(NamedTuple):
-    """A variable here: its key there, its layout, and its shape and dtype here."""
+    """A variable's key and layout there, and its shape and dtype here."""
 
     key: str
     layout: Layout
@@ -38,28 +38,31 @@ class Counterpart(NamedTuple):
 def from_openstl(
     config: Mapping[str, Any], state_dict: Mapping[str, np.ndarray]
 ) -> tuple[Backbone, dict[str, Any]]:
-    """Rebuilds a model of OpenSTL (branch OpenSTL-Lightning, commit c74deb5d) with its weights.
+    """A backbone with the weights of a model of OpenSTL or PredFormer.
 
-    A backbone that has the public code's behaviour under `faithful=True` is made that way: the
-    weights were trained in it.
+    OpenSTL is its branch OpenSTL-Lightning, commit c74deb5d, and the model zoo of v0.3. A backbone
+    with the option `faithful` gets faithful=True: the weights were trained in the public code.
 
     Args:
-      config: the arguments that the model was made with: model_type or method, in_shape
-        (T, C, H, W) and hyperparameters; entries that are no hyperparameters of the backbone
-        (training settings, versions) are ignored.
+      config: the arguments of the public model: model_type or method, in_shape (T, C, H, W) and
+        hyperparameters. Entries that the backbone does not have (training settings, versions) are
+        ignored.
       state_dict: the model's parameters and buffers under PyTorch's names and in its layouts.
         `num_batches_tracked` is ignored: the running averages here do not need it.
 
     Returns:
-      The backbone and its variables, ready for `module.apply(variables, frames)` with frames
+      The backbone, and its variables for `module.apply(variables, frames)` with frames
       (B, T, H, W, C).
 
     Raises:
-      ValueError: if the model type is unknown, or a weight is missing, superfluous or of another
-        shape than the configuration implies; the message names it.
+      ValueError: the model type is unknown; config lacks an entry; or a weight is missing, not
+        expected, or of another shape than config implies. The message names it.
     """
     kind = family(config)
-    module = build(kind, config)
+    try:
+        module = build(kind, config)
+    except KeyError as error:
+        raise ValueError(f"config lacks {error}, which {model_type(config)} needs") from error
     variables, problems = _read(counterparts(module, kind), kind, state_dict)
     if problems:
         shapes = {key: np.shape(value) for key, value in state_dict.items()}
@@ -75,15 +78,15 @@ def from_openstl(
 def to_openstl(
     module: Backbone, kind: Family, variables: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """The inverse: the state dict that the PyTorch model of `kind` loads.
+    """The inverse of `from_openstl`: what PyTorch's load_state_dict(strict=True) takes.
 
     Args:
-      module: a backbone that computes what the PyTorch model computes.
-      kind: its family.
-      variables: its variables.
+      module: a backbone that computes what the public model computes.
+      kind: the backbone's family.
+      variables: the backbone's variables.
 
     Raises:
-      ValueError: if the variables are not the module's.
+      ValueError: the variables are not the backbone's.
     """
     flat = flatten_dict(dict(variables), sep="/")
     pairs = counterparts(module, kind)
@@ -98,13 +101,18 @@ def to_openstl(
             counter = key.removesuffix("running_mean") + "num_batches_tracked"
             state[counter] = np.zeros((), np.int64)
     for pattern, replacement in kind.copies:
-        held = {key: value for key, value in state.items() if re.search(pattern, key)}
-        state |= {re.sub(pattern, replacement, key): value for key, value in held.items()}
+        shared = {key: value for key, value in state.items() if re.search(pattern, key)}
+        state |= {re.sub(pattern, replacement, key): value for key, value in shared.items()}
     return {**state, **kind.buffers(module)}
 
 
 def build(kind: Family, config: Mapping[str, Any]) -> Backbone:
-    """The backbone that a configuration of the public code describes."""
+    """The backbone that a configuration of the public code describes.
+
+    Raises:
+      KeyError: the configuration lacks an entry.
+      ValueError: an entry has an impossible value.
+    """
     length, channels, height, width = kind.in_shape(config)
     known = backbones.hyperparameters(kind.backbone)
     given = {field: config[field] for field in known if field in config} | kind.options(config)
@@ -114,7 +122,7 @@ def build(kind: Family, config: Mapping[str, Any]) -> Backbone:
 
 
 def counterparts(module: Backbone, kind: Family) -> dict[str, Counterpart]:
-    """What every variable here, by its path, is there."""
+    """The counterpart there of every variable here, by path ("params/a/b/kernel")."""
     frames = jax.ShapeDtypeStruct((1, *module.in_shape), jnp.float32)
     variables = jax.eval_shape(module.init, jax.random.key(0), frames)
     return {
@@ -124,15 +132,13 @@ def counterparts(module: Backbone, kind: Family) -> dict[str, Counterpart]:
 
 
 def _counterpart(path: str, leaf: Any, kind: Family) -> Counterpart:
-    _, _, path = path.partition("/")  # without the collection
+    _, _, path = path.partition("/")  # drops the collection
     module, _, name = path.rpartition("/")
     if name not in _LEAVES:  # a parameter of the module itself, such as a layer scale
         module, suffix = path, ""
     else:
         suffix = _LEAVES[name]
-    for pattern, replacement in kind.rules:
-        module = re.sub(pattern, replacement, module)
-    key = module.replace("/", ".") + suffix
+    key = renamed(module, kind.rules) + suffix
     for pattern, layout in kind.layouts:
         if re.search(pattern, key):
             return Counterpart(key, layout, leaf)
@@ -142,7 +148,7 @@ def _counterpart(path: str, leaf: Any, kind: Family) -> Counterpart:
 def _read(
     pairs: Mapping[str, Counterpart], kind: Family, state_dict: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The variables, and what is wrong with the state dict, in words."""
+    """The variables, and the state dict's faults in words."""
     ignored = re.compile("|".join((r"\.num_batches_tracked$", *kind.ignored)))
     unused = {key for key in state_dict if not ignored.search(key)}
     variables, missing, misshapen = {}, [], []

@@ -1,7 +1,7 @@
-"""Earthformer: CuboidTransformerModel of its repository, configured as the YAML files there do.
+"""Earthformer: CuboidTransformerModel of the public repository.
 
-A configuration is such a file's `model` section, with the entries method, "earthformer", and
-in_shape, (T, C, H, W), added.
+A configuration is the `model` section of one of its YAML files, with two entries added: method,
+"earthformer", and in_shape, (T, C, H, W).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,16 +14,15 @@ from pdr_jax.backbones.earthformer import Earthformer
 from pdr_jax.backbones.layers.cuboids import Size, cross_side, relative_index, self_cuboids
 from pdr_jax.interop.family import Family, Rules
 
-CONVOLUTIONS = 16  # in a row, more than anyone has; a norm and an activation follow each
-
 RULES: Rules = (
     (r"^tokenizer/", r"initial_encoder/"),
     (r"^painter/", r"final_decoder/"),
     (r"^readout$", r"dec_final_proj"),
     (r"/convs_(\d+)/", r"/conv_block_list/\1/"),
     (r"/convs/", r"/conv_block/"),
-    *((rf"/conv_{i}$", f"/{3 * i}") for i in range(CONVOLUTIONS)),
-    *((rf"/norm_{i}$", f"/{3 * i + 1}") for i in range(CONVOLUTIONS)),
+    # The lists there have a norm and an activation after every convolution.
+    (r"/conv_(\d+)$", lambda m: f"/{3 * int(m[1])}"),
+    (r"/norm_(\d+)$", lambda m: f"/{3 * int(m[1]) + 1}"),
     (r"^(.*/merge.*)/linear$", r"\1/reduction"),
     (r"^initial_encoder/merge_", r"initial_encoder/patch_merge_list/"),
     (r"^initial_encoder/merge/", r"initial_encoder/patch_merge/"),
@@ -60,7 +59,7 @@ RULES: Rules = (
     (r"/column$", r"/W_embed/weight"),
 )
 
-# What every published configuration says, and Earthformer here does.
+# Settings that are the same in every published configuration, and fixed here.
 SETTLED = {
     "block_units": None,
     "scale_alpha": 1.0,
@@ -83,12 +82,16 @@ SETTLED = {
     "z_init_method": "zeros",
     "initial_downsample_activation": "leaky",
 }
-# Likewise where there are global vectors.
+# The same, of models with global vectors.
 SETTLED_VECTORS = {"use_global_self_attn": True, "separate_global_qkv": True}
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Raises ValueError where the configuration asks for what is left out here."""
+    """Hyperparameters here.
+
+    Raises:
+      ValueError: the configuration asks for something that Earthformer here does not have.
+    """
     vectors = config.get("num_global_vectors", 0) > 0
     for field, value in (SETTLED | (SETTLED_VECTORS if vectors else {})).items():
         if config.get(field, value) != value:
@@ -124,7 +127,7 @@ def _config(module: Backbone) -> dict[str, Any]:
 
 
 def _buffers(module: Backbone) -> dict[str, np.ndarray]:
-    """The rows of relative positions that every attention keeps."""
+    """The table of relative positions that every attention keeps."""
     assert isinstance(module, Earthformer)
     return {
         f"{attention}.relative_position_index": relative_index(size).astype(np.int64)
@@ -133,7 +136,7 @@ def _buffers(module: Backbone) -> dict[str, np.ndarray]:
 
 
 def _attentions(module: Earthformer) -> Iterator[tuple[str, Size]]:
-    """Every attention there, and the size of its cuboids."""
+    """The path there of every attention, and the size of its cuboids."""
     length, top = module.in_shape[0], len(module.grids) - 1
     for level, grid in enumerate(module.grids):
         for i in range(module.enc_depth[level]):

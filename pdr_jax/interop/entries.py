@@ -1,4 +1,4 @@
-"""Entries of a configuration of the public PyTorch code, in the forms that they have there."""
+"""Entries of the public PyTorch code's configurations, in every form that they come in."""
 
 import operator
 from collections.abc import Iterable, Mapping
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def integers(config: Mapping[str, Any], field: str) -> tuple[int, ...]:
-    """A list of integers, "64,64" in OpenSTL's files; one alone is a list of one.
+    """The integers of an entry: a list, one integer alone, or OpenSTL's "64,64".
 
     Raises:
       KeyError: there is no such entry.
-      ValueError: it is something else.
+      ValueError: the entry is something else.
     """
     value = config[field]
     parts = value.split(",") if isinstance(value, str) else value
@@ -23,12 +23,17 @@ def integers(config: Mapping[str, Any], field: str) -> tuple[int, ...]:
         raise ValueError(f"{field} = {value!r}: expected integers, such as [64, 64]") from error
 
 
+def joined(values: Iterable[int]) -> str:
+    """The inverse of `integers`: "64,64"."""
+    return ",".join(map(str, values))
+
+
 def in_shape(config: Mapping[str, Any]) -> tuple[int, ...]:
-    """(T, C, H, W).
+    """The entry in_shape, (T, C, H, W).
 
     Raises:
-      KeyError: there is no entry in_shape.
-      ValueError: it is something else.
+      KeyError: there is no such entry.
+      ValueError: the entry is something else.
     """
     shape = integers(config, "in_shape")
     if len(shape) != 4:

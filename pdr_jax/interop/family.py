@@ -1,6 +1,7 @@
 """How the model types of the public PyTorch code map to the backbones here."""
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,26 +11,26 @@ from pdr_jax.backbones import Backbone
 from pdr_jax.interop import entries
 from pdr_jax.interop.layouts import Layout
 
-Rules = tuple[tuple[str, str], ...]
+# (pattern, replacement) pairs for re.sub, applied in order.
+Rules = tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...]
 
 
 class Family(NamedTuple):
     """How one model type of OpenSTL or PredFormer maps to a backbone.
 
     Attributes:
-      backbone: its name here.
-      rules: (pattern, replacement) pairs applied in order to a module's path here ("a/b/c") to
-        get the path there ("a.b.c"). A leaf "kernel" or "scale" is "weight" there.
-      layouts: (pattern of a key there, layout) pairs, for variables that do not lie as
-        `layouts.default` says; the first that matches counts.
-      options: hyperparameters here from a configuration there, for those whose names or forms
-        differ.
-      config: the inverse: entries of a configuration there from a backbone.
-      ignored: patterns of keys there that hold nothing learned that is used.
-      buffers: what stands under the `ignored` keys of a model that PyTorch makes, from a backbone.
-      in_shape: (T, C, H, W) from a configuration there.
-      copies: (pattern, replacement) from keys there to further keys, `ignored` ones, under which
-        the same tensors stand again: those of a module that two others hold.
+      backbone: the backbone's name here.
+      rules: turn a module's path here ("a/b/c") into the path there ("a.b.c"), see `renamed`. A
+        leaf "kernel" or "scale" is "weight" there.
+      layouts: (pattern of a key there, layout) pairs for variables that `layouts.default` does not
+        fit; the first match counts.
+      options: from a configuration there, the hyperparameters here whose names or forms differ.
+      config: the inverse of `options`: entries of a configuration there, from a backbone.
+      ignored: patterns of keys there that hold nothing learned, or nothing that is used.
+      buffers: what a model of PyTorch holds under the `ignored` keys, from a backbone.
+      in_shape: (T, C, H, W), from a configuration there.
+      copies: turn keys there into further keys, among the `ignored`, that hold the same tensors:
+        PyTorch lists the tensors of a module twice if two modules own it.
     """
 
     backbone: str
@@ -43,8 +44,8 @@ class Family(NamedTuple):
     copies: Rules = ()
 
 
-# OpenSTL's model_type (of its SimVP and TAU) or method, in lower case -> the file here that knows
-# it, imported when asked for.
+# OpenSTL's model_type (of its methods SimVP and TAU) or method, in lower case -> the file here that
+# holds its family. The file is imported on first use.
 _FILES = {
     **dict.fromkeys(("incepu", "gsta", "tau"), "simvp"),
     **dict.fromkeys(
@@ -63,6 +64,13 @@ _FILES = {
 }  # fmt: skip
 
 
+def renamed(path: str, rules: Rules) -> str:
+    """A module's path there, "a.b.c", from its path here, "a/b/c"."""
+    for pattern, replacement in rules:
+        path = re.sub(pattern, replacement, path)
+    return path.replace("/", ".")
+
+
 def names() -> tuple[str, ...]:
     """The model types that can be imported."""
     return tuple(_FILES)
@@ -71,8 +79,7 @@ def names() -> tuple[str, ...]:
 def model_type(config: Mapping[str, Any]) -> str:
     """The model type that a configuration names, in lower case; "" if it names none.
 
-    OpenSTL writes a model_type into every configuration, but only its methods SimVP and TAU look at
-    it.
+    OpenSTL writes a model_type into every configuration, but only its methods SimVP and TAU use it.
     """
     method = str(config.get("method") or "").lower()
     if method not in ("", "simvp", "tau"):
@@ -81,7 +88,7 @@ def model_type(config: Mapping[str, Any]) -> str:
 
 
 def naming(model_type: str) -> dict[str, str]:
-    """The entries of a configuration that name a model type, as OpenSTL reads them."""
+    """The entries of an OpenSTL configuration that name a model type."""
     if _FILES.get(model_type) in ("simvp", "metaformers", "transformers"):
         method = "tau" if model_type == "tau" else "simvp"
         return {"method": method, "model_type": model_type}
@@ -89,10 +96,10 @@ def naming(model_type: str) -> dict[str, str]:
 
 
 def family(config: Mapping[str, Any]) -> Family:
-    """The family of a configuration.
+    """The family of the model type that a configuration names.
 
     Raises:
-      ValueError: if there is none of that name.
+      ValueError: the configuration names no known model type.
     """
     name = model_type(config)
     if name == "simvp":  # OpenSTL's default for this method
@@ -106,10 +113,13 @@ def family(config: Mapping[str, Any]) -> Family:
 
 
 def family_of(backbone: str) -> tuple[str, Family]:
-    """The model type and the family that a backbone here belongs to; the inverse of `family`.
+    """The model type and the family of a backbone; the inverse of `family`.
+
+    Args:
+      backbone: a name in `pdr_jax.backbones`.
 
     Raises:
-      ValueError: if the public PyTorch code has no such model.
+      ValueError: the public PyTorch code has no such model.
     """
     for name in _FILES:
         if backbone in (name, f"simvp_{name}"):

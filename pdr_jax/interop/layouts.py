@@ -1,4 +1,4 @@
-"""How a PyTorch tensor and the array that stands for it here lie in memory."""
+"""Layouts: how a PyTorch tensor is rearranged into the array that stands for it here, and back."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,16 +20,16 @@ class Layout(NamedTuple):
     write: Callable[[np.ndarray], np.ndarray]
 
     def shape(self, here: Shape) -> Shape:
-        """The tensor's shape, for an array of shape `here`."""
+        """The tensor's shape there, from the array's shape here."""
         return self.write(np.broadcast_to(np.float32(0), here)).shape
 
 
-def _outermost(array: np.ndarray) -> np.ndarray:
+def _read_kernel(array: np.ndarray) -> np.ndarray:
     """Convolution (O, I, ...) -> (..., I, O); linear (O, I) -> (I, O)."""
     return np.moveaxis(array, (1, 0), (-2, -1))
 
 
-def _innermost(array: np.ndarray) -> np.ndarray:
+def _write_kernel(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(array, (-2, -1), (1, 0))
 
 
@@ -45,21 +45,23 @@ def _from_cells(array: np.ndarray) -> np.ndarray:
 
 
 SAME = Layout(lambda a: a, lambda a: a)
-KERNEL = Layout(_outermost, _innermost)
+KERNEL = Layout(_read_kernel, _write_kernel)
 # A value per position: (C, H, W) there, (H, W, C) here.
 MAP = Layout(lambda a: np.moveaxis(a, 0, -1), lambda a: np.moveaxis(a, -1, 0))
-# Transposed convolution (I, O, H, W), mirrored: layers/conv_transpose.py.
+# A transposed convolution, (I, O, H, W) there; mirrored, as layers/conv_transpose.py needs it.
 TRANSPOSED = Layout(
     lambda a: a[:, :, ::-1, ::-1].transpose(2, 3, 0, 1),
     lambda a: a.transpose(2, 3, 0, 1)[:, :, ::-1, ::-1],
 )
-# A convolution that PixelShuffle(2) follows: layers/patches.py orders its channels otherwise.
-SHUFFLED_KERNEL = Layout(lambda a: _outermost(_to_cells(a)), lambda a: _from_cells(_innermost(a)))
+# A convolution before PixelShuffle(2), whose output channels layers/patches.py orders differently.
+SHUFFLED_KERNEL = Layout(
+    lambda a: _read_kernel(_to_cells(a)), lambda a: _from_cells(_write_kernel(a))
+)
 SHUFFLED_BIAS = Layout(_to_cells, _from_cells)
 
 
 def default(leaf: str, rank: int) -> Layout:
-    """The layout of a variable called `leaf` here, where a family names no other."""
+    """The layout of a variable called `leaf` here, unless its family names another."""
     if leaf == "kernel":
         return KERNEL
     return MAP if rank == 3 else SAME

@@ -8,11 +8,9 @@ from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.layouts import TRANSPOSED
 
-HALVINGS = 16  # more than a frame can bear
-
 RULES: Rules = (
     (r"^enter$", r"encoders.0.encoder_t_conv-1"),
-    *((rf"^down_{i}$", rf"encoders.{i + 1}.encoder_t{i}") for i in range(HALVINGS)),
+    (r"^down_(\d+)$", lambda m: f"encoders.{int(m[1]) + 1}.encoder_t{m[1]}"),
     (r"^up_(\d+)$", r"decoders.\1.c_decoder\1"),
     (r"^readout$", r"srcnn.0"),
     (r"^units_(\d+)/", r"cell_list.\1."),
@@ -30,7 +28,7 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _config(module: Backbone) -> dict[str, Any]:
-    return {"num_hidden": ",".join(map(str, module.num_hidden)), "stride": 1}
+    return {"num_hidden": entries.joined(module.num_hidden), "stride": 1}
 
 
 FAMILIES = {

@@ -1,28 +1,27 @@
-"""What the state dicts and configurations of SwinLSTM and VMRNN have in common."""
+"""Rules, layouts and entries that SwinLSTM and VMRNN share."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pdr_jax.backbones import Backbone
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Rules
 from pdr_jax.interop.layouts import TRANSPOSED
 
-DOUBLINGS = 8  # of the resolution, more than anyone needs
 LISTS = ("depths_downsample", "depths_upsample", "num_heads")
 
-CONVOLUTIONS = range(0, 3 * DOUBLINGS, 3)  # in there between a norm and an activation
-LAYOUTS = (
-    (r"\.Conv\.weight$", TRANSPOSED),
-    *((rf"\.Conv_\.{i}\.weight$", TRANSPOSED) for i in CONVOLUTIONS),
-)
+# The list Conv_ there has a norm and an activation after every convolution; only 0, 3, 6, ... are
+# convolutions. Each doubles the resolution: nobody has more than eight.
+CONVOLUTIONS = "|".join(map(str, range(0, 24, 3)))
+LAYOUTS = ((rf"\.Conv(_\.({CONVOLUTIONS}))?\.weight$", TRANSPOSED),)
 
 
 def rules(blocks: str, joining: str) -> Rules:
-    """Rules for all but the insides of a cell's blocks.
+    """Rules for everything except the insides of a cell's blocks.
 
     Args:
-      blocks: the name there of a cell's list of blocks.
-      joining: the name there of the layer in a block that joins its two inputs.
+      blocks: what a cell's list of blocks is called there.
+      joining: what the layer that joins a block's two inputs is called there.
     """
     return (
         (r"^embed$", r"embed/proj"),
@@ -32,8 +31,8 @@ def rules(blocks: str, joining: str) -> Rules:
         (r"/spare_(\d+)$", rf"/block_\1/{joining}"),
         (r"/reduce$", rf"/{joining}"),
         (r"/block_(\d+)", rf"/{blocks}/\1"),
-        *((rf"^inflate/conv_{i // 3}$", f"inflate/Conv_/{i}") for i in CONVOLUTIONS),
-        *((rf"^inflate/norm_{i // 3}$", f"inflate/Conv_/{i + 1}") for i in CONVOLUTIONS),
+        (r"^inflate/conv_(\d+)$", lambda m: f"inflate/Conv_/{3 * int(m[1])}"),
+        (r"^inflate/norm_(\d+)$", lambda m: f"inflate/Conv_/{3 * int(m[1]) + 1}"),
         (r"^inflate/conv$", r"inflate/Conv"),
     )
 
@@ -55,19 +54,17 @@ PYRAMID: Rules = (
 
 
 def read_lists(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Lists, which are "2,6" in a configuration file and numbers in the model."""
+    """Lists of integers, "2,6" in a configuration file."""
     return {
-        field: tuple(map(int, config[field].split(",")))
+        field: entries.integers(config, field)
         for field in LISTS
         if isinstance(config.get(field), str)
     }
 
 
 def write_lists(module: Backbone) -> dict[str, str]:
-    """The inverse."""
+    """The inverse of `read_lists`."""
     fields = {field: getattr(module, field, None) for field in LISTS}
     return {
-        field: ",".join(map(str, value))
-        for field, value in fields.items()
-        if isinstance(value, tuple)
+        field: entries.joined(value) for field, value in fields.items() if isinstance(value, tuple)
     }

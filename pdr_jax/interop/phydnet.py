@@ -29,11 +29,11 @@ RULES: Rules = (
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     patch_size = config.get("patch_size")
-    return {"patch_size": patch_size if patch_size in (2, 4) else 4}  # as there
+    return {"patch_size": patch_size if patch_size in (2, 4) else 4}  # as OpenSTL does
 
 
 def _buffers(module: Backbone) -> dict[str, np.ndarray]:
-    """The matrices between kernels and moments."""
+    """The matrices that turn kernels into moments, and their inverses."""
     taylor = taylor_matrix(module.kernel_size)
     inverse = np.linalg.inv(taylor)
     return {

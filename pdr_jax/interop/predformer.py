@@ -1,11 +1,11 @@
-"""PredFormer, whose public code has its variant in the name of a file rather than in a setting."""
+"""PredFormer, whose public code names the variant by a file, not by a setting."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.predformer import PredFormer
-from pdr_jax.interop import entries
+from pdr_jax.interop import configurations, entries
 from pdr_jax.interop.family import Family, Rules
 
 # Variant here -> the file's name there, PredFormer_NAME.py.
@@ -40,16 +40,11 @@ RULES: Rules = (
 )
 
 
-def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without the nesting of PredFormer's files, which have a `model_config`."""
-    return {**config, **config.get("model_config", {})}
-
-
 def in_shape(config: Mapping[str, Any]) -> Sequence[int]:
-    """(T, C, H, W) as OpenSTL has it, or from PredFormer's own four entries."""
+    """(T, C, H, W), from OpenSTL's in_shape or from PredFormer's own four entries."""
     if "in_shape" in config:
         return entries.in_shape(config)
-    found = settings(config)
+    found = configurations.flat(config)
     return [found[key] for key in ("pre_seq", "num_channels", "height", "width")]
 
 
@@ -57,15 +52,15 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Hyperparameters here.
 
     Raises:
-      ValueError: if the configuration does not say which variant it is of.
+      ValueError: the configuration names no known variant.
     """
-    found = settings(config)
+    found = configurations.flat(config)
     names = {there.replace("_", "").lower(): here for here, there in VARIANTS.items()}
     variant = names.get(str(found.get("variant")).replace("_", "").lower())
     if variant is None:
         raise ValueError(
             f"config has variant = {found.get('variant')!r}; PredFormer's configurations do not "
-            f"say which file was imported: add one of {', '.join(VARIANTS.values())}"
+            f"name it, the file's name does: add one of {', '.join(VARIANTS.values())}"
         )
     return {k: found[k] for k in SETTINGS if k in found} | {"variant": variant}
 

@@ -8,13 +8,11 @@ from pdr_jax.backbones.prednet import per_level
 from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 
-LEVELS = 16  # more than a frame can bear
-
 RULES: Rules = (
     (r"^represent_(\d+)/([ifco])$", r"\2.\1"),
-    # Activations stand between the convolutions there.
-    *((rf"^guess_{level}$", f"Ahat.{2 * level}") for level in range(LEVELS)),
-    *((rf"^ascend_{level}$", f"A.{2 * level}") for level in range(LEVELS)),
+    # The lists there have an activation after every convolution.
+    (r"^guess_(\d+)$", lambda m: f"Ahat.{2 * int(m[1])}"),
+    (r"^ascend_(\d+)$", lambda m: f"A.{2 * int(m[1])}"),
 )
 
 

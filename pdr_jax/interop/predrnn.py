@@ -37,7 +37,7 @@ EIDETIC: Rules = (
 
 
 def deep(depth: int) -> Layout:
-    """A 3D convolution (O, I, depth, H, W) that is here a 2D one of frames as channels."""
+    """A 3D convolution (O, I, depth, H, W) there; here 2D, with its `depth` frames as channels."""
 
     def read(a: np.ndarray) -> np.ndarray:
         rows, columns = a.shape[-2:]
@@ -58,7 +58,7 @@ EIDETIC_LAYOUTS = (
 
 
 def options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """OpenSTL writes widths as "128,128"."""
+    """Widths, "128,128" there, and layer_norm, 0 or 1 there."""
     return {
         "num_hidden": entries.integers(config, "num_hidden"),
         "layer_norm": bool(config.get("layer_norm", False)),
@@ -66,15 +66,15 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def eidetic_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """There E3D-LSTM's kernels are 5x5 whatever the configuration says."""
+    """OpenSTL's E3D-LSTM has 5x5 kernels, whatever the configuration says."""
     return options(config) | {"filter_size": 5}
 
 
 def config(module: Backbone) -> dict[str, Any]:
-    """The inverse of `options`; the stride, which must be 1, is no hyperparameter here."""
+    """The inverse of `options`, and the stride, which OpenSTL asks for and which must be 1."""
     shell: Any = module
     return {
-        "num_hidden": ",".join(str(width) for width in shell.num_hidden),
+        "num_hidden": entries.joined(shell.num_hidden),
         "layer_norm": int(shell.layer_norm),
         "stride": 1,
     }

@@ -1,4 +1,4 @@
-"""Which value of an imported run came from where, and names of settings that nothing reads."""
+"""Settings of an imported model: which are known, which contradict, where each value came from."""
 
 import contextlib
 import difflib
@@ -9,15 +9,15 @@ from pdr_jax import backbones
 from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family
 
-# Entries of a configuration that are looked at whatever the model.
+# Entries of a configuration that are read for every model.
 GENERAL = {
     *("method", "model_type", "in_shape", "dataname"),
     *("pre_seq_length", "pre_seq", "aft_seq_length", "after_seq"),
 }
-# What some models have in place of in_shape.
-_APART = dict.fromkeys(("pre_seq", "num_channels", "height", "width"), 1)
-# What a data set stands for where nothing else is said, and the entries that say it: of those
-# that one configuration has the first counts.
+# Entries that some models have instead of in_shape.
+_INSTEAD = dict.fromkeys(("pre_seq", "num_channels", "height", "width"), 1)
+# Values that the data set decides if no entry of a configuration does -> such entries, of which the
+# first that is present counts.
 _OF_DATA = {
     "T": ("in_shape", "pre_seq_length", "pre_seq"),
     "H": ("in_shape", "height"),
@@ -36,14 +36,19 @@ def sources(
     saved: Mapping[str, Any],
     dataset: str,
 ) -> dict[str, dict[str, Any]]:
-    """Values by where they came from: one that was assumed may be wrong and yet fit the weights.
+    """Sorts values by where they came from.
+
+    Assumed values are worth checking: a wrong one may still fit the weights.
 
     Args:
-      values: of the run, by name: hyperparameters and what `_OF_DATA` has.
-      told: names of those that the weights tell.
-      given: entries of the configuration, and values, that were said.
-      saved: entries of the configuration that the checkpoint has.
-      dataset: its name.
+      values: what is used, by name: hyperparameters and the keys of `_OF_DATA`.
+      told: names of the values that the weights determine.
+      given: the user's entries of the configuration, and values that the user gave by name.
+      saved: the checkpoint's entries of the configuration.
+      dataset: the name of the data set that the assumed values are taken from.
+
+    Returns:
+      Values by name, by their source in words; sources without values are left out.
     """
     assumed = f"assumed from {dataset}"
     stored = "from the checkpoint's settings"
@@ -66,14 +71,24 @@ def sources(
 def check_settings(
     name: str, kind: Family, settings: Mapping[str, Any], config: Mapping[str, Any]
 ) -> None:
-    """Raises ValueError for a setting that nothing looks at in a configuration of `kind`."""
+    """Checks that a model knows the settings given for it.
+
+    Args:
+      name: the model type, for the message.
+      kind: the model's family.
+      settings: entries of a configuration.
+      config: the whole configuration, with `settings` in it.
+
+    Raises:
+      ValueError: a setting is not known. The message lists those that are.
+    """
     asked = _Asked(config)
-    with contextlib.suppress(KeyError, ValueError):  # what is absent or wrong is said later
+    with contextlib.suppress(KeyError, ValueError):  # from_openstl reports what is missing or wrong
         kind.options(asked)
     known = GENERAL | asked.names | set(backbones.hyperparameters(kind.backbone))
     with contextlib.suppress(KeyError):
-        kind.in_shape(_APART)
-        known |= _APART.keys()
+        kind.in_shape(_INSTEAD)
+        known |= _INSTEAD.keys()
     for setting in settings:
         if setting not in known:
             close = difflib.get_close_matches(setting.lower(), map(str.lower, known), n=1)
@@ -92,13 +107,16 @@ def check_used(
     config: Mapping[str, Any],
     flags: Mapping[str, Any],
 ) -> None:
-    """Raises ValueError for an entry that was given and says something else than what is used.
+    """Checks that the user's entries of a configuration agree with the values that are used.
 
     Args:
-      values: of the run, see `sources`.
-      settings: entries that were given one by one; they must all agree.
-      config: of the configuration, which counts where neither settings nor `flags` say a value.
-      flags: values that were given under those names, or None.
+      values: what is used, see `sources`.
+      settings: entries given one by one; all must agree.
+      config: entries given as a file; they must agree if neither `settings` nor `flags` decide.
+      flags: values given by name (keys of `_OF_DATA`), or None.
+
+    Raises:
+      ValueError: an entry disagrees with the value that is used.
     """
     given = {**config, **settings}
     claims = [(key, key) for key in settings if isinstance(values.get(key), int | float)]
@@ -113,7 +131,7 @@ def check_used(
         if value != values[name]:
             raise ValueError(
                 f"{key} = {given[key]!r} is given, but {name} = {values[name]} is what is used: "
-                "leave it out, or make the weights, the other entries and the data set agree"
+                f"leave {key} out, or make the weights, the other entries and the data set agree"
             )
 
 

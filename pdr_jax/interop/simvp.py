@@ -5,7 +5,7 @@ from pdr_jax.interop.layouts import SHUFFLED_BIAS, SHUFFLED_KERNEL
 
 SHELL: Rules = (
     (r"^encoder/layer_(\d+)/(conv|norm)", r"enc.enc.\1.conv.\2"),
-    (r"^decoder/layer_(\d*[02468])/conv", r"dec.dec.\1.conv.conv.0"),  # these double the size
+    (r"^decoder/layer_(\d*[02468])/conv", r"dec.dec.\1.conv.conv.0"),  # even layers double the size
     (r"^decoder/layer_(\d+)/(conv|norm)", r"dec.dec.\1.conv.\2"),
     (r"^decoder/readout", r"dec.readout"),
 )

@@ -1,11 +1,10 @@
-"""OpenSTL's SimVP with the translators that have attention: Swin Transformer, UniFormer, ViT."""
+"""OpenSTL's SimVP with attention in its translator: Swin Transformer, UniFormer and ViT."""
 
 import numpy as np
 
 from pdr_jax.backbones import Backbone
-from pdr_jax.backbones.layers.cuboids import relative_index
-from pdr_jax.backbones.layers.windows import added_mask
 from pdr_jax.backbones.swin import Swin
+from pdr_jax.interop import windows
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.metaformers import MLP, NORMS
 from pdr_jax.interop.simvp import METAFORMER, SHELL_LAYOUTS
@@ -20,8 +19,7 @@ SWIN: Rules = (
     *METAFORMER,
     *NORMS,
     *MLP,
-    (r"/relative_position_bias$", r".relative_position_bias_table"),
-    (r"/attention/attention|/attention", r".attn"),
+    *windows.RULES,
 )
 UNIFORMER: Rules = (
     *METAFORMER,
@@ -39,17 +37,13 @@ UNIFORMER: Rules = (
 
 
 def swin_buffers(module: Backbone) -> dict[str, np.ndarray]:
-    """The tables of relative positions, and the masks, of OpenSTL's Swin."""
+    """The buffers of every block, see `windows.buffers`."""
     assert isinstance(module, Swin)
-    buffers = {}
+    found: dict[str, np.ndarray] = {}
     for number in range(module.N_T):
-        block, windows = f"hid.enc.{number}.block", module.windows(number)
-        positions = relative_index(windows.size).astype(np.int64)
-        buffers[f"{block}.attn.relative_position_index"] = positions
-        mask = added_mask(windows, *module.grid())
-        if mask is not None:
-            buffers[f"{block}.attn_mask"] = mask
-    return buffers
+        block = f"hid.enc.{number}.block"
+        found |= windows.buffers(block, module.windows(number), module.grid())
+    return found
 
 
 FAMILIES = {
@@ -57,7 +51,7 @@ FAMILIES = {
         "simvp_swin",
         SWIN,
         SHELL_LAYOUTS,
-        ignored=(r"\.attn\.relative_position_index$", r"\.attn_mask$"),
+        ignored=windows.IGNORED,
         buffers=swin_buffers,
     ),
     "uniformer": Family("simvp_uniformer", UNIFORMER, SHELL_LAYOUTS),

@@ -5,6 +5,7 @@ from typing import Any
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.layers.selective_scan import DIRECTIONS
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.layouts import Layout
 from pdr_jax.interop.patch_lstm import (
@@ -41,7 +42,7 @@ SCAN = (
     (r"\.A_logs$", RATES),
     (r"\.Ds$", SKIP),
 )
-# What a configuration there must hold, though no attention is there to use it.
+# Entries that the public code asks for and does not use: VMRNN has no attention.
 UNUSED = {"num_heads": "1", "window_size": 1, "drop_rate": 0.0}
 
 
@@ -53,7 +54,7 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
 def config(module: Backbone) -> dict[str, Any]:
     """Entries of a configuration there."""
     levels = len(getattr(module, "depths_downsample", (0,)))
-    return write_lists(module) | UNUSED | {"num_heads": ",".join("1" * levels)}
+    return write_lists(module) | UNUSED | {"num_heads": entries.joined([1] * levels)}
 
 
 FAMILIES = {

@@ -48,7 +48,7 @@ RULES: Rules = (
 
 
 def _filters(module: Backbone) -> dict[str, np.ndarray]:
-    """The Haar wavelet's, which PyTorch keeps: (band, 1, time, row, column)."""
+    """The Haar wavelet's filters, which PyTorch keeps: (band, 1, time, row, column)."""
     del module
     half = np.float32(math.sqrt(0.5))
     low_high = np.array([[half, half], [half, -half]])

@@ -60,7 +60,7 @@ def options(config: Mapping[str, Any]) -> dict[str, Any]:
     if variant is None:
         raise ValueError(
             f"config has variant = {found.get('variant')!r}; PredFormer's configurations do not "
-            f"name it, the file's name does: add one of {', '.join(VARIANTS.values())}"
+            f"say which file was imported: add one of {', '.join(VARIANTS.values())}"
         )
     return {k: found[k] for k in SETTINGS if k in found} | {"variant": variant}
 

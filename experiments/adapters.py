@@ -15,7 +15,8 @@ import tyro
 
 from experiments import era5, kth_person01, provenance
 from experiments.study import adapter_arm, run_study
-from pdr_jax import predgs, run
+from pdr_jax import predgs
+from pdr_jax.files import write_json
 from pdr_jax.metrics.perceptual import load_st_lpips_alex
 
 SEEDS = (0, 1)
@@ -59,7 +60,7 @@ def main(
         folder=folder / "era5_uk",
     )
     if shard == (0, 1):
-        run.write_json(
+        write_json(
             provenance.RESULTS / "adapters.json",
             {**provenance.record(seeds=list(SEEDS)), "kth": on_kth, "era5": on_era5},
         )

@@ -11,8 +11,10 @@ import json
 import tyro
 
 from experiments import provenance
-from pdr_jax import models, recipes, run
+from pdr_jax import recipes
 from pdr_jax.backbones import size
+from pdr_jax.benchmarks.sizes import published_sizes
+from pdr_jax.files import write_json
 
 
 def main(names: tuple[str, ...] = ()) -> None:
@@ -22,10 +24,10 @@ def main(names: tuple[str, ...] = ()) -> None:
         names: Of backbones; all that have a published size by default.
     """
     rows = []
-    for theirs in models.published():
+    for theirs in published_sizes():
         if names and theirs.backbone not in names:
             continue
-        module = models.build(theirs.backbone, theirs.dataset, **theirs.options)
+        module = recipes.published_backbone(theirs.backbone, theirs.dataset, **theirs.options)
         recipe = recipes.create(theirs.dataset, backbone=theirs.backbone, adapter="none")
         counted = {
             "parameters": size.parameters(module),
@@ -34,7 +36,7 @@ def main(names: tuple[str, ...] = ()) -> None:
         rows.append({"published": theirs._asdict(), **counted})
         print(json.dumps(rows[-1]), flush=True)
     result = {**provenance.record(seeds=[0]), "rows": rows}
-    run.write_json(provenance.RESULTS / "backbone_sizes.json", result)
+    write_json(provenance.RESULTS / "backbone_sizes.json", result)
 
 
 if __name__ == "__main__":

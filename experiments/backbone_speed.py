@@ -31,10 +31,12 @@ import optax
 import tyro
 
 from experiments import provenance
-from pdr_jax import PDR, backbones, losses, recipes, run
+from pdr_datasets import Units
+from pdr_jax import PDR, backbones, losses, recipes
 from pdr_jax.backbones import size
 from pdr_jax.backbones.base import FramePredictor
 from pdr_jax.benchmarks import BENCHMARKS
+from pdr_jax.files import write_json
 from pdr_jax.train import ClipSpec, init_state, train_step
 
 LENGTH, HORIZON = 4, 4
@@ -46,7 +48,7 @@ def measure(name: str, batch_size: int, repeats: int) -> dict[str, Any]:
     options = recipes.create("taxibj", backbone=name, adapter="none").backbone_options
     module = backbones.create(name, shape, **options)
     model = PDR(module)
-    clip = ClipSpec(LENGTH, HORIZON)
+    clip = ClipSpec(LENGTH, HORIZON, Units(0.0, 1.0))
     tx = optax.adam(1e-3)
     rng = np.random.default_rng(0)
     frames = jnp.asarray(rng.uniform(size=(batch_size, LENGTH + HORIZON, *shape[1:])), jnp.float32)
@@ -154,7 +156,7 @@ def main(
         rows[name] = row | {"record": provenance.record(seeds=[0])}
         print(json.dumps(row), flush=True)
         ordered = [rows[name] for name in backbones.names() if name in rows]
-        run.write_json(path, {"rows": ordered})
+        write_json(path, {"rows": ordered})
 
 
 if __name__ == "__main__":

@@ -21,9 +21,11 @@ import tyro
 import pdr_datasets
 from experiments import era5, provenance
 from experiments.study import OPTIMIZER, TWO_CORES, Arm, run_study
-from pdr_jax import recipes, run
+from pdr_jax import recipes
 from pdr_jax.benchmarks import METAFORMERS
+from pdr_jax.files import write_json
 from pdr_jax.recipes import DEFAULT_ADAPTER, Recipe
+from pdr_jax.task import open_dataset
 
 BACKBONES = tuple(name for name in METAFORMERS if name != "simvp_incepu")
 ARMS = (("none", "mse"), ("none", "l1_ssim"), (DEFAULT_ADAPTER, "l1_ssim"))
@@ -122,7 +124,7 @@ def main(
     elif dataset == "bikenyc":
         data = pdr_datasets.load("bikenyc")
     else:
-        data = run.open_dataset(recipes.create(dataset, protocol="openstl"))
+        data = open_dataset(recipes.create(dataset, protocol="openstl"))
     horizon = f"{data.in_length} -> {data.out_length}"
     runs = run_study(
         arms(dataset, steps),
@@ -134,7 +136,7 @@ def main(
     )
     if shard == (0, 1):
         result = {**provenance.record(seeds=list(seeds)), "note": data.note, "runs": runs}
-        run.write_json(provenance.RESULTS / f"backbones_{dataset}.json", result)
+        write_json(provenance.RESULTS / f"backbones_{dataset}.json", result)
         draw(result, provenance.RESULTS / "figures" / f"backbones_{dataset}.png")
 
 

@@ -20,7 +20,7 @@ from jax import Array
 from experiments.provenance import RESULTS, record
 from pdr_jax.backbones.layers.conv import convolve, grouped_conv
 from pdr_jax.backbones.layers.depthwise import depthwise_conv, shifted_sum, xla_conv
-from pdr_jax.run import write_json
+from pdr_jax.files import write_json
 
 
 class Case(NamedTuple):

@@ -29,7 +29,8 @@ from experiments.study import (
     plain_matched,
     run_study,
 )
-from pdr_jax import recipes, run
+from pdr_jax import recipes
+from pdr_jax.files import write_json
 from pdr_jax.recipes import DEFAULT_ADAPTER, Recipe
 
 SEEDS = (0, 1, 2)
@@ -126,7 +127,7 @@ def main(
     if shard == (0, 1):
         notes = {name: dataset.note for name, (dataset, _) in studies.items()}
         result = {**provenance.record(seeds=list(SEEDS)), "notes": notes, **runs}
-        run.write_json(provenance.RESULTS / "flow_and_weather.json", result)
+        write_json(provenance.RESULTS / "flow_and_weather.json", result)
         figures = provenance.RESULTS / "figures"
         draw(result, figures / "flow_and_weather.png")
         for name in studies:  # the first test clip, as PDR saw, predicted and drew it

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from experiments.isolated import Row, Task
 from pallas_kernels import gpu, splat2d, ssim, timing
 from pallas_kernels.splat2d.api import ON_GPU
+from pdr_datasets import Units
 from pdr_jax import optim, recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.recipes import Recipe
@@ -92,7 +93,7 @@ def _in_tf32(function: Callable[[], Row]) -> Row:
 def _step(setting: Setting, **fields: Any) -> Row:
     """A whole training step."""
     recipe = setting.recipe(**fields)
-    clip = ClipSpec(recipe.in_length, recipe.out_length)
+    clip = ClipSpec(recipe.in_length, recipe.out_length, Units(0.0, 1.0))
     clips = setting.clips(recipe, recipe.in_length + recipe.out_length)
     model, loss = recipe.build(setting.frame_shape), recipe.build_loss((0.0, 1.0))
     tx, _ = optim.create(

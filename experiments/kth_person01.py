@@ -24,7 +24,8 @@ from experiments.study import (
     plain_matched,
     run_study,
 )
-from pdr_jax import recipes, run
+from pdr_jax import recipes
+from pdr_jax.files import write_json
 from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.recipes import DEFAULT_ADAPTER
 
@@ -106,7 +107,7 @@ def main(
     )
     if shard == (0, 1):
         train, test = (len(data["10 -> 10"].splits[name]) for name in ("train", "test"))
-        run.write_json(
+        write_json(
             provenance.RESULTS / "kth_person01.json",
             {
                 **provenance.record(seeds=list(SEEDS)),

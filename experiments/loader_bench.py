@@ -26,7 +26,7 @@ import pdr_datasets
 from experiments.loader_files import WRITERS
 from experiments.provenance import RESULTS, record
 from pdr_jax import optim, recipes
-from pdr_jax.run import write_json
+from pdr_jax.files import write_json
 from pdr_jax.sharding import make_gather, make_mesh, shard_batch, state_shardings
 from pdr_jax.train import ClipSpec, init_state, train_step
 
@@ -123,7 +123,7 @@ def make_step(
 ) -> tuple[Callable[..., float], int]:
     """Samples a second of training, as (source, seconds, place) -> figure; and clips a step."""
     batch = min(batch, len(dataset.splits["train"]))
-    clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.offset, dataset.scale)
+    clip = ClipSpec(recipe.in_length, recipe.out_length, dataset.units)
     tx, _ = optim.create(
         optimizer=recipe.optimizer,
         learning_rate=recipe.learning_rate,

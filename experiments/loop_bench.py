@@ -23,7 +23,7 @@ from pdr_jax.backbones.layers.depthwise import cpu_conv
 from pdr_jax.backbones.layers.depthwise import xla_conv as depthwise_by_xla
 from pdr_jax.backbones.layers.loop_conv import loop_conv, xla_conv
 from pdr_jax.backbones.layers.selective_scan import definition, parallel, stepwise
-from pdr_jax.run import write_json
+from pdr_jax.files import write_json
 
 STEPS = 2
 Form = Callable[..., Array]

@@ -17,7 +17,7 @@ from pallas_kernels.splat2d import IMPLEMENTATIONS, bench
 from pallas_kernels.splat2d.api import PORTABLE
 from pallas_kernels.splat2d.bench_table import PASSES
 from pallas_kernels.splat2d.shapes import Case
-from pdr_jax.run import write_json
+from pdr_jax.files import write_json
 
 AXES = {"N": "Gaussians", "side": "rows and columns of the frame", "K": "window", "C": "channels"}
 

@@ -18,10 +18,17 @@ import numpy as np
 
 import pdr_datasets
 from experiments import provenance
-from pdr_jax import backbones, results, run, run_folder
-from pdr_jax.log import ProgressLine
+from pdr_jax import backbones
+from pdr_jax.commands.progress import TrainingProgress
+from pdr_jax.evaluation.measuring import measure, parameter_count
+from pdr_jax.evaluation.pictures import draw
+from pdr_jax.files import write_json
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
+from pdr_jax.runs.fit import fit
+from pdr_jax.runs.folder import describe_dataset
+from pdr_jax.runs.state import load
+from pdr_jax.task import open_task
 
 Dataset = pdr_datasets.VideoDataset
 
@@ -92,7 +99,7 @@ def run_arm(
       dataset: trained on.
       evaluate_on: name -> data set whose test split is scored; its horizon may be longer.
       folder: of finished runs.
-      **options: of `pdr_jax.results.measure`.
+      **options: of `pdr_jax.evaluation.measuring.measure`.
 
     Returns:
       {"label", "seed", "recipe", "data", "parameters", "steps", "commit", "train_seconds",
@@ -116,19 +123,20 @@ def run_arm(
         return found
     started = time.perf_counter()
     model = arm.model(recipe, dataset.frame_shape)
-    with ProgressLine(name, every=0.25) as progress:
+    with TrainingProgress(name, every=0.25) as progress:
         # A run that was cut off starts again: its folder is this study's own.
         out = _fresh(folder / name)
-        task, state = run.fit(recipe, out, dataset=dataset, model=model, report=progress)
+        task = open_task(recipe, dataset, model)
+        state = fit(task, out, report=progress)
     seconds, steps = time.perf_counter() - started, int(state.step)
     if task.selection is not None:
-        _, task, state = run.load(out, dataset=dataset, model=model, recipe=recipe)
-    results.draw(task, state.variables(), out)
+        task, state = load(out, dataset=dataset, model=model, recipe=recipe)
+    draw(task, state.variables(), out)
     measured = {}
     for horizon, other in evaluate_on.items():
         longer = dataclasses.replace(recipe, out_length=other.out_length)
-        measured[horizon] = results.measure(
-            run.load_task(longer, other, model),
+        measured[horizon] = measure(
+            open_task(longer, other, model),
             state.variables(),
             batch_size=8,
             label="model",
@@ -138,7 +146,7 @@ def run_arm(
         "label": arm.label,
         "seed": seed,
         **origin,
-        "parameters": results.parameter_count(state.variables()),
+        "parameters": parameter_count(state.variables()),
         "steps": steps,
         "commit": provenance.COMMIT,
         "train_seconds": round(seconds, 1),
@@ -150,14 +158,14 @@ def run_arm(
             horizon: rows["model"].per_frame["mse"].tolist() for horizon, rows in measured.items()
         },
     }
-    run.write_json(done, result)
+    write_json(done, result)
     return result
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
     """Which data that is, to tell it from other data of the same name."""
     return {
-        **run_folder.describe_data(dataset),
+        **describe_dataset(dataset),
         "lengths": [dataset.in_length, dataset.out_length],
         "clips": {name: len(source) for name, source in dataset.splits.items()},
     }

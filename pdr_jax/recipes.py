@@ -36,7 +36,7 @@ class Recipe:
     """A run, in full. Lengths are in frames, sizes in pixels.
 
     Attributes:
-      dataset: a name in `pdr data list`.
+      dataset: a name in `pdr_datasets.names()`.
       data_dir: where prepared data sets lie; None is the default place.
       data_options: options of the data set's loader (frame size, path of an array, ...); "" leaves
         one at the loader's default.
@@ -67,7 +67,8 @@ class Recipe:
       batch_size: clips a step, over all devices.
       epochs: passes over the training clips.
       steps: optimiser steps; 0 takes them from the epochs.
-      protocol: "standard", or "openstl" to compare with published figures; `pdr_jax.protocols`.
+      protocol: "standard", or "openstl" to compare with published figures; see
+        `pdr_jax.evaluation.protocols`.
       holdout: share of the training clips (its last ones) kept for choosing the best checkpoint;
         "openstl" keeps none and chooses on the test set.
       augment: whether training clips are augmented as OpenSTL can; published runs were not.
@@ -303,3 +304,17 @@ def create(
     for name in overrides:
         _require_one_of("recipe field", name, known)
     return Recipe(**{**fields, **overrides})
+
+
+def published_backbone(name: str, dataset: str, **options: Any) -> backbones.Backbone:
+    """A backbone as it was published on a benchmark, in its faithful form where it has one.
+
+    Args:
+      name: of the backbone.
+      dataset: a key of BENCHMARKS.
+      **options: hyperparameters in place of the recipe's.
+    """
+    recipe = create(dataset, backbone=name, adapter="none")
+    faithful = {"faithful": True} if "faithful" in recipe.backbone_options else {}
+    shape = (recipe.in_length, *BENCHMARKS[dataset].frame_shape)
+    return backbones.create(name, shape, **recipe.backbone_options | faithful | options)

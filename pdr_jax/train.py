@@ -1,4 +1,4 @@
-"""The training step: one pure function. What surrounds it is in `pdr_jax.run`.
+"""The training step: one pure function. What surrounds it is in `pdr_jax.runs.fit`.
 
 `train_step` is jitted by the caller, with the state donated and everything after the `*` bound:
 
@@ -8,12 +8,11 @@
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import struct
 
@@ -24,46 +23,45 @@ from pdr_jax.sampling import Sampling
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
 
+class Units(Protocol):
+    """The map between stored units (uint8, kelvin) and model units; `pdr_datasets.Units` is one.
+
+    It must be hashable.
+    """
+
+    def normalise(self, frames: Any) -> Any:
+        """Stored units (..., C), any dtype -> model units, float32."""
+
+    def denormalise(self, frames: Any) -> Any:
+        """The inverse of `normalise`: model units -> stored units, float32."""
+
+
 class ClipSpec(struct.PyTreeNode):
     """How a stored clip becomes what the model sees.
 
     Attributes:
       in_length: observed frames, T.
       horizon: frames to predict, T'.
-      offset, scale: model units = (stored - offset) / scale; numbers, or one for each channel.
+      units: of the stored clip.
     """
 
     in_length: int = struct.field(pytree_node=False)
     horizon: int = struct.field(pytree_node=False)
-    offset: tuple[float, ...] | float = struct.field(pytree_node=False, default=0.0)
-    scale: tuple[float, ...] | float = struct.field(pytree_node=False, default=1.0)
+    units: Units = struct.field(pytree_node=False)
 
     def split(self, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(B, T + T', H, W, C) of any dtype -> observed and target frames, float32, model units."""
+        """(B, T + T', H, W, C) of any dtype -> observed and target frames, float32, model units.
+
+        Raises:
+          ValueError: the clips are shorter than T + T'.
+        """
         if frames.shape[1] < self.in_length + self.horizon:
             raise ValueError(
                 f"frames has {frames.shape[1]} time steps; expected {self.in_length} observed and "
                 f"{self.horizon} to predict"
             )
-        frames = self.normalise(frames[:, : self.in_length + self.horizon])
+        frames = self.units.normalise(frames[:, : self.in_length + self.horizon])
         return frames[:, : self.in_length], frames[:, self.in_length :]
-
-    def normalise(self, frames: jax.Array | np.ndarray) -> jax.Array:
-        """Stored units (..., C), any dtype -> model units, float32."""
-        offset, scale = self._units(frames.ndim)
-        return (jnp.asarray(frames).astype(jnp.float32) - offset) / scale
-
-    def denormalise(self, frames: jax.Array) -> jax.Array:
-        """The inverse of `normalise`: model units -> stored units, float32."""
-        offset, scale = self._units(frames.ndim)
-        return frames * scale + offset
-
-    def _units(self, ndim: int) -> tuple[np.ndarray, np.ndarray]:
-        shape = (1,) * (ndim - 1) + (-1,)
-        return (
-            np.asarray(self.offset, np.float32).reshape(shape),
-            np.asarray(self.scale, np.float32).reshape(shape),
-        )
 
 
 class TrainState(struct.PyTreeNode):

@@ -1,8 +1,7 @@
-"""Checkpoints of a run (Orbax): train state, position in the data, configuration, versions.
+"""Checkpoints of a run (Orbax): train state, position in the data, recipe, versions.
 
-The last few and the best are kept, and an imported run's first: its weights, which no training can
-bring back. Saving is asynchronous; a checkpoint that was not finished is
-never taken for one.
+The last few and the best are kept, and step 0 of an imported run, whose weights no training can
+bring back. Saving is asynchronous; an unfinished checkpoint is never read.
 """
 
 import importlib.metadata

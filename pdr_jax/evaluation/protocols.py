@@ -1,9 +1,9 @@
-"""Which figures a data set gets, and how, under each protocol.
+"""Which metrics a data set gets under each protocol.
 
-"openstl" is what published tables hold: OpenSTL's metrics and data, its best checkpoint chosen on
-the test set. "standard" chooses it on held-out training clips, does not let a split see another's
-statistics or people, and reports more figures; those of the two that share a name are computed
-alike.
+"openstl" is what published tables hold: OpenSTL's metrics and data, and the best checkpoint chosen
+on the test set. "standard" chooses the best checkpoint on held-out training clips, lets no split
+see the statistics or people of another, and reports more metrics. A metric that both have is
+computed alike.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from pdr_jax.recipes import Protocol
 
 
 def metric_names(dataset: VideoDataset, protocol: Protocol) -> tuple[str, ...]:
-    """The figures of a data set; none whose window is larger than its frames."""
+    """The metrics of a data set, without those whose window is larger than its frames."""
     is_map = bool(dataset.scoring.latitudes)
     if protocol == "openstl":
         names: tuple[str, ...] = (
@@ -43,17 +43,17 @@ def evaluator(
     """The metrics of a data set, ready for batches in model units.
 
     Args:
-      dataset: says in which units errors are measured (`VideoDataset.scoring`).
-      protocol: see above.
+      dataset: its `scoring` says in which units errors are measured.
+      protocol: which metrics; see the module.
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
-      keep_samples: keep the values of every clip.
+      keep_samples: whether to keep the values of every clip.
     """
     scoring = dataset.scoring
     units: dict[str, Any] = {"data_range": dataset.data_range}
     if scoring.units == "stored":
         low, high = dataset.data_range
-        offset, scale = np.asarray(dataset.offset), np.asarray(dataset.scale)
+        offset, scale = np.asarray(dataset.units.offset), np.asarray(dataset.units.scale)
         units = {
             "mean": offset,
             "std": scale,

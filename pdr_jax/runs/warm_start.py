@@ -1,7 +1,7 @@
-"""The parameters of one run as the start of another: `pdr train DATA --init-from RUN`.
+"""The parameters of one run as the start of another (`Recipe.init_from`).
 
-The backbone's are taken, or the start is refused; an adapter's and a fusion's where there are some
-of the same shapes, and else those begin afresh.
+Backbone weights must match, or the start is refused. Adapter and fusion weights are copied where
+shapes match, else drawn anew.
 """
 
 from pathlib import Path
@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
-from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.recipes import Recipe
-from pdr_jax.run_folder import read_data, read_recipe
+from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.folder import read_data, read_recipe
 from pdr_jax.train import TrainState
 
 COLLECTIONS = ("params", "batch_stats")
@@ -23,9 +23,9 @@ class Origin(NamedTuple):
     """The run that another starts from.
 
     Attributes:
-      folder: it.
-      recipe: its recipe.
-      step: of the checkpoint, its best.
+      folder: the source run's.
+      recipe: the source run's.
+      step: of the source run's best checkpoint.
       variables: "params" and "batch_stats" of that checkpoint.
     """
 
@@ -35,14 +35,14 @@ class Origin(NamedTuple):
     variables: dict[str, Any]
 
     def parts(self, recipe: Recipe, state: TrainState) -> tuple[str, ...]:
-        """The parts of the model, such as "backbone", that a new run takes from here.
+        """The parts of the model, such as "backbone", that a new run copies.
 
         Args:
           recipe: the new run's.
-          state: its state, or the shapes of it.
+          state: the new run's state, or its shapes.
 
         Raises:
-          ValueError: the backbones do not fit; the message names the field.
+          ValueError: the backbones do not match; the message names the field.
         """
         if recipe.backbone != self.recipe.backbone:
             raise ValueError(
@@ -58,7 +58,7 @@ class Origin(NamedTuple):
         return tuple(part for part, misfit in misfits.items() if not misfit)
 
     def into(self, state: TrainState, parts: tuple[str, ...]) -> TrainState:
-        """A state with these parts' parameters and statistics from here, laid out as they were."""
+        """The state with these parts copied from the source run, on the devices that it lies on."""
         new = {name: dict(getattr(state, name)) for name in COLLECTIONS}
         for name, collection in new.items():
             for part in parts:
@@ -72,7 +72,7 @@ class Origin(NamedTuple):
         return state.replace(**new, ema=ema)
 
     def to_json(self, parts: tuple[str, ...]) -> dict[str, Any]:
-        """What was taken, and what is known of the data it was trained on."""
+        """What data.json says of the copied parts, and of the data they were trained on."""
         return {
             "run": str(self.folder),
             "step": self.step,
@@ -108,8 +108,8 @@ class Origin(NamedTuple):
         return "; ".join(differences)
 
 
-def read(folder: Path) -> Origin:
-    """The best parameters of a run folder; its data set need not be there.
+def read_origin(folder: Path) -> Origin:
+    """The best parameters of a run folder; the run's data set need not be there.
 
     Raises:
       FileNotFoundError: `folder` is no run folder, or has no checkpoint.

@@ -1,15 +1,17 @@
-"""Prediction without ground truth: arrays in, arrays out; and the files that they lie in."""
+"""Prediction on new data, without ground truth: arrays in, arrays out, and their files."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
-from pdr_jax import evaluate as evaluation
-from pdr_jax import run_folder
+import pdr_datasets
+from pdr_jax.evaluation import predictors
+from pdr_jax.files import replacing
 from pdr_jax.report import style
-from pdr_jax.run import Task
+from pdr_jax.task import Task
 
 
 def predict_array(
@@ -23,8 +25,8 @@ def predict_array(
     """Predicts the frames that follow.
 
     Args:
-      task: of a run.
-      variables: of its model.
+      task: the model, and the units and size of its frames.
+      variables: of the model.
       frames: (N, T, H, W, C), or (T, H, W, C) for one clip, in the data set's stored units (uint8
         images, kelvin); the last `in_length` frames are used. Any N.
       horizon: frames to predict; the recipe's by default.
@@ -57,12 +59,12 @@ def predict_array(
     for name, value in (("horizon", horizon), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name}={value}: must be at least 1")
-    predict = evaluation.predictor(task.model, variables)
+    predict = predictors.predictor(task.model, variables)
     observed = clips[:, -clip.in_length :]
     results = [np.zeros((0, horizon, *task.dataset.frame_shape), np.float32)]
     for start in range(0, len(observed), batch_size):
-        stored, valid = evaluation.padded(observed[start : start + batch_size], batch_size)
-        future = clip.denormalise(predict(clip.normalise(stored), horizon))
+        stored, valid = predictors.padded(observed[start : start + batch_size], batch_size)
+        future = clip.units.denormalise(predict(clip.units.normalise(jnp.asarray(stored)), horizon))
         results.append(np.asarray(future)[valid])
     result = np.concatenate(results)
     if np.issubdtype(frames.dtype, np.integer):
@@ -74,7 +76,7 @@ def predict_array(
 
 def remarks(task: Task, frames: np.ndarray) -> list[str]:
     """What to know of a prediction from these frames: their units, and which of them are used."""
-    (low, high), length = run_folder.stored_range(task.dataset), task.clip.in_length
+    (low, high), length = stored_range(task.dataset), task.clip.in_length
     found = [f"frames are taken to be in stored units, {low:g}..{high:g}"]
     if (
         np.issubdtype(frames.dtype, np.floating)
@@ -93,11 +95,17 @@ def remarks(task: Task, frames: np.ndarray) -> list[str]:
     return found
 
 
+def stored_range(dataset: pdr_datasets.VideoDataset) -> tuple[float, float]:
+    """The lowest and the highest value of the stored frames, over all channels."""
+    ends = [dataset.units.denormalise(np.full((1, 1), end)) for end in dataset.data_range]
+    return float(np.min(ends)), float(np.max(ends))
+
+
 def read_frames(path: Path) -> np.ndarray:
-    """The frames of an .npy file, of any shape.
+    """The array of an .npy file, of any shape.
 
     Raises:
-      ValueError: it is no .npy file, or does not hold integers or floats.
+      ValueError: the file is no .npy file, or does not hold integers or floats.
     """
     try:
         frames = np.load(path, allow_pickle=False)
@@ -115,7 +123,7 @@ def read_frames(path: Path) -> np.ndarray:
 
 
 def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None:
-    """Makes their folders, or refuses what could not be written once all is predicted.
+    """Makes the folders of the outputs, or refuses what could not be written after prediction.
 
     Raises:
       ValueError: a name that does not end in .npy, .gif, or a target that is the source.
@@ -134,6 +142,5 @@ def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None
 
 def write_frames(path: Path, frames: np.ndarray) -> None:
     """Writes an .npy file, whole or not at all."""
-    partial = path.with_name(f".{path.stem}.partial.npy")
-    np.save(partial, frames)
-    partial.replace(path)
+    with replacing(path) as partial:
+        np.save(partial, frames)

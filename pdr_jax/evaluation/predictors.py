@@ -1,4 +1,4 @@
-"""Evaluation: streams a split through a model and its metrics, and asks what the renderer adds."""
+"""What is evaluated: the model, the last frame repeated, and the model without its renderer."""
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
@@ -8,55 +8,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pdr_jax import metrics
 from pdr_jax.pdr import PDR, PDROutput
 from pdr_jax.train import ClipSpec
 
+# (observed frames (B, T, H, W, C), horizon) -> predicted frames (B, horizon, H, W, C), both in
+# model units.
 Predict = Callable[[jax.Array, int], jax.Array]
+# A fresh pass over a split: {"frames": (B, T + T', H, W, C) in stored units, "id": (B,)}.
 Batches = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 
 
 def padded(frames: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A short batch filled up with its last clip, and a mask of which clips count.
+    """A short batch filled up with its last clip, and a mask of the clips that count.
 
-    So the model is compiled once, and any batch size gives the same figures.
+    So the model is compiled for one shape, and the batch size does not change the figures.
     """
     count = len(frames)
     fill = np.repeat(frames[-1:], batch_size - count, axis=0)
     return np.concatenate([frames, fill]), np.arange(batch_size) < count
-
-
-def evaluate(
-    predict: Predict,
-    batches: Batches,
-    *,
-    clip: ClipSpec,
-    batch_size: int,
-    evaluator: metrics.Evaluator,
-    place: Callable[[np.ndarray], jax.Array] = jnp.asarray,
-) -> np.ndarray:
-    """Updates `evaluator` with every clip; returns their ids, in its order.
-
-    Args:
-      predict: (observed frames, horizon) -> predicted frames, both in model units.
-      batches: called for a fresh pass over {"frames": (B, T + T', H, W, C) in stored units}.
-      clip: how to split and scale the clips.
-      batch_size: of the batches; the last may be smaller.
-      evaluator: where the figures accumulate.
-      place: puts a batch on the devices; `sharding.shard_batch` over several.
-    """
-    ids = []
-    for batch in batches():
-        frames, valid = padded(np.asarray(batch["frames"]), batch_size)
-        observed, target = clip.split(place(frames))
-        evaluator.update(predict(observed, clip.horizon), target, valid)
-        ids.append(batch["id"])
-    return np.concatenate(ids)
-
-
-def persistence(observed: jax.Array, horizon: int) -> jax.Array:
-    """The last observed frame, repeated: the control that no predictor may lose to."""
-    return jnp.repeat(observed[:, -1:], horizon, axis=1)
 
 
 @functools.partial(jax.jit, static_argnames=("model", "horizon", "method"))
@@ -75,19 +44,24 @@ def _fuse(
 
 
 def predictor(model: PDR, variables: Mapping[str, Any]) -> Predict:
-    """The model as a function of (observed frames, horizon)."""
+    """The model as a predictor."""
     return lambda observed, horizon: apply(model, variables, observed, horizon, "__call__")
+
+
+def persistence(observed: jax.Array, horizon: int) -> jax.Array:
+    """The last observed frame, repeated: the control that no predictor may lose to."""
+    return jnp.repeat(observed[:, -1:], horizon, axis=1)
 
 
 def ablations(
     model: PDR, variables: Mapping[str, Any], batches: Batches, *, clip: ClipSpec, batch_size: int
 ) -> dict[str, Predict]:
-    """Predictors that tell whether the rendered frames Y are used; {} without adapter.
+    """Predictors that tell whether the model uses its rendered frames Y; {} without adapter.
 
     * "coarse": the backbone's frames alone, before the fusion.
-    * "mean Y": Y replaced by its mean over all frames of the split. As good as the model itself:
-      the branch draws one static picture.
-    * "shuffled Y": Y taken from another clip. As good as the model itself: Y is ignored.
+    * "mean Y": Y is replaced by its mean over all frames of the split. If this is as good as the
+      model, the renderer draws one static picture.
+    * "shuffled Y": Y is taken from another clip. If this is as good as the model, Y is ignored.
     """
     if model.adapter is None:
         return {}

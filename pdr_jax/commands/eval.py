@@ -1,0 +1,159 @@
+"""`pdr eval`: runs scored side by side, beside controls and what others published."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import tyro
+
+from pdr_jax import metrics, report
+from pdr_jax.benchmarks import BENCHMARKS
+from pdr_jax.benchmarks.figures import published_figures
+from pdr_jax.commands.options import parse_options
+from pdr_jax.evaluation import values as value_tables
+from pdr_jax.evaluation.measuring import Measured, measure
+from pdr_jax.metrics import perceptual
+from pdr_jax.recipes import Protocol, Recipe
+from pdr_jax.runs import scores
+from pdr_jax.runs.folder import read_recipe
+from pdr_jax.runs.state import load
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Files of trained weights, each of which adds a metric.
+
+    Attributes:
+        lpips: LPIPS (AlexNet, v0.1): the trunk, torchvision's checkpoint or an .npz.
+        lpips_heads: Its heads, the lpips package's alex.pth or an .npz.
+        st_lpips: The shift-tolerant LPIPS (AlexNet), an .npz.
+    """
+
+    lpips: Path | None = None
+    lpips_heads: Path | None = None
+    st_lpips: Path | None = None
+
+    def metrics(self) -> dict[str, metrics.FrameMetric]:
+        """The metrics by name."""
+        found: dict[str, metrics.FrameMetric] = {}
+        if (self.lpips is None) != (self.lpips_heads is None):
+            raise ValueError("LPIPS needs two files: give both --lpips and --lpips-heads")
+        if self.lpips is not None and self.lpips_heads is not None:
+            found["lpips"] = perceptual.load_lpips_alex(self.lpips, self.lpips_heads)
+        if self.st_lpips is not None:
+            found["st_lpips_alex"] = perceptual.load_st_lpips_alex(self.st_lpips)
+        return found
+
+
+NO_WEIGHTS = Weights()
+
+
+def evaluate(
+    run_folders: tyro.conf.Positional[tuple[Path, ...]],
+    dataset: str | None = None,
+    data_options: dict[str, str] | None = None,
+    data_dir: Path | None = None,
+    protocol: Protocol | None = None,
+    split: Literal["test", "holdout"] = "test",
+    checkpoint: Literal["best", "last"] = "best",
+    horizon: int | None = None,
+    batch_size: int = 16,
+    devices: int = 0,
+    controls: bool = True,
+    warping: bool = False,
+    weights: tyro.conf.OmitArgPrefixes[Weights] = NO_WEIGHTS,
+    published: bool = False,
+    values: Path | None = None,
+) -> None:
+    """Score runs by the field's metrics, beside persistence and what the renderer adds.
+
+    Args:
+        run_folders: What `pdr train` left; several are put side by side.
+        dataset: Score on this data set instead of the one trained on.
+        data_options: Options of its loader, instead of the recipe's: name value name value ...
+        data_dir: Where prepared data sets lie, if not where they lay in training.
+        protocol: "openstl" for figures that compare with published ones, "standard" for all;
+            by default that of the run.
+        split: Which clips.
+        checkpoint: The best, or the last.
+        horizon: Frames to predict, if not as many as in training.
+        batch_size: Clips at a time; does not change the figures.
+        devices: How many share a batch; 0 takes as many as can share it evenly.
+        controls: Whether to add the rows of controls.
+        warping: Whether to measure temporal warping errors; needs OpenCV.
+        weights: See each.
+        published: Adds the published rows of the data set (protocol openstl only).
+        values: A .csv or .parquet file for the figures of every frame of every clip.
+    """
+    if not run_folders:
+        raise ValueError("no run folder is given: pdr eval RUN [RUN ...]")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size}: expected 1 or more")
+    if values is not None:
+        value_tables.check_target(values)
+    labels = scores.row_labels(run_folders)
+    changes = _changes(dataset, data_options, data_dir, protocol, horizon)
+    recipes = {run: dataclasses.replace(read_recipe(run), **changes) for run in run_folders}
+    scores.check_comparable(recipes, split)
+    others = _published(recipes[run_folders[0]]) if published else {}
+    extra = weights.metrics()
+    if values is not None:
+        values.parent.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, Measured] = {}
+    described: dict[str, dict[str, Any]] = {}
+    for run, recipe in recipes.items():
+        task, state = load(run, which=checkpoint, recipe=recipe)
+        measured = measure(
+            task,
+            state.variables(),
+            split=split,
+            batch_size=batch_size,
+            label=labels[run] if len(recipes) > 1 else recipe.label,
+            controls=controls,
+            protocol=recipe.protocol,
+            devices=devices or math.gcd(batch_size, jax.device_count()),
+            keep_samples=values is not None,
+            names=metrics.WARPING if warping else (),
+            extra=extra,
+        )
+        about = scores.describe(run, task, split=split, checkpoint=checkpoint)
+        described[labels[run]] = about | {"step": int(state.step)}
+        print(f"written: {scores.write(run, described[labels[run]], measured)}")
+        rows |= measured
+    if values is not None:
+        value_tables.write(values, rows)
+        print(f"written: {values}")
+    for note in filter(None, dict.fromkeys(each["note"] for each in described.values())):
+        print(f"note: {note}")
+    figures = {name: row.figures for name, row in rows.items()} | others
+    report.print_table(figures, title=scores.title(described))
+
+
+def _changes(
+    dataset: str | None,
+    data_options: dict[str, str] | None,
+    data_dir: Path | None,
+    protocol: Protocol | None,
+    horizon: int | None,
+) -> dict[str, Any]:
+    """The fields in which the runs are evaluated otherwise than they were trained."""
+    changes: dict[str, Any] = {}
+    if dataset is not None:
+        known = BENCHMARKS.get(dataset)
+        options = dict(known.data_options) if known else {}
+        changes = {"dataset": dataset, "data_options": options}
+    if data_options is not None:
+        changes["data_options"] = parse_options(data_options)
+    given = {"data_dir": data_dir, "protocol": protocol, "out_length": horizon}
+    return changes | {name: value for name, value in given.items() if value is not None}
+
+
+def _published(recipe: Recipe) -> dict[str, dict[str, float]]:
+    if recipe.protocol != "openstl":
+        raise ValueError("published figures compare with --protocol openstl only: give both")
+    rows = published_figures(recipe.dataset)
+    if not rows:
+        raise ValueError(f"there are no published figures for {recipe.dataset}")
+    return rows

@@ -1,0 +1,52 @@
+"""The end of a training on the command line: figures and pictures, and where they are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pdr_jax import report
+from pdr_jax.evaluation import pictures
+from pdr_jax.evaluation.measuring import score
+from pdr_jax.files import write_json
+from pdr_jax.runs import scores
+from pdr_jax.runs.state import load
+from pdr_jax.task import Task
+
+
+def finish(run: Path) -> None:
+    """Evaluates the best checkpoint, writes metrics.json and pictures, and says where they are.
+
+    A run without test clips is scored on its held-out clips; one without either has no figures, but
+    pictures of a training clip.
+    """
+    task, state = load(run)
+    recipe = task.recipe
+    if task.test is None and task.holdout is None:
+        print(f"no figures: {recipe.dataset} has no test clips, and none are held out")
+    else:
+        split = "test" if task.test is not None else "holdout"
+        rows = score(
+            task,
+            state.variables(),
+            split=split,
+            batch_size=recipe.batch_size,
+            label=recipe.label,
+            protocol=recipe.protocol,
+        )
+        described = scores.describe(run, task, split=split, checkpoint="best")
+        write_json(run / "metrics.json", {**described, "rows": rows})
+        report.print_table(rows, title=scores.title({recipe.label: described}))
+    show_pictures(task, state.variables(), run, {recipe.label: run / "metrics.jsonl"})
+
+
+def show_pictures(
+    task: Task, variables: Mapping[str, Any], folder: Path, logs: Mapping[str, Path]
+) -> None:
+    """Draws a clip and the curves of some logs into a folder; says so if the extra is missing."""
+    try:
+        drawn = [*pictures.draw(task, variables, folder), folder / "loss.png"]
+        report.save_curves(drawn[-1], logs)
+    except ImportError as error:
+        print(f"no pictures: {error}")
+    else:
+        print(f"pictures in {folder}: " + ", ".join(path.name for path in drawn))

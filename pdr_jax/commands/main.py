@@ -1,0 +1,99 @@
+"""`pdr`: finds the command, runs it, and says what was wrong with its input."""
+
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+
+import pdr_datasets
+from pdr_jax.commands.data import data
+from pdr_jax.commands.demo import demo
+from pdr_jax.commands.eval import evaluate
+from pdr_jax.commands.export_openstl import export_openstl
+from pdr_jax.commands.import_openstl import import_openstl
+from pdr_jax.commands.models import models
+from pdr_jax.commands.predict import predict
+from pdr_jax.commands.train import train_command
+from pdr_jax.recipes import Recipe
+from pdr_jax.runs.pace import DivergedError
+
+EXAMPLES = """
+examples:
+  pdr demo                                          a plain predictor and PDR, side by side
+  pdr models simvp_moga                             a predictor's card
+  pdr data prepare kth --manual-dir ~/kth           from the official .avi files
+  pdr train kth --backbone tau --adapter predgs --loss l1_ssim
+  pdr train --resume runs/kth-tau-predgs-l1_ssim-seed0
+  pdr eval runs/kth-tau-predgs-l1_ssim-seed0
+  pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
+  pdr import-openstl checkpoint.pth --out runs/theirs --dataset kth --config SimVP_gSTA.py
+  pdr train kth --init-from runs/theirs --adapter predgs
+  pdr export-openstl runs/theirs --out theirs.pth
+"""
+_POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs a command; bad input ends it with a message and exit status 2."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[..., Any]] = {
+        "eval": evaluate,
+        "predict": predict,
+        "import-openstl": import_openstl,
+        "export-openstl": export_openstl,
+        "models": models,
+        "demo": demo,
+        "data": data,
+    }
+    try:
+        commands = {"train": train_command(argv), **commands}
+        tyro.extras.subcommand_cli_from_dict(
+            commands,
+            prog="pdr",
+            description="Predictive Differentiable Rendering for video prediction.\n" + EXAMPLES,
+            args=argv,
+        )
+    except (ValueError, TypeError, OSError, ImportError, DivergedError) as error:
+        message = str(error)
+        if isinstance(error, pdr_datasets.NotPreparedError):
+            message += f" Or: pdr data prepare {error.name} --config {error.config}"
+        elif command := commands.get(argv[0] if argv else ""):
+            message = with_option(message, options(command))
+        Console(stderr=True).print(
+            f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True
+        )
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; a run continues from its last checkpoint: pdr train --resume FOLDER")
+        sys.exit(130)
+
+
+def options(command: Callable[..., Any]) -> set[str]:
+    """The names of a command's options, as Python writes them."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    names = {
+        name
+        for name in inspect.signature(command).parameters
+        if _POSITIONAL not in getattr(hints.get(name), "__metadata__", ())
+    }
+    if "recipe" in names:  # its fields stand for it
+        names = names - {"recipe"} | set(Recipe.__dataclass_fields__) - {"dataset"}
+    return names
+
+
+def with_option(message: str, known: set[str]) -> str:
+    """A message that starts with a field, and the option that sets this field.
+
+    Other rooms know of no command line; their messages start with the name of what was wrong, as in
+    "data_options.path is missing".
+    """
+    found = re.match(r"(\w+)((?:\.\w+)*)(?=[=:]| is missing)", message)
+    if found is None or found[1] not in known:
+        return message
+    return f"{message} (option --{found[0].replace('_', '-')})"

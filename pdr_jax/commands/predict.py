@@ -1,0 +1,42 @@
+"""`pdr predict`."""
+
+from pathlib import Path
+
+import tyro
+
+from pdr_jax.evaluation import pictures, prediction
+from pdr_jax.runs.folder import recorded_dataset
+from pdr_jax.runs.state import load
+
+
+def predict(
+    run_folder: tyro.conf.Positional[Path],
+    source: tyro.conf.Positional[Path],
+    target: tyro.conf.Positional[Path],
+    horizon: int | None = None,
+    batch_size: int = 16,
+    gif: Path | None = None,
+) -> None:
+    """Predict the frames that follow; no ground truth needed.
+
+    Args:
+        run_folder: What `pdr train` left.
+        source: .npy of (N, T, H, W, C) or (T, H, W, C) frames in the data set's units.
+        target: .npy for the predicted frames.
+        horizon: Frames to predict, if not as many as in training.
+        batch_size: Clips at a time.
+        gif: Also writes the first clip, observed and predicted, as a GIF.
+    """
+    frames = prediction.read_frames(source)
+    prediction.prepare_outputs(source, target, gif)
+    task, state = load(run_folder, dataset=recorded_dataset(run_folder))
+    for remark in prediction.remarks(task, frames):
+        print(remark)
+    future = prediction.predict_array(
+        task, state.variables(), frames, horizon=horizon, batch_size=batch_size
+    )
+    prediction.write_frames(target, future)
+    print(f"{target}: {future.dtype} {future.shape}")
+    if gif is not None:
+        pictures.draw_prediction(task, frames, future, gif)
+        print(gif)

@@ -1,0 +1,1 @@
+"""Evaluation of a task's model: its figures, its controls, predictions on new data, pictures."""

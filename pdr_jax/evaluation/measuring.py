@@ -1,0 +1,144 @@
+"""Figures of a task's model on a split, beside the controls that it must be held against."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import pdr_datasets
+from pdr_jax import metrics
+from pdr_jax.evaluation import predictors, protocols
+from pdr_jax.evaluation.predictors import Batches, Predict
+from pdr_jax.recipes import Protocol
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.task import Task
+from pdr_jax.train import ClipSpec
+
+Rows = dict[str, dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was measured of one predictor.
+
+    Attributes:
+      figures: each metric, over all frames of all clips.
+      per_frame: each metric at each step of the horizon, (T',).
+      values: each metric of every frame of every clip, (clips, T'); {} if they were not kept.
+      ids: ids of the clips, (clips,).
+    """
+
+    figures: dict[str, float]
+    per_frame: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
+    ids: np.ndarray
+
+
+def stream(
+    predict: Predict,
+    batches: Batches,
+    *,
+    clip: ClipSpec,
+    batch_size: int,
+    evaluator: metrics.Evaluator,
+    place: Callable[[np.ndarray], jax.Array] = jnp.asarray,
+) -> np.ndarray:
+    """Updates `evaluator` with a predictor's frames of every clip; returns the clips' ids in order.
+
+    Args:
+      predict: the predictor.
+      batches: called for a fresh pass over the clips.
+      clip: how to split and scale them.
+      batch_size: clips at a time; the last batch may be smaller.
+      evaluator: where the figures accumulate.
+      place: puts a batch on the devices; `sharding.shard_batch` over several.
+    """
+    ids = []
+    for batch in batches():
+        frames, valid = predictors.padded(np.asarray(batch["frames"]), batch_size)
+        observed, target = clip.split(place(frames))
+        evaluator.update(predict(observed, clip.horizon), target, valid)
+        ids.append(batch["id"])
+    return np.concatenate(ids)
+
+
+def measure(
+    task: Task,
+    variables: Mapping[str, Any],
+    *,
+    split: str = "test",
+    batch_size: int = 16,
+    label: str = "model",
+    controls: bool = True,
+    protocol: Protocol = "standard",
+    devices: int = 1,
+    keep_samples: bool = False,
+    names: tuple[str, ...] = (),
+    extra: Mapping[str, metrics.FrameMetric] | None = None,
+) -> dict[str, Measured]:
+    """Figures of a task's model on a split and, with `controls`, of its controls.
+
+    Args:
+      task: the model and the clips.
+      variables: of the model.
+      split: "test" or "holdout".
+      batch_size: clips at a time; does not change the figures.
+      label: the name of the model's row.
+      controls: adds persistence and, for a model with adapter, the coarse frames alone and the
+        rendered frames replaced by their mean and by another clip's.
+      protocol: which figures; see `pdr_jax.evaluation.protocols`.
+      devices: how many share a batch.
+      keep_samples: whether to fill `Measured.values`.
+      names: metrics besides those of the protocol.
+      extra: further metrics, as in `metrics.Evaluator`.
+
+    Raises:
+      ValueError: there is no such split, or the batch cannot be shared evenly.
+    """
+    source = {"test": task.test, "holdout": task.holdout}.get(split)
+    if source is None:
+        raise ValueError(
+            f"split={split!r}: this run has none (protocol openstl and holdout=0 keep no holdout); "
+            "expected 'test' or 'holdout'"
+        )
+    batches = functools.partial(pdr_datasets.batches, source, batch_size)
+    mesh = make_mesh(devices)
+    variables = jax.device_put(variables, state_shardings(mesh, variables))
+    rows = {label: predictors.predictor(task.model, variables)}
+    if controls:
+        rows["persistence"] = predictors.persistence
+        ablated = predictors.ablations(
+            task.model, variables, batches, clip=task.clip, batch_size=batch_size
+        )
+        rows |= {f"{label}, {name}": predict for name, predict in ablated.items()}
+    evaluator = protocols.evaluator(
+        task.dataset, protocol, names=names, extra=extra, keep_samples=keep_samples
+    )
+    measured: dict[str, Measured] = {}
+    for name, predict in rows.items():
+        evaluator.reset()
+        ids = stream(
+            predict,
+            batches,
+            clip=task.clip,
+            batch_size=batch_size,
+            evaluator=evaluator,
+            place=functools.partial(shard_batch, mesh),
+        )
+        values = evaluator.per_sample_frame() if keep_samples else {}
+        measured[name] = Measured(evaluator.compute(), evaluator.per_frame(), values, ids)
+    return measured
+
+
+def score(task: Task, variables: Mapping[str, Any], **options: Any) -> Rows:
+    """The figures of `measure`, which takes the same arguments."""
+    return {name: row.figures for name, row in measure(task, variables, **options).items()}
+
+
+def parameter_count(variables: Mapping[str, Any]) -> int:
+    """How many trainable parameters there are."""
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables["params"]))

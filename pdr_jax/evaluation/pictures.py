@@ -1,0 +1,82 @@
+"""Pictures of what a task's model predicts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from pdr_jax import report
+from pdr_jax.evaluation import predictors
+from pdr_jax.task import Task
+
+
+def draw(
+    task: Task, variables: Mapping[str, Any], folder: Path, *, clip_index: int = 0
+) -> list[Path]:
+    """Draws one test clip: a strip of frames, an animation, the Gaussians as ellipses.
+
+    Args:
+      task: the model and the clips; a training clip is drawn where there is no test split.
+      variables: of the model.
+      folder: where the pictures go.
+      clip_index: which clip.
+
+    Returns:
+      The paths of the pictures.
+
+    Raises:
+      ImportError: the extra `report` is not installed.
+    """
+    source = task.test if task.test is not None else task.train
+    frames = np.asarray(source[clip_index % len(source)]["frames"])[None]
+    observed, target = task.clip.split(jnp.asarray(frames))
+    output = predictors.apply(task.model, variables, observed, task.clip.horizon, "decompose")
+    clip: dict[str, Any] = {
+        "inputs": np.asarray(observed[0]),
+        "truth": np.asarray(target[0]),
+        "prediction": np.asarray(output.prediction[0]),
+        "data_range": task.dataset.data_range,
+    }
+    strip, animation = folder / "strip.png", folder / "clip.gif"
+    report.save_gif(animation, **clip)
+    if output.gaussians is None:
+        report.save_strip(strip, **clip)
+        return [strip, animation]
+    rendered = np.asarray(output.rendered[0])
+    report.save_strip(strip, **clip, coarse=np.asarray(output.coarse[0]), rendered=rendered)
+    ellipses = folder / "gaussians.png"
+    mean, scale, rotation, amplitude = (
+        np.asarray(array[0, -1]) for array in output.gaussians.pixels()
+    )
+    report.save_gaussians(
+        ellipses,
+        clip["prediction"][-1],
+        mean=mean,
+        scale=scale,
+        rotation=rotation,
+        amplitude=amplitude,
+        rendered=rendered[-1],
+        data_range=task.dataset.data_range,
+    )
+    return [strip, animation, ellipses]
+
+
+def draw_prediction(task: Task, observed: np.ndarray, future: np.ndarray, path: Path) -> None:
+    """Writes the first of some clips, observed and predicted, as a GIF.
+
+    Args:
+      task: the units and the range of the frames.
+      observed: (N, T, H, W, C) or (T, H, W, C), stored units; the last frames are shown.
+      future: what was predicted from it, (N, T', H, W, C) or (T', H, W, C), stored units.
+      path: of the .gif.
+    """
+    if observed.ndim == 5:
+        observed, future = observed[0], future[0]
+    report.save_gif(
+        path,
+        inputs=task.clip.units.normalise(observed[-task.clip.in_length :]),
+        prediction=task.clip.units.normalise(future),
+        data_range=task.dataset.data_range,
+    )

@@ -1,0 +1,298 @@
+"""From a checkpoint of the public PyTorch code to a run folder."""
+
+import dataclasses
+import hashlib
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from pdr_datasets import Units, VideoDataset
+from pdr_jax import backbones, recipes
+from pdr_jax.benchmarks import BENCHMARKS
+from pdr_jax.evaluation.prediction import stored_range
+from pdr_jax.files import write_json
+from pdr_jax.interop import clues, state_dicts
+from pdr_jax.interop.convert import from_openstl
+from pdr_jax.interop.family import Family, family, model_type, naming
+from pdr_jax.interop.settings import check_settings, check_used, sources
+from pdr_jax.recipes import Protocol, Recipe
+from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.folder import describe_dataset
+from pdr_jax.task import open_dataset, optimisation
+from pdr_jax.train import TrainState
+
+# OpenSTL's dataname -> the data set here.
+DATASETS = {
+    "taxibj": "taxibj",
+    "weather": "weatherbench",
+    "weather_t2m_5_625": "weatherbench",
+    "kth": "kth",
+    "kth20": "kth",
+    "kth40": "kth",
+    "human": "human36m",
+    "mmnist": "moving_mnist",
+}
+# Of the data sets whose units are known before they are prepared.
+UNITS = {
+    "taxibj": Units(-1.0, 2.0),
+    "kth": Units(),
+    "human36m": Units(),
+    "moving_mnist": Units(),
+}
+
+
+class Hints(NamedTuple):
+    """What is said of a checkpoint; None leaves it to what the checkpoint says itself.
+
+    Attributes:
+      config: of the model, as in OpenSTL's files; entries here count before the checkpoint's.
+      settings: single entries of it, which count before those and must be known.
+      dataset: what it was trained on, a name in `pdr_datasets.names()`.
+      data_options: of the data set's loader, where they are not the benchmark's.
+      data_dir: where prepared data sets lie.
+      in_length: observed frames.
+      out_length: frames to predict.
+      protocol: OpenSTL's says on which clips its checkpoints were trained, and on which chosen.
+    """
+
+    config: Mapping[str, Any] = {}
+    settings: Mapping[str, Any] = {}
+    dataset: str | None = None
+    data_options: Mapping[str, Any] = {}
+    data_dir: Path | None = None
+    in_length: int | None = None
+    out_length: int | None = None
+    protocol: Protocol = "openstl"
+
+
+def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
+    """Makes a run folder from a checkpoint of OpenSTL or PredFormer; whole, or not at all.
+
+    Args:
+      path: the checkpoint, see `pdr_jax.interop.state_dicts.read`.
+      out: the folder; must not exist, or be empty.
+      hints: what the checkpoint does not say.
+
+    Returns:
+      What the folder's data.json says.
+
+    Raises:
+      FileExistsError: there is something in `out`.
+      ImportError: PyTorch is needed to read the file, and is not installed.
+      ValueError: the checkpoint is none, of an unknown model, or does not fit what is said of it.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} holds something already: choose another folder")
+    saved = state_dicts.read(path)
+    said = {k: v for k, v in {**hints.config, **hints.settings}.items() if v is not None}
+    given = saved.config | said
+    if not saved.lightning:  # two models' cells differ between the releases, not their weights
+        given = {"release": "v0.3", **given}
+    shapes = {key: value.shape for key, value in saved.state_dict.items()}
+    name = _model_type(given, shapes)
+    kind = family(naming(name))
+    check_settings(name, kind, hints.settings, given)
+    in_shape = _in_shape(kind, given)
+    length = clues.length(name, shapes)
+    clips = _clips(hints, given, in_shape[0] if in_shape else length)
+    data = _open(clips, in_shape)
+    config = _completed(name, kind, given, shapes, (clips.in_length, *data.frame_shape))
+    try:
+        module, variables = from_openstl(config, saved.state_dict)
+    except KeyError as error:
+        raise ValueError(
+            f"config: the configuration lacks {error}; give one that has it"
+        ) from error
+    options = {
+        field: value
+        for field in backbones.hyperparameters(kind.backbone)
+        if field != "dtype" and (value := getattr(module, field)) is not None
+    }
+    recipe = recipes.create(
+        clips.dataset,
+        backbone=kind.backbone,
+        adapter="none",
+        backbone_options=options,
+        **{field: getattr(clips, field) for field in (*recipes.CLIP_FIELDS, "protocol")},
+    )
+    told = {*clues.sizes(name, shapes, data.frame_shape[-1])} | ({"T"} if length else set())
+    if clues.model_type(shapes):
+        told.add("model_type")
+    lengths = {"T": hints.in_length, "out_length": hints.out_length}
+    values = {"model_type": name, **options, "out_length": clips.out_length}
+    values |= dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
+    check_used(values, settings=hints.settings, config=hints.config, flags=lengths)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    described = {
+        "training_clips": 0,
+        "chosen_on": f"whoever trained it; imported from {path.name}, not trained here",
+        **describe_dataset(data),
+        "note": " ".join(filter(None, (data.note, _scaling_note(data, clips)))),
+        "imported": {
+            "file": path.name,
+            "sha256": digest,
+            "format": saved.format,
+            "config": {**naming(name), "in_shape": config["in_shape"], **options},
+            "sources": sources(
+                values | {"stored units": "{:g}..{:g}".format(*stored_range(data))},
+                told=told,
+                given=said | {k: v for k, v in lengths.items() if v},
+                saved=saved.config,
+                dataset=clips.dataset,
+            ),
+        },
+    }
+    _write(out, recipe, described, variables)
+    return described
+
+
+def _scaling_note(data: VideoDataset, clips: Recipe) -> str:
+    """What to know of an array that the weights may know in other units."""
+    if data.name != "arrays" or not isinstance(clips.data_options.get("scaling", ""), str):
+        return ""
+    if np.array_equal(np.ravel(data.units.scale), [255.0]):
+        return ""
+    return (
+        "The array's own values set its units, which the weights may know otherwise: say how they "
+        "were, model units = (stored - offset) / scale, with data_options.scaling OFFSET,SCALE."
+    )
+
+
+def _model_type(given: Mapping[str, Any], shapes: clues.Shapes) -> str:
+    """The model type, from what is given and from the keys, which must agree."""
+    named, told = model_type(given), clues.model_type(shapes)
+    if named in ("", "simvp"):
+        named = told
+    if not named:
+        raise ValueError(
+            f"config is missing: weights such as {', '.join(list(shapes)[:4])} are of no known "
+            "model; expected its configuration, or its name as settings.method"
+        )
+    if told not in ("", named):
+        raise ValueError(f"the configuration is of {named!r}, the weights are of {told!r}")
+    return named
+
+
+def _in_shape(kind: Family, given: Mapping[str, Any]) -> Sequence[int] | None:
+    """(T, C, H, W), where it is given."""
+    try:
+        return kind.in_shape(given)
+    except KeyError:
+        return None
+
+
+def _clips(hints: Hints, given: Mapping[str, Any], length: int | None) -> Recipe:
+    """A recipe of the data set and the clips; `length` is the model's T, if it is known."""
+    dataset = hints.dataset or DATASETS.get(given.get("dataname", ""))
+    if dataset is None:
+        raise ValueError(
+            f"dataset is missing: the checkpoint does not say which data it is for (dataname="
+            f"{given.get('dataname')!r}); expected a data set's name, or 'arrays' with "
+            "data_options.path for a file of yours"
+        )
+    usual = recipes.create(dataset, adapter="none")
+    length = length or given.get("pre_seq_length", given.get("pre_seq"))
+    horizon = given.get("aft_seq_length", given.get("after_seq"))
+    return dataclasses.replace(
+        usual,
+        in_length=hints.in_length or length or usual.in_length,
+        out_length=hints.out_length or horizon or usual.out_length,
+        data_options={**usual.data_options, **hints.data_options},
+        data_dir=hints.data_dir,
+        protocol=hints.protocol,
+    )
+
+
+def _completed(
+    name: str,
+    kind: Family,
+    given: Mapping[str, Any],
+    shapes: clues.Shapes,
+    in_shape: tuple[int, ...],
+) -> dict[str, Any]:
+    """The configuration, with what keys and shapes tell where nothing is given.
+
+    Raises:
+      ValueError: that is not all.
+    """
+    length, height, width, channels = in_shape
+    config = {
+        **clues.sizes(name, shapes, channels),
+        **given,
+        **naming(name),
+        "in_shape": [length, channels, height, width],
+    }
+    fields = set(backbones.hyperparameters(kind.backbone)) - {"dtype", "faithful"}
+    absent = clues.missing(name, config)
+    if not clues.are_read(name) and not fields & given.keys():
+        absent = absent or tuple(sorted(fields))
+    if absent:
+        raise ValueError(
+            f"settings.{absent[0]} is missing: weights of {name} do not tell its "
+            f"{', '.join(absent)}; expected these settings, or a configuration (config)"
+        )
+    return config
+
+
+def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
+    """The data set, or what is known of it before it is prepared.
+
+    Raises:
+      ValueError: its frames are not those of `in_shape`, (T, C, H, W).
+    """
+    try:
+        data = open_dataset(recipe)
+    except FileNotFoundError:
+        benchmark = BENCHMARKS[recipe.dataset]
+        if recipe.dataset not in UNITS or recipe.data_options != benchmark.data_options:
+            raise  # of other options neither shape nor units are known
+        data = VideoDataset(
+            name=recipe.dataset,
+            config="as published",
+            splits={},
+            in_length=recipe.in_length,
+            out_length=recipe.out_length,
+            frame_shape=benchmark.frame_shape,
+            units=UNITS[recipe.dataset],
+            note=f"{recipe.dataset} was not there when this was imported.",
+        )
+    if in_shape is not None:
+        _, channels, height, width = in_shape
+        if (height, width, channels) != tuple(data.frame_shape):
+            raise ValueError(
+                f"dataset={recipe.dataset!r}: the model is for frames (H, W, C) = "
+                f"{(height, width, channels)}, but its frames are {data.frame_shape}: choose "
+                "another data set, or other data_options"
+            )
+    return data
+
+
+def _write(
+    out: Path, recipe: Recipe, described: dict[str, Any], variables: Mapping[str, Any]
+) -> None:
+    """The folder, made beside its place and then moved there."""
+    params = {"backbone": variables["params"]}
+    statistics = variables.get("batch_stats")
+    tx = optimisation(recipe, samples=recipe.batch_size).tx
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats={"backbone": statistics} if statistics else {},
+        opt_state=tx.init(params),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+        partial = Path(folder) / "run"
+        partial.mkdir()
+        write_json(partial / "recipe.json", recipe.to_json())
+        write_json(partial / "data.json", described)
+        with Checkpoints(partial / "checkpoints") as saved:
+            # Nothing was measured: any checkpoint of a training that goes on from here is better.
+            saved.save(state, data=None, config=recipe.to_json(), score=math.inf)
+        partial.rename(out)

@@ -1,0 +1,176 @@
+"""A recipe and a data set make a task: model, clips, optimiser; what a run is made of."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import optax
+
+import pdr_datasets
+from pdr_jax import optim
+from pdr_jax.pdr import PDR
+from pdr_jax.recipes import Recipe
+from pdr_jax.train import ClipSpec
+
+
+class Task(NamedTuple):
+    """Everything about a run that does not change while it trains.
+
+    Attributes:
+      recipe: the settings.
+      model: PDR, or the plain predictor.
+      dataset: the opened data set.
+      clip: how its clips are split and scaled.
+      train: training clips.
+      holdout: clips that choose the best checkpoint: the validation split, or the last training
+        clips; None where there are none.
+      test: test clips; None where there are none.
+      selection: the name and the clips of what chooses the best checkpoint: `holdout`, or under
+        protocol "openstl" the test clips; None if the training loss chooses.
+      chosen_on: `selection` in words.
+    """
+
+    recipe: Recipe
+    model: PDR
+    dataset: pdr_datasets.VideoDataset
+    clip: ClipSpec
+    train: pdr_datasets.Source
+    holdout: pdr_datasets.Source | None
+    test: pdr_datasets.Source | None
+    selection: tuple[str, pdr_datasets.Source] | None
+    chosen_on: str
+
+
+class Optimisation(NamedTuple):
+    """The optimiser of a run, and how long it runs.
+
+    Attributes:
+      tx: the optimiser.
+      schedule: step -> learning rate.
+      steps: optimiser steps in all.
+      steps_per_epoch: optimiser steps in a pass over the training clips.
+    """
+
+    tx: optax.GradientTransformation
+    schedule: optax.Schedule
+    steps: int
+    steps_per_epoch: int
+
+
+def open_dataset(recipe: Recipe) -> pdr_datasets.VideoDataset:
+    """The data set that a recipe names.
+
+    Raises:
+      FileNotFoundError: the data set has not been prepared.
+      ValueError: an option that the data set does not have or take.
+    """
+    options = {name: value for name, value in recipe.data_options.items() if value != ""}
+    if "protocol" in pdr_datasets.options(recipe.dataset):
+        options["protocol"] = recipe.protocol
+    if recipe.dataset == "arrays" and "path" not in options:
+        raise ValueError("data_options.path is missing: expected the file of your array")
+    return pdr_datasets.load(
+        recipe.dataset,
+        data_dir=recipe.data_dir,
+        in_length=recipe.in_length,
+        out_length=recipe.out_length,
+        **options,
+    )
+
+
+def open_task(
+    recipe: Recipe,
+    dataset: pdr_datasets.VideoDataset | None = None,
+    model: PDR | None = None,
+) -> Task:
+    """Opens the data set and builds the model of a recipe.
+
+    Args:
+      recipe: the settings.
+      dataset: an opened data set, in place of the one that the recipe names.
+      model: a model, in place of the one that the recipe describes: a backbone of your own, say.
+
+    Raises:
+      FileNotFoundError, ValueError: as `open_dataset`; ValueError also if the model cannot be built
+        for frames of this size.
+    """
+    dataset = dataset or open_dataset(recipe)
+    train, validation, test = (dataset.splits.get(name) for name in ("train", "val", "test"))
+    train = () if train is None else train
+    clips = kept = len(train)
+    holdout, selection = validation, None
+    chosen_on = "the training loss"
+    if recipe.protocol == "openstl":
+        holdout = None
+        if test is not None:
+            selection, chosen_on = ("test", test), "the TEST split, as OpenSTL does"
+    elif validation is not None:
+        selection, chosen_on = ("val", validation), "the validation split"
+    elif held := int(clips * recipe.holdout):
+        # Hold out the last clips, which show other people or later weeks, and drop the `overlap`
+        # clips before them, which share frames with them.
+        holdout = _Slice(train, clips - held, clips)
+        kept = max(clips - held - dataset.overlap, 0)
+        selection, chosen_on = ("holdout", holdout), f"the last {held} of {clips} training clips"
+    return Task(
+        recipe=recipe,
+        model=model or recipe.build(dataset.frame_shape),
+        dataset=dataset,
+        clip=ClipSpec(recipe.in_length, recipe.out_length, dataset.units),
+        train=_Slice(train, 0, kept),
+        holdout=holdout,
+        test=test,
+        selection=selection,
+        chosen_on=chosen_on,
+    )
+
+
+def optimisation(recipe: Recipe, samples: int) -> Optimisation:
+    """How a recipe is optimised over `samples` training clips.
+
+    Raises:
+      ValueError: there are fewer clips than a batch takes.
+    """
+    steps_per_epoch = samples // recipe.batch_size
+    if steps_per_epoch < 1:
+        raise ValueError(
+            f"batch_size={recipe.batch_size}: expected at most the {samples} training clips"
+        )
+    steps = recipe.steps or recipe.epochs * steps_per_epoch
+    tx, schedule = optim.create(
+        optimizer=recipe.optimizer,
+        learning_rate=recipe.learning_rate,
+        schedule=recipe.schedule,
+        total_steps=steps,
+        epochs=math.ceil(steps / steps_per_epoch),
+        warmup_epochs=recipe.warmup_epochs,
+        weight_decay=recipe.weight_decay,
+        decay=recipe.decay,
+        clip_norm=recipe.clip_norm,
+    )
+    return Optimisation(tx, schedule, steps, steps_per_epoch)
+
+
+def output_note(task: Task) -> str:
+    """What to know if the backbone's outputs have bounds and the data go beyond them; else ""."""
+    bounds = getattr(task.model.backbone, "output_range", None)
+    low, high = task.dataset.data_range
+    if bounds is None or (bounds[0] <= low and high <= bounds[1]):
+        return ""
+    return (
+        f"output: {type(task.model.backbone).__name__} predicts values from {bounds[0]:g} to "
+        f"{bounds[1]:g}, and the data go from {low:.3g} to {high:.3g}"
+    )
+
+
+class _Slice:
+    """Samples [start, stop) of a source."""
+
+    def __init__(self, source: pdr_datasets.Source, start: int, stop: int) -> None:
+        self._source, self._range = source, range(start, stop)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __getitem__(self, index: Any) -> Mapping[str, Any]:
+        return self._source[self._range[index]]

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from pdr_jax import backbones
 from pdr_jax.backbones import Backbone
-from pdr_jax.interop import clues, layouts
+from pdr_jax.interop import clues, configurations, layouts
 from pdr_jax.interop.family import Family, family, model_type, renamed
 from pdr_jax.interop.layouts import Layout
 
@@ -113,6 +113,7 @@ def build(kind: Family, config: Mapping[str, Any]) -> Backbone:
       KeyError: the configuration lacks an entry.
       ValueError: an entry has an impossible value.
     """
+    config = configurations.flat(config)
     length, channels, height, width = kind.in_shape(config)
     known = backbones.hyperparameters(kind.backbone)
     given = {field: config[field] for field in known if field in config} | kind.options(config)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.predformer import PredFormer
-from pdr_jax.interop import configurations, entries
+from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family, Rules
 
 # Variant here -> the file's name there, PredFormer_NAME.py.
@@ -44,25 +44,23 @@ def in_shape(config: Mapping[str, Any]) -> Sequence[int]:
     """(T, C, H, W), from OpenSTL's in_shape or from PredFormer's own four entries."""
     if "in_shape" in config:
         return entries.in_shape(config)
-    found = configurations.flat(config)
-    return [found[key] for key in ("pre_seq", "num_channels", "height", "width")]
+    return [config[key] for key in ("pre_seq", "num_channels", "height", "width")]
 
 
 def options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters here.
+    """The variant.
 
     Raises:
-      ValueError: the configuration names no known variant.
+      ValueError: the configuration names no known one.
     """
-    found = configurations.flat(config)
     names = {there.replace("_", "").lower(): here for here, there in VARIANTS.items()}
-    variant = names.get(str(found.get("variant")).replace("_", "").lower())
+    variant = names.get(str(config.get("variant")).replace("_", "").lower())
     if variant is None:
         raise ValueError(
-            f"config has variant = {found.get('variant')!r}; PredFormer's configurations do not "
+            f"config has variant = {config.get('variant')!r}; PredFormer's configurations do not "
             f"say which file was imported: add one of {', '.join(VARIANTS.values())}"
         )
-    return {k: found[k] for k in SETTINGS if k in found} | {"variant": variant}
+    return {"variant": variant}
 
 
 def config(module: Backbone) -> dict[str, Any]:
@@ -78,11 +76,6 @@ def config(module: Backbone) -> dict[str, Any]:
         "width": width,
     }
 
-
-SETTINGS = (
-    "patch_size", "dim", "heads", "dim_head", "scale_dim", "Ndepth", "depth", "dropout",
-    "attn_dropout", "drop_path",
-)  # fmt: skip
 
 FAMILIES = {
     "predformer": Family("predformer", RULES, options=options, config=config, in_shape=in_shape)

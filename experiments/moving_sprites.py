@@ -128,7 +128,8 @@ def draw(plain: Path, pdr: Path, path: Path, *, clip: int) -> None:
     axes.add_collection(lines)
     figure.text(
         0.367, 0.36,
-        f"PDR at +{after}\nand its {len(mean)}\nGaussians\nat one sigma:\norange adds,\nblue subtracts",
+        f"PDR at +{after}\nand its {len(mean)}\nGaussians\nat one sigma:\n"
+        "orange adds,\nblue subtracts",
         size=9, color=style.INK, va="center", linespacing=1.4,
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

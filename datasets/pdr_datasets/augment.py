@@ -1,11 +1,12 @@
-"""OpenSTL's random changes to training clips, one function a data set; off unless asked for.
+"""OpenSTL's augmentations of training clips, one function for each data set.
 
     augment = pdr_datasets.augmentation("kth")
     batches = pdr_datasets.batches(source, 16, seed=0, shuffle=True, augment=augment)
 
-Each takes stored frames (T, H, W, C), uint8 or float32, and a generator, and returns frames of the
-same shape and dtype (uint8 is rounded), the same change made to every frame. None of them knows
-what the frames mean: a flipped wind keeps its sign, and a map is enlarged across its edges.
+Each function takes stored frames (T, H, W, C), uint8 or float32, and a random generator. It makes
+the same change to every frame and returns frames of the same shape and dtype (uint8 is rounded). It
+does not know what the frames mean: a mirrored map keeps the sign of its winds, and an enlarged one
+ends at its edges, although the Earth does not.
 """
 
 from collections.abc import Callable
@@ -20,10 +21,10 @@ _HEIGHT, _WIDTH = 1, 2  # axes
 
 
 def augmentation(name: str) -> Augment:
-    """OpenSTL's augmentation of a data set.
+    """OpenSTL's augmentation of a data set, for `batches(..., augment=...)`.
 
     Raises:
-      ValueError: if OpenSTL has none for it.
+      ValueError: OpenSTL has none for this data set.
     """
     if name not in _AUGMENTATIONS:
         there = ", ".join(sorted(_AUGMENTATIONS))
@@ -58,7 +59,7 @@ def _human36m(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Enlarged from 256 to 262 pixels, cropped, then turned right, or left, or mirrored."""
     height, width = frames.shape[1:3]
     if height != width:
-        raise ValueError(f"frames are {height} x {width}: they are turned, so expected squares.")
+        raise ValueError(f"frames are {height} x {width}: expected squares, since they are turned.")
     enlarged = resize_bicubic(_channels_first(frames), *(int(height / 0.975),) * 2)
     return _first_taken(
         _crop(enlarged, frames, rng),
@@ -77,7 +78,7 @@ def _zoom(frames: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _crop(enlarged: np.ndarray, frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A part of (T, C, H', W') at a random place, in the shape and dtype of `frames`."""
+    """Cuts (T, C, H', W') at a random place to the shape and dtype of `frames`."""
     height, width = frames.shape[1:3]
     top = rng.integers(enlarged.shape[-2] - height + 1)
     left = rng.integers(enlarged.shape[-1] - width + 1)
@@ -92,7 +93,7 @@ def _first_taken(
     rng: np.random.Generator,
     *changes: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Each change in turn is taken with probability 3/4; the first one taken is the only one."""
+    """Offers the changes in turn, each with probability 3/4, and makes the first one taken."""
     for change in changes:
         if rng.random() < 0.75:
             return change(frames)

@@ -1,4 +1,4 @@
-"""Data sets by name: what there is, preparing it, opening it."""
+"""Data sets by name: listing, describing, preparing and opening them."""
 
 import importlib
 import inspect
@@ -10,7 +10,7 @@ from typing import Any
 
 from pdr_datasets.dataset import VideoDataset
 
-# Prepared with TFDS, in the module <name>.<name>_dataset_builder; "arrays" is opened as it is.
+# Built by TFDS, in the module <name>.<name>_dataset_builder. "arrays" needs no build.
 _BUILDERS = (
     "bikenyc",
     "human36m",
@@ -43,25 +43,25 @@ class NotPreparedError(FileNotFoundError):
 
 
 def names() -> tuple[str, ...]:
-    """The data sets, sorted."""
+    """Names of the data sets, sorted."""
     return tuple(sorted((*_BUILDERS, "arrays")))
 
 
 def info(name: str) -> str:
-    """The data card: source, licence, layout, splits (Markdown).
+    """The data card of a data set: source, licence, layout, splits (Markdown).
 
     Raises:
-      ValueError: for an unknown name.
+      ValueError: the name is unknown.
     """
     _check_name(name)
     return resources.files("pdr_datasets").joinpath(name, "README.md").read_text("utf-8")
 
 
 def options(name: str) -> tuple[str, ...]:
-    """What `load` takes for a data set besides its lengths and where it lies.
+    """Names of the options that `load` takes for a data set, without in_length and out_length.
 
     Raises:
-      ValueError: for an unknown name.
+      ValueError: the name is unknown.
     """
     _check_name(name)
     if name == "arrays":
@@ -84,22 +84,22 @@ def prepare(
 ) -> Path:
     """Builds a data set on disk, unless it is there already.
 
-    Interrupted, it leaves nothing that a later call would take for complete.
+    An interrupted build is never taken for complete.
 
     Args:
       name: see `names`.
       data_dir: where builds are kept; default $PDR_DATA_DIR or ~/.cache/pdr_jax/datasets.
       manual_dir: the folder with the files that you fetched yourself; weatherbench takes a URL too.
-      config: a configuration by name, such as "64x64_10to20"; or its options one by one:
+      config: the name of a configuration, such as "64x64_10to20", instead of `options`.
       progress: whether to show a progress bar on standard error.
-      **options: in_length, out_length and the rest of the data set's configuration; see `info`.
+      **options: of the configuration: in_length, out_length, and those that `info` describes.
 
     Returns:
       The folder of the build.
 
     Raises:
-      ValueError: for an unknown name or option, or one out of range.
-      FileNotFoundError: if files are missing; the message names the expected ones.
+      ValueError: the name or an option is unknown, or an option out of range.
+      FileNotFoundError: files are missing; the message says which are expected.
     """
     _check_name(name)
     if name == "arrays":
@@ -136,19 +136,19 @@ def load(
     """Opens a data set.
 
     Args:
-      name: see `names`. moving_sprites is generated on first use; kth has to be prepared;
-        arrays takes `path` or `array`, see `pdr_datasets.arrays.open_arrays`.
+      name: see `names`. moving_sprites is made on first use; arrays takes `path` or `array`, see
+        `pdr_datasets.arrays.open_arrays`; all others have to be prepared.
       data_dir: as for `prepare`.
-      config: a prepared configuration by name. With it, in_length and out_length may be shorter
-        than stored: the first in_length + out_length frames of each clip are served.
-      in_length: frames given. Without `config`, part of the choice of configuration.
+      config: the name of a prepared configuration, instead of `options`. Then in_length and
+        out_length may be shorter than stored: each clip's first frames are served.
+      in_length: frames given. Without `config` it is one of the options.
       out_length: frames to predict, likewise.
       **options: as for `prepare`.
 
     Raises:
-      ValueError: for an unknown name or option, or one out of range.
-      NotPreparedError: for a configuration that has to be prepared first.
-      FileNotFoundError: if `path` is no file (arrays).
+      ValueError: the name or an option is unknown, or an option out of range.
+      NotPreparedError: the configuration has to be prepared first.
+      FileNotFoundError: `path` is no file (arrays).
     """
     _check_name(name)
     if name == "arrays":

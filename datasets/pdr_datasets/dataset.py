@@ -23,14 +23,15 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Scoring:
-    """How figures on a data set are computed, besides the choice of metrics.
+    """How metrics are computed on a data set.
 
     Attributes:
-      units: what errors are measured in: "model" units, or the "stored" ones (kelvin, say).
-      spatial_norm: whether OpenSTL averages its mse and mae over H, W, C rather than summing them.
-      groups: names of equal groups of channels that get figures of their own; () for none.
-      latitudes: of the rows, in degrees; () for frames that are no map.
-      climatology: (H, W, C) stored units, what anomalies are taken from; None for no map.
+      units: what errors are measured in: "model" units, or "stored" ones (kelvin, say).
+      spatial_norm: whether mse and mae are averaged over H, W, C, as OpenSTL does for some data
+        sets, or summed.
+      groups: names of the variables, if each has its own metrics: C is divided evenly among them.
+      latitudes: of the H rows, in degrees, if frames are maps; else ().
+      climatology: (H, W, C) in stored units, the mean that anomalies are taken from; or None.
     """
 
     units: Literal["model", "stored"] = "model"
@@ -46,16 +47,16 @@ class VideoDataset:
 
     Attributes:
       name: the data set's name, as in `pdr_datasets.names()`.
-      config: the variant: sizes, lengths and split rule in words, e.g. "64x64_10to20".
-      splits: sources by name: "train" and "test" (a source that has no samples is left out).
+      config: the configuration's name, e.g. "64x64_10to20".
+      splits: "train", "test" and, for some data sets, "val"; empty splits are left out.
       in_length: frames given to the model, T.
       out_length: frames to predict, T'; the frames in_length ... in_length + out_length - 1.
       frame_shape: (H, W, C).
-      units: what a model is given, from what is stored; see `Units`.
-      data_range: (low, high) of the model units: (0, 1) for uint8 frames, else what the training
-        part spans.
-      scoring: see `Scoring`.
-      overlap: how many clips before a clip, in a split's order, show some of the same frames.
+      units: how stored values become model units.
+      data_range: (low, high) in model units: (0, 1) for uint8 frames, else the extremes of the
+        training part.
+      scoring: how metrics are computed.
+      overlap: a clip may share frames with this many clips before it, in a split's order.
       note: what a reader of a result must know (a partial copy, a split that is not the
         benchmark's), or "".
     """
@@ -74,7 +75,7 @@ class VideoDataset:
 
 
 class FirstFrames:
-    """A source of which only the first frames of every clip, and its id, are served."""
+    """A source that serves only the first frames of every clip, and its id."""
 
     def __init__(self, source: Source, length: int):
         self._source = source

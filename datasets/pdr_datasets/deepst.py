@@ -1,4 +1,4 @@
-"""Files of city-wide flows as DeepST keeps them: two counts a cell, one frame a time slot."""
+"""Opens files of city-wide flows in DeepST's layout: two counts a cell, one frame a time slot."""
 
 import dataclasses
 import datetime
@@ -17,13 +17,13 @@ _DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)")
 
 @dataclasses.dataclass(frozen=True)
 class Flow:
-    """One file; its frames have not been read.
+    """One file, whose frames have not been read.
 
     Attributes:
       path: of the file.
-      times: (T,) int64, the time slot of each frame: ascending, 1 apart where none is missing;
-        a multiple of the slots a day at midnight.
-      blocks: called, it goes through the frames: (n, 2, H, W) counts at a time.
+      times: (T,) int64, the time slot of each frame, counted from year 1: ascending, 1 apart where
+        none is missing; midnight is a multiple of the number of slots a day.
+      blocks: iterates over the frames, in blocks of (n, 2, H, W) counts.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class Flow:
 
 
 def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
-    """A file with "data" (T, 2, H, W) and "date" (T,), such as b"2013070101": day and slot.
+    """Opens HDF5 with "data" (T, 2, H, W) and "date" (T,), such as b"2013070101": day and slot.
 
     Args:
       path: of the file.
@@ -41,9 +41,9 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
       slots: time slots a day; "date" counts them from 1.
 
     Raises:
-      OSError: if the file is no HDF5 file, or is truncated.
-      ValueError: for other data than described, or time slots that do not ascend.
-      ImportError: without the package h5py.
+      OSError: the file is no HDF5 file, or is truncated.
+      ValueError: it holds other data than described, or its time slots do not ascend.
+      ImportError: the package h5py is not installed.
     """
     with _opened(path) as file:
         for name in ("data", "date"):
@@ -79,7 +79,7 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
 
 
 def open_npz(path: Path, height: int, width: int) -> Flow:
-    """An .npz file with "flow" (T, 2, H, W); it has no timestamps and is taken for gapless.
+    """Opens an .npz file with "flow" (T, 2, H, W): without timestamps, so taken for gapless.
 
     Args:
       path: of the file.
@@ -87,8 +87,8 @@ def open_npz(path: Path, height: int, width: int) -> Flow:
       width: W.
 
     Raises:
-      OSError: if the file is no .npz, or broken.
-      ValueError: for another array than described.
+      OSError: the file is no .npz, or broken.
+      ValueError: it holds another array than described.
     """
     member = open_member(path, "flow")
     _check_shape(path, "flow", member, height, width)

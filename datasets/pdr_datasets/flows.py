@@ -1,4 +1,4 @@
-"""What builders of city-wide flows share: whole days, the last ones for testing, windows."""
+"""The base of the builders of city-wide flows: frames stored once, windows, the last days test."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +14,13 @@ from pdr_datasets.units import Units
 
 
 class FlowBuilder(VideoBuilder):
-    """Stores each frame of a series of counts once, and serves every gapless window of it.
+    """Stores each frame of a series of counts once, and serves every gapless window.
 
-    As DeepST does it: negative counts become 0, and min-max scaling is fitted on the training
-    part. Errors are measured in counts and averaged over cells, as its papers report them.
+    As in DeepST, negative counts become 0, and min-max scaling is fitted on the training part.
+    Errors are measured in counts and averaged over cells, as DeepST's papers report them.
 
     Attributes:
-      MODEL_RANGE: the model units that the training part's least and greatest count become.
+      MODEL_RANGE: the least and the greatest count of the training part, in model units.
     """
 
     MODEL_RANGE: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -28,15 +28,15 @@ class FlowBuilder(VideoBuilder):
     def series_splits(
         self, flows: Sequence[Flow], kept: np.ndarray, test_frames: int
     ) -> dict[str, Iterator[Any]]:
-        """The generators of both splits.
+        """The generators of both splits, as `_split_generators` returns them.
 
         Args:
           flows: the files, in the order of time.
-          kept: (T,) bool, which of all their frames to keep.
-          test_frames: how many of those, the last ones, are for testing.
+          kept: (T,) bool, which frames of all files to keep.
+          test_frames: how many of the kept frames are for testing: the last ones.
 
         Raises:
-          ValueError: if time goes back from one file to the next, or a part has no window.
+          ValueError: a file begins before the one before it ends, or a part has no window.
         """
         for before, after in itertools.pairwise(flows):
             if before.times[-1] >= after.times[0]:
@@ -63,7 +63,7 @@ class FlowBuilder(VideoBuilder):
     def _generate_examples(
         self, flows: Sequence[Flow], kept: np.ndarray, first: int, last: int
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Records of the kept frames first ... last - 1; of those for training, the extremes."""
+        """The kept frames first ... last - 1 as records; notes the training part's extremes."""
         low, high = np.inf, -np.inf
         for index, frame in enumerate(_kept_frames(flows, kept)):
             if index >= last:
@@ -81,7 +81,7 @@ class FlowBuilder(VideoBuilder):
             self.info.metadata["minimum"], self.info.metadata["maximum"] = low, high
 
     def sources(self) -> Mapping[str, Source]:
-        """Windows at every time step, none across a gap."""
+        """Windows at every time step; none crosses a gap."""
         config = self.builder_config
         length = config.length
         return {
@@ -94,7 +94,7 @@ class FlowBuilder(VideoBuilder):
         return self.builder_config.length - 1
 
     def scaling(self) -> dict[str, Any]:
-        """Min-max to MODEL_RANGE, errors in counts a cell."""
+        """Min-max to MODEL_RANGE; errors in counts a cell."""
         minimum, maximum = self.info.metadata["minimum"], self.info.metadata["maximum"]
         low, high = self.MODEL_RANGE
         scale = (maximum - minimum) / (high - low)
@@ -106,13 +106,13 @@ class FlowBuilder(VideoBuilder):
 
 
 def whole_days(times: np.ndarray, slots: int) -> np.ndarray:
-    """(T,) bool: which time slots are of days that have all of theirs."""
+    """(T,) bool: which of the time slots belong to days without missing slots."""
     _, day, count = np.unique(times // slots, return_inverse=True, return_counts=True)
     return count[day] == slots
 
 
 def find_runs(times: np.ndarray) -> list[list[int]]:
-    """[position, length] of each longest stretch of successive time slots."""
+    """[position, length] of each gapless stretch of time slots."""
     if not len(times):
         return []
     edges = [0, *(np.flatnonzero(np.diff(times) != 1) + 1).tolist(), len(times)]
@@ -120,12 +120,12 @@ def find_runs(times: np.ndarray) -> list[list[int]]:
 
 
 def window_starts(runs: Sequence[Sequence[int]], length: int) -> list[int]:
-    """Positions at which `length` frames of one run begin."""
+    """Positions at which windows of `length` frames begin that lie within one run."""
     return [start for first, count in runs for start in range(first, first + count - length + 1)]
 
 
 def _kept_frames(flows: Sequence[Flow], kept: np.ndarray) -> Iterator[np.ndarray]:
-    """Frames (2, H, W) float32, checked, not negative."""
+    """The kept frames, (2, H, W) float32, finite and not negative."""
     position = 0
     for flow in flows:
         done = 0

@@ -1,4 +1,4 @@
-"""The Grain pipeline: from a source of samples to batches in a repeatable order."""
+"""The Grain pipeline: batches of a source, in a repeatable order."""
 
 import dataclasses
 from typing import Any
@@ -8,12 +8,12 @@ import numpy as np
 from pdr_datasets.augment import Augment
 from pdr_datasets.dataset import Source
 
-_AUGMENT = 1  # marks the streams of random numbers drawn here
+_AUGMENT = 1  # first number of the seeds of augmentation
 
 
 @dataclasses.dataclass(frozen=True)
 class _ReadBatch:
-    """Reads this process's rows of one global batch, given its number and its sample indices."""
+    """(number of a batch, its sample indices) -> this process's rows of the batch."""
 
     source: Source
     batch_size: int
@@ -34,7 +34,7 @@ class _ReadBatch:
                 frames = self.augment(frames, np.random.default_rng(stream))
             clips.append(frames)
             ids.append(sample["id"])
-        # A last, partial batch may leave this process nothing; its shapes still have to be known.
+        # A partial batch may have no row for this process; its shape is needed all the same.
         shaped = clips or [np.asarray(self.source[0]["frames"])]
         return {"frames": np.stack(shaped)[: len(clips)], "id": np.array(ids, np.int64)}
 
@@ -55,9 +55,9 @@ def batches(
 ) -> Any:
     """Iterates over batches of a source.
 
-    The order is a function of (seed, epoch) alone: neither the number of processes nor of
-    threads changes which samples make up global batch k, or their order in it. Every epoch has
-    an order of its own, and a batch never mixes two epochs.
+    The order is a function of (seed, epoch) alone: which samples make up global batch k, and in
+    which order, depends on neither the number of processes nor of threads. Every epoch has an
+    order of its own, and a batch never mixes two epochs.
 
     Args:
       source: the samples, see `Source`.
@@ -65,24 +65,24 @@ def batches(
         batch_size / process_count rows, in the order of a batch axis sharded over processes.
       seed: of the order and of `augment`; non-negative.
       shuffle: whether each epoch's order is a random permutation.
-      num_epochs: how often the source is gone through; None repeats for ever.
-      drop_remainder: leave out an epoch's last, incomplete batch. Otherwise it is served with
+      num_epochs: passes over the source; None repeats for ever.
+      drop_remainder: leave out an epoch's last batch if it is incomplete. Otherwise that batch has
         fewer rows (on some processes perhaps none).
       process_index: this process, as jax.process_index().
       process_count: number of processes, as jax.process_count().
       num_threads: threads that read ahead; 0 reads in the caller's thread.
       prefetch: batches read ahead, at most.
-      augment: changes each clip as it is read, see `pdr_datasets.augmentation`. What it draws is
-        a function of (seed, epoch, place in the epoch's order) alone, as the order is.
+      augment: changes each clip as it is read, see `pdr_datasets.augmentation`. What is drawn is a
+        function of (seed, epoch, place in the epoch's order) alone.
 
     Returns:
       A Grain iterator of {"frames": (B, T, H, W, C) in the stored dtype, "id": (B,) int64} with
-      get_state() and set_state(): a small JSON-able dict that holds the position of the next
-      batch. Call close() (or drop the last reference) to end its threads early.
+      get_state() and set_state(state): the position of the next batch, a small dict that fits
+      into JSON. Call close() (or drop the last reference) to end its threads early.
 
     Raises:
-      ValueError: for an empty source, a batch that the processes cannot share evenly, a batch
-        larger than the source with drop_remainder, and numbers out of range.
+      ValueError: the source is empty, the processes cannot share a batch evenly, a batch is larger
+        than the source with drop_remainder, or a number is out of range.
     """
     size = len(source)
     _check(size, batch_size, seed, num_epochs, process_index, process_count)

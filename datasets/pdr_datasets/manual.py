@@ -1,4 +1,4 @@
-"""Files that the user fetched: finding them by name, and telling whether they are the published."""
+"""Files that the user fetched: finding them by name, and comparing them with the published ones."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -6,16 +6,16 @@ from pathlib import Path
 
 
 def find_files(folder: Path, names: Sequence[str], expected: str) -> list[Path]:
-    """The files of these names, each in the folder or anywhere below it.
+    """The files of these names, in the folder or anywhere below it.
 
     Args:
       folder: the manual directory.
       names: exact names.
-      expected: said where one is missing: which files there are, and where to get them.
+      expected: ends the message about missing files: which are needed, and where to get them.
 
     Raises:
-      FileNotFoundError: if any is missing; the message names all that are.
-      ValueError: if one is there twice.
+      FileNotFoundError: files are missing; the message names them all.
+      ValueError: a file is there twice.
     """
     found = {name: sorted(path for path in folder.rglob(name) if path.is_file()) for name in names}
     if missing := [name for name, paths in found.items() if not paths]:
@@ -27,11 +27,11 @@ def find_files(folder: Path, names: Sequence[str], expected: str) -> list[Path]:
 
 
 def describe_checksums(paths: Sequence[Path], published: Mapping[str, str]) -> str:
-    """Which of the files are not, byte for byte, the published ones; "" if all are.
+    """Names, in a sentence, the files that differ from the published ones; "" if none does.
 
     Args:
       paths: the files.
-      published: their MD5 sums by name; a file that is not in it is not compared.
+      published: MD5 sums by name; a file without one is not compared.
     """
     other = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Arrays in an .npz file, read in blocks rather than whole."""
+"""Reads arrays of an .npz file in blocks rather than whole."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ _HEADERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One array of an .npz file; nothing but its header has been read."""
+    """One array of an .npz file, of which only the header has been read."""
 
     path: Path
     name: str
@@ -27,10 +27,10 @@ class Member:
     dtype: np.dtype
 
     def blocks(self, size: int) -> Iterator[np.ndarray]:
-        """The array from first to last, `size` entries of its first axis at a time.
+        """The array in order, `size` entries of its first axis at a time.
 
         Raises:
-          OSError: if the file is broken.
+          OSError: the file is broken.
         """
         with _reading(self.path, self.name) as stream:
             _read_header(stream)
@@ -44,15 +44,15 @@ class Member:
                         f"{self.shape[0]} entries, {start} can be read. Fetch it again."
                     )
                 yield np.frombuffer(data, self.dtype).reshape(shape)
-            stream.read(1)  # at its end the checksum is compared
+            stream.read(1)  # zipfile compares the checksum at the end of the stream
 
 
 def open_member(path: Path, name: str) -> Member:
-    """The array of that name.
+    """Opens the array of that name.
 
     Raises:
-      OSError: if the file is no .npz, or broken.
-      ValueError: if it has no such array, or one that is not of numbers in C order.
+      OSError: the file is no .npz, or broken.
+      ValueError: it has no such array, or one that does not hold numbers in C order.
     """
     with _reading(path, name) as stream:
         shape, fortran, dtype = _read_header(stream)
@@ -92,4 +92,4 @@ def _reading(path: Path, name: str) -> Iterator[Any]:
 
 
 class _NoMemberError(ValueError):
-    """The file is sound and has no such array."""
+    """The file is sound, but has no such array."""

@@ -1,4 +1,4 @@
-"""A source small enough to be held whole: every distinct frame once, clips as positions in them."""
+"""A source that is held whole: every distinct frame once, and clips as positions of frames."""
 
 import hashlib
 from typing import Any, SupportsIndex
@@ -9,21 +9,21 @@ from pdr_datasets.dataset import Source
 
 
 class Resident:
-    """Source of {"frames": (T,) int32 positions in `self.frames`, "id"}, read from another one.
+    """Source of {"frames": (T,) int32 positions in `self.frames`, "id"}, made from clips.
 
-    With the frames on a device, a batch is a few positions, in the order in which `batches` serves
-    the source itself. Overlapping clips share their frames, whichever way they are stored: all
+    With the frames on a device, a batch is a few positions; `batches` serves them in the order in
+    which it serves the clips. Overlapping clips share their frames, however they are stored: all
     windows of a series take no more room than the series.
 
     Attributes:
-      frames: (N, H, W, C) in the stored dtype, each of its frames different from all others.
+      frames: (N, H, W, C) in the stored dtype, all different.
 
     Args:
-      source: the clips; read once, now.
+      source: the clips; read once, at construction.
       resident_mib: the most that the distinct frames may take, in MiB.
 
     Raises:
-      ValueError: if they take more, or the source is empty.
+      ValueError: the frames take more, or the source is empty.
     """
 
     def __init__(self, source: Source, resident_mib: float):

@@ -1,4 +1,4 @@
-"""Resizing as OpenCV does it by default: no smoothing before shrinking, unlike Pillow's filters."""
+"""Resizing as OpenCV does it: without smoothing before shrinking, unlike Pillow's filters."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ def resize_bilinear(
       height: rows of the result.
       width: columns of the result.
       step: source pixels from one target pixel to the next; by default H / height and W / width.
-        torch's interpolate takes 1 / scale_factor, which is not that where H * scale_factor is
-        not whole.
+        torch's interpolate uses 1 / scale_factor, which differs from the default where
+        H * scale_factor is not whole.
     """
     return _resize(frames, height, width, step, _linear, radius=1)
 
@@ -26,7 +26,7 @@ def resize_bilinear(
 def resize_bicubic(frames: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes frames (..., H, W) to (..., height, width) float32; values may overshoot.
 
-    cv2.resize with INTER_CUBIC on float32: as `resize_bilinear`, with the cubic kernel of a = -3/4.
+    cv2.resize with INTER_CUBIC on float32: as `resize_bilinear`, with Keys's kernel of a = -3/4.
     """
     return _resize(frames, height, width, None, _cubic, radius=2)
 
@@ -58,7 +58,7 @@ def _linear(distance: np.ndarray) -> np.ndarray:
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys's kernel: 1 at 0, 0 at 1 and from 2 on."""
+    """Keys's kernel: 1 at distance 0, 0 at 1 and from 2 on."""
     a, d = -0.75, distance
     near = (a + 2) * d**3 - (a + 3) * d**2 + 1
     far = a * (d**3 - 5 * d**2 + 8 * d - 4)

@@ -1,4 +1,4 @@
-"""Clips cut from a series whose time steps are stored once each."""
+"""Clips cut from a series that is stored frame by frame."""
 
 import operator
 from collections.abc import Sequence
@@ -10,18 +10,18 @@ from pdr_datasets.dataset import Source
 
 
 class Windows:
-    """Source of clips: clip k is made of the frames at starts[k] + offsets.
+    """Source of clips: clip k consists of the frames at starts[k] + offsets; its id is starts[k].
 
-    Overlapping clips share their frames on disk, so that 24-frame windows at every time step take
-    no more room than the series. A clip's id is its start.
+    Overlapping clips share their frames on disk, so 24-frame windows at every time step take no
+    more room than the series.
 
     Args:
       frames: records of {"frames": (H, W, C)}, one a time step.
       starts: positions in `frames`; a range or an array.
-      offsets: of a clip's frames from its start, in the order they are served.
+      offsets: of a clip's frames from its start, in the order in which they are served.
 
     Raises:
-      ValueError: if a clip would reach beyond the series.
+      ValueError: a clip reaches beyond the series.
     """
 
     def __init__(self, frames: Source, starts: Sequence[int] | np.ndarray, offsets: Sequence[int]):
@@ -43,6 +43,6 @@ class Windows:
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
         start = int(self._starts[operator.index(index)])
         positions = [start + offset for offset in self._offsets]
-        # One by one: TFDS's __getitems__ starts threads at every call, which takes far longer.
+        # One by one: TFDS's __getitems__ starts threads at every call, which is far slower.
         frames = np.stack([self._frames[position]["frames"] for position in positions])
         return {"frames": frames, "id": np.int64(start)}

@@ -1,4 +1,4 @@
-"""Prepared TFDS data sets on disk: built whole or not at all, without TensorFlow or network."""
+"""TFDS builds on disk: made whole or not at all, without TensorFlow or network, and opened."""
 
 import contextlib
 import io
@@ -20,21 +20,21 @@ def default_data_dir() -> Path:
 
 
 def make_builder(builder_cls: Any, config: Any, data_dir: str | os.PathLike[str] | None) -> Any:
-    """The TFDS builder of a configuration, with its data under `data_dir`."""
+    """The TFDS builder of a configuration; its builds lie under `data_dir`."""
     root = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
-    # TFDS wants a predefined configuration by identity, any other as an object of a new name.
+    # TFDS wants the predefined object itself where a configuration has a predefined name.
     named = builder_cls.builder_configs.get(config.name, config)
     with _quiet():
         return builder_cls(config=named, data_dir=root, file_format="array_record")
 
 
 def is_prepared(builder: Any) -> bool:
-    """Whether the build is on disk: TFDS renames it into place once it is complete."""
+    """Whether the build is on disk. It is complete then: TFDS renames it into place at the end."""
     return (Path(builder.data_dir) / "dataset_info.json").is_file()
 
 
 def prepared_configs(builder: Any) -> list[str]:
-    """Names of the data set's configurations that are on disk, in the current version."""
+    """Names of the data set's configurations on disk, in the builder's version."""
     folder = Path(builder.data_dir_root) / builder.name
     version = str(builder.version)
     return sorted(p.parent.parent.name for p in folder.glob(f"*/{version}/dataset_info.json"))
@@ -48,7 +48,7 @@ def prepare_build(
 ) -> Path:
     """Builds the data set unless it is on disk already.
 
-    One process builds at a time; what a killed one left behind is removed first.
+    One process builds at a time. What a killed process left behind is removed first.
 
     Returns:
       The folder of the build.
@@ -56,33 +56,33 @@ def prepare_build(
     final = Path(builder.data_dir)
     if is_prepared(builder):
         return final
-    shared = final.parents[1]  # of all configurations
+    shared = final.parents[1]  # the folder of all configurations
     shared.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(shared / ".lock"):  # the system drops it if the process dies
-        if is_prepared(builder):  # by the process that held the lock
+    with filelock.FileLock(shared / ".lock"):  # dropped by the system if the process dies
+        if is_prepared(builder):  # built by another process while this one waited
             builder.info.read_from_directory(final)
             return final
         for stale in shared.glob("*/incomplete.*"):
             shutil.rmtree(stale)
-        if final.exists():  # no dataset_info.json in it, so not a build of TFDS
+        if final.exists():  # without dataset_info.json, so not a build of TFDS
             raise FileExistsError(
                 f"{final} exists and holds no complete build of {builder.name}. Remove it, or "
                 "choose another data_dir."
             )
         try:
             _run(builder, manual_dir, progress)
-        except BaseException:  # an interrupt too; TFDS has removed its temporary folder
-            with contextlib.suppress(OSError):  # other versions may be in it
+        except BaseException:  # an interrupt too; TFDS removes its temporary folder itself
+            with contextlib.suppress(OSError):  # not empty if it holds other versions
                 final.parent.rmdir()
             raise
     return final
 
 
 def open_build(builder: Any, in_length: int | None, out_length: int | None) -> VideoDataset:
-    """The prepared build as a `VideoDataset`; shorter lengths serve each clip's first frames.
+    """Opens a prepared build; lengths shorter than stored serve each clip's first frames.
 
     Raises:
-      ValueError: if in_length + out_length is longer than the stored clips.
+      ValueError: in_length + out_length is longer than the stored clips.
     """
     config = builder.builder_config
     in_length = config.in_length if in_length is None else in_length
@@ -117,7 +117,7 @@ def _run(builder: Any, manual_dir: str | os.PathLike[str] | None, progress: bool
 
     with (
         _progress(f"{builder.name} {builder.builder_config.name}", progress) as report,
-        tempfile.TemporaryDirectory() as downloads,  # TFDS makes the folder, downloads or not
+        tempfile.TemporaryDirectory() as downloads,  # TFDS makes this folder in any case
         _quiet(),
     ):
         builder.report = report
@@ -131,7 +131,7 @@ def _run(builder: Any, manual_dir: str | os.PathLike[str] | None, progress: bool
 
 @contextlib.contextmanager
 def _progress(title: str, enabled: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yields report(done, total); a bar on a terminal's standard error, or nothing."""
+    """Yields report(done, total), which moves a bar on standard error if enabled."""
     if not enabled:
         yield lambda done, total: None
         return
@@ -154,7 +154,7 @@ def _progress(title: str, enabled: bool) -> Iterator[Callable[[int, int], None]]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without TFDS's lines on standard output, its progress bars and its log messages."""
+    """Silences TFDS: its lines on standard output, its progress bars and its log messages."""
     import tensorflow_datasets as tfds
     from absl import logging
 

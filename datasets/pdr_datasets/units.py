@@ -1,4 +1,4 @@
-"""The units that a model works in, and the way there from stored values and back."""
+"""Model units: how stored values become what a model works with, and back."""
 
 import dataclasses
 from typing import Any

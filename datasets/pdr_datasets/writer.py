@@ -1,4 +1,4 @@
-"""Records to ArrayRecord files, in the order they come, one record in memory at a time."""
+"""Writes records to ArrayRecord files in the order given, with one record in memory at a time."""
 
 import os
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ def write_split(
 ) -> tfds.core.SplitInfo:
     """Writes a split as TFDS lays it out.
 
-    TFDS's own writer gathers a split to shuffle it, in memory up to 1 GB and beyond that through
-    TensorFlow; here nothing is shuffled.
+    TFDS's own writer gathers a split in order to shuffle it: up to 1 GB in memory, and beyond that
+    through TensorFlow. This one does not shuffle.
 
     Args:
-      examples: pairs (key, example); keys are not looked at.
+      examples: pairs (key, example); the keys are not used.
       features: of the examples.
-      template: of the names of the split's files.
+      template: names the split's files.
 
     Raises:
-      ValueError: if there are no examples.
+      ValueError: there are no examples.
     """
     serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
     files: list[Path] = []
@@ -51,7 +51,7 @@ def write_split(
             writer.close()
     if not files:
         raise ValueError(f"split {template.split!r} has no examples.")
-    for index, file in enumerate(files):  # now that their number, part of the names, is known
+    for index, file in enumerate(files):  # the names hold the number of files, known only now
         file.rename(template.sharded_filepath(shard_index=index, num_shards=len(files)))
     return tfds.core.SplitInfo(
         name=template.split, shard_lengths=lengths, num_bytes=total, filename_template=template

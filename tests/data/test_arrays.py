@@ -26,11 +26,7 @@ def test_series_windows_do_not_straddle_the_boundary():
     np.testing.assert_array_equal(train[7]["frames"][:, 0, 0, 0], [7, 8, 9, 10, 11])
     np.testing.assert_array_equal(test[3]["frames"][:, 0, 0, 0], [15, 16, 17, 18, 19])
     assert train[0]["frames"].dtype == np.uint8
-    assert (dataset.units.offset, dataset.units.scale, dataset.data_range) == (
-        0.0,
-        255.0,
-        (0.0, 1.0),
-    )
+    assert (dataset.units, dataset.data_range) == (pdr_datasets.Units(0.0, 255.0), (0.0, 1.0))
 
 
 def test_stride_and_negative_index():
@@ -92,11 +88,7 @@ def test_scaling_is_fitted_on_the_training_part_only():
     array[8:] += 1000.0
     options = {"in_length": 1, "out_length": 1, "test_fraction": 0.2}
     dataset = load(array, **options)
-    assert (dataset.units.offset, dataset.units.scale, dataset.data_range) == (
-        0.0,
-        70.0,
-        (0.0, 1.0),
-    )
+    assert (dataset.units, dataset.data_range) == (pdr_datasets.Units(0.0, 70.0), (0.0, 1.0))
     assert dataset.splits["train"][0]["frames"].dtype == np.float32
     zscore = load(array, scaling="zscore", per_channel=True, **options)
     np.testing.assert_allclose(zscore.units.offset, array[:8].mean((0, 1, 2)))
@@ -106,7 +98,7 @@ def test_scaling_is_fitted_on_the_training_part_only():
         [both.units.offset, both.units.scale], [array[:8].mean(), array[:8].std()]
     )
     given = load(array, scaling=(1, 2), **options)
-    assert (given.units.offset, given.units.scale, given.data_range) == (1.0, 2.0, (-0.5, 34.5))
+    assert (given.units, given.data_range) == (pdr_datasets.Units(1.0, 2.0), (-0.5, 34.5))
 
 
 def test_statistics_do_not_depend_on_the_chunks(monkeypatch):

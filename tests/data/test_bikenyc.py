@@ -1,6 +1,5 @@
 """BikeNYC: ST-ResNet's file and plain flows; gaps, splits, scaling, broken files."""
 
-import hashlib
 import sys
 
 import h5py
@@ -9,8 +8,6 @@ import pytest
 
 import pdr_datasets
 from pdr_datasets.bikenyc import bikenyc_dataset_builder
-from pdr_datasets.flows import find_runs, whole_days, window_starts
-from pdr_datasets.manual import describe_checksums
 
 H5_FILE = "NYC14_M16x8_T60_NewEnd.h5"
 
@@ -62,7 +59,7 @@ def test_the_last_ten_days_are_for_testing(tmp_path):
         np.testing.assert_array_equal(sample["frames"], frames[first : first + 8])
     assert test[0]["id"] == 0
     # Fitted on the training part: its frames are 0 to 47.
-    assert (dataset.units.offset, dataset.units.scale) == (0.0, 47 * 10 + 255)
+    assert dataset.units == pdr_datasets.Units(0.0, 47 * 10 + 255)
     assert dataset.data_range == (0.0, 1.0)
     assert dataset.scoring == pdr_datasets.Scoring(units="stored", spatial_norm=True)
     assert dataset.note == f"Not the published file, by its MD5 sum: {H5_FILE}."
@@ -103,14 +100,6 @@ def test_plain_flows_are_taken_for_gapless(tmp_path, short_test):
     np.savez(tmp_path / "in/other/bikenyc.npz", flow=data)
     with pytest.raises(ValueError, match="keep the one"):
         load(tmp_path, tmp_path / "in", out_length=2)
-
-
-def test_runs_and_whole_days():
-    days = whole_days(np.array([0, 1, 2, 3, 5, 6, 7, 8]), 3)
-    assert days.tolist() == [True] * 3 + [False] * 2 + [True] * 3
-    assert find_runs(np.array([3, 4, 5, 9, 11, 12])) == [[0, 3], [3, 1], [4, 2]]
-    assert find_runs(np.array([], int)) == []
-    assert window_starts([[0, 3], [3, 1], [4, 2]], 2) == [0, 1, 4]
 
 
 def with_nan(data):
@@ -212,15 +201,6 @@ def test_broken_npz_files_are_refused(tmp_path, short_test):
     assert not list(tmp_path.glob("bikenyc/16x8*"))
 
 
-def test_published_files_are_told_by_their_sums(tmp_path):
-    (tmp_path / "a.h5").write_bytes(b"flows")
-    published = {"a.h5": hashlib.md5(b"flows").hexdigest(), "b.h5": "not looked for"}
-    assert describe_checksums([tmp_path / "a.h5"], published) == ""
-    (tmp_path / "b.h5").write_bytes(b"flows")
-    note = describe_checksums([tmp_path / "a.h5", tmp_path / "b.h5"], published)
-    assert note == "Not the published file, by its MD5 sum: b.h5."
-
-
 def test_missing_files_are_named(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=rf"{H5_FILE}(?s:.)*bikenyc\*\.npz"):
         pdr_datasets.prepare("bikenyc", data_dir=tmp_path)
@@ -264,7 +244,7 @@ def test_flow_arrays_of_the_same_layout_are_scaled_by_their_training_part(tmp_pa
     )
     assert dataset.frame_shape == (16, 8, 2)
     assert {name: len(s) for name, s in dataset.splits.items()} == {"train": 41, "test": 5}
-    assert (dataset.units.offset, dataset.units.scale) == (0.0, 47 * 10 + 255)
+    assert dataset.units == pdr_datasets.Units(0.0, 47 * 10 + 255)
     test = dataset.splits["test"][0]
     np.testing.assert_array_equal(test["frames"], np.moveaxis(data[48:56], 1, -1))
     assert dataset.units.normalise(test["frames"]).max() > 1

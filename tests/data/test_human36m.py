@@ -1,4 +1,4 @@
-"""Human3.6M: OpenSTL's lists, splits that leak and one that does not, frames stored once."""
+"""Human3.6M: OpenSTL's lists and its leaking split, the split by person, frames stored once."""
 
 import io
 import json

@@ -104,22 +104,6 @@ def test_windows_of_slow_actions_do_not_overlap_and_fast_ones_step_by_three():
     assert window_starts(range(1, 20), 20, "running") == []
 
 
-def test_resizing_is_opencvs():
-    """Results of cv2.resize (OpenCV 5.0, INTER_LINEAR, float32), then two identities."""
-    row = np.array([[0, 10, 40, 90, 160]], np.float32)
-    np.testing.assert_array_equal(resize_bilinear(row, 1, 2), [[7.5, 107.5]])
-    image = np.array([[0, 10, 40], [90, 160, 250]], np.float32)
-    np.testing.assert_allclose(
-        resize_bilinear(image, 3, 4),
-        [[0, 6.25, 21.25, 40], [45, 70, 107.5, 145], [90, 133.75, 193.75, 250]],
-        rtol=1e-6,
-    )
-    frames = np.random.default_rng(0).uniform(0, 255, (2, 12, 16))
-    np.testing.assert_allclose(resize_bilinear(frames, 12, 16), frames, atol=1e-4)
-    transposed = resize_bilinear(frames.swapaxes(1, 2), 7, 9).swapaxes(1, 2)
-    np.testing.assert_allclose(resize_bilinear(frames, 9, 7), transposed, atol=1e-3)
-
-
 def test_videos_build_by_person(two_persons, tmp_path):
     dataset = load("kth", tmp_path, two_persons, size=16, in_length=2, out_length=4)
     # Backwards from the end without overlap; frames 10 and 11 are not listed.

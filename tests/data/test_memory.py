@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-# A process of its own, because what is measured is the most that a process ever held. The model
-# has next to nothing to remember, so that it is the data's way that is measured.
+# In a process of its own, since a process's peak is measured. The model keeps next to nothing, so
+# the peak is that of the data pipeline.
 SCRIPT = """
 import resource, tempfile
 import flax.linen as nn

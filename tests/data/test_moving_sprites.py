@@ -58,8 +58,8 @@ def test_sprites_move_over_a_background_that_stands_still():
     assert persistence[0] < persistence[1] < persistence[-1]
 
 
-def test_a_blurry_prediction_loses():
-    """The truth blurred over 3 pixels is worse than 19 dB below white: fine texture counts."""
+def test_fine_texture_makes_a_blurry_prediction_costly():
+    """Blurring the truth over 3 pixels costs more than a tenth of its variance."""
     frames = clips(8)[:, :, :, :, 0] / 255
     blurred = frames
     for axis in (2, 3):

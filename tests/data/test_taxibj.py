@@ -41,11 +41,7 @@ def test_openstls_clips(tmp_path, monkeypatch, save, dtype):
     write_npz(tmp_path / "in/taxibj", save, **arrays)
     dataset = load(tmp_path, tmp_path / "in")
     assert (dataset.config, dataset.frame_shape) == ("32x32_4to4", (32, 32, 2))
-    assert (dataset.units.offset, dataset.units.scale, dataset.data_range) == (
-        -1.0,
-        2.0,
-        (0.0, 1.0),
-    )
+    assert (dataset.units, dataset.data_range) == (pdr_datasets.Units(-1.0, 2.0), (0.0, 1.0))
     assert dataset.scoring == pdr_datasets.Scoring()  # OpenSTL's figures are in [0, 1] units
     for part, count in (("train", 5), ("test", 2)):
         source = dataset.splits[part]

@@ -1,4 +1,4 @@
-"""Records of any number of bytes reach the disk in order, without TFDS's shuffling."""
+"""Records are written in order, into as many files as they need."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from pdr_datasets import writer
 SMALL = {"num_train": 11, "num_test": 2, "in_length": 1, "out_length": 1, "size": 16}
 
 
-def test_a_split_of_several_files_is_that_of_one(tmp_path, monkeypatch):
+def test_a_split_in_several_files_reads_like_one_file(tmp_path, monkeypatch):
     whole = pdr_datasets.load("moving_sprites", data_dir=tmp_path / "one", **SMALL)
     monkeypatch.setattr(writer, "SHARD_BYTES", 2000)  # three records and a bit
     split = pdr_datasets.load("moving_sprites", data_dir=tmp_path / "several", **SMALL)

@@ -1,4 +1,4 @@
-"""A user's own array or file as a data set."""
+"""A user's own array or file, opened as a data set."""
 
 from pdr_datasets.arrays.open import open_arrays
 

@@ -8,17 +8,17 @@ import numpy as np
 
 
 def read_array(path: str | os.PathLike[str], key: str | None) -> Any:
-    """The array in a file, sliceable along its first axis without reading the rest.
+    """Opens the array in a file; slices along its first axis are read as needed (.npz: whole).
 
     Args:
       path: .npy, .npz or .zarr.
-      key: the array's name where the file holds several; may be left out where only one of them
-        has 3 to 5 axes.
+      key: the array's name where the file holds several; not needed if only one of them has 3 to
+        5 axes.
 
     Raises:
-      FileNotFoundError: if there is no such file.
-      ValueError: for another kind of file, a broken one, or a key that does not tell.
-      ImportError: for .zarr without the package zarr.
+      FileNotFoundError: there is no such file.
+      ValueError: the file is broken or of another kind, or `key` does not name one array.
+      ImportError: the file is .zarr, and the package zarr is not installed.
     """
     path = Path(path).expanduser()
     if not path.exists():

@@ -1,19 +1,19 @@
-"""Axes of a user's array: which is which, and the way to (N, T, H, W, C) or (T, H, W, C)."""
+"""Axes of a user's array: finding out which is which, and moving the channels last."""
 
 import numpy as np
 
-# N samples, T frames, H rows, W columns, C channels. The first axis is the one that is cut up.
+# N samples, T frames, H rows, W columns, C channels.
 LAYOUTS = ("NTHWC", "NTCHW", "NTHW", "THWC", "TCHW", "THW")
 
 
 def find_layout(shape: tuple[int, ...], layout: str | None) -> str:
-    """The layout as given (checked), or as the shape tells it.
+    """Checks `layout`, or if it is None, tells the layout from the shape.
 
-    Rank 3 is THW. For ranks 4 and 5 the last axis is taken for the channels if it has 4 entries
-    at most, otherwise the axis before the rows and columns if that has 4 at most.
+    Rank 3 is THW. In ranks 4 and 5 the channels are the last axis if it has at most 4 entries, or
+    else the third last if it has at most 4.
 
     Raises:
-      ValueError: for an unknown layout, a rank that does not fit, or a shape that does not tell.
+      ValueError: the layout is unknown or of another rank, or the shape does not tell the layout.
     """
     if layout is not None:
         if layout not in LAYOUTS:
@@ -42,7 +42,7 @@ def find_layout(shape: tuple[int, ...], layout: str | None) -> str:
 
 
 def channels_last(block: np.ndarray, layout: str) -> np.ndarray:
-    """A view of `block`, whose axes are those of `layout`, as (..., H, W, C)."""
+    """A view of `block`, whose axes `layout` names, as (..., H, W, C)."""
     if "C" not in layout:
         return block[..., np.newaxis]
     return np.moveaxis(block, layout.index("C") - len(layout), -1)

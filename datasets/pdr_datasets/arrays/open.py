@@ -1,4 +1,4 @@
-"""open_arrays: samples or windows of an array, split, checked and scaled."""
+"""Opens an array as a data set: samples or windows, split, checked and scaled."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pdr_datasets.arrays.scaling import Statistics, fit
 from pdr_datasets.dataset import VideoDataset, check_lengths
 from pdr_datasets.units import Units
 
-_CHUNK_BYTES = 64 * 2**20  # read at a time when values are checked
+_CHUNK_BYTES = 64 * 2**20  # checked at a time
 
 
 class _Array:
@@ -34,7 +34,7 @@ class _Array:
         return np.ascontiguousarray(block[self._crop], self.dtype)
 
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(start, entries) over the whole, a bounded number of bytes at a time."""
+        """All entries, at most _CHUNK_BYTES at a time, each chunk with its start."""
         entry = self.dtype.itemsize * int(np.prod(self.shape[1:]))
         step = max(1, _CHUNK_BYTES // entry)
         for start in range(0, self.shape[0], step):
@@ -42,7 +42,7 @@ class _Array:
 
 
 class _Samples:
-    """Source of entries first ... last - 1 of (N, T, H, W, C)."""
+    """Source of the samples first ... last - 1 of (N, T, H, W, C)."""
 
     def __init__(self, array: _Array, first: int, last: int, length: int):
         self._array, self._first, self._length = array, first, length
@@ -88,31 +88,35 @@ def open_arrays(
 ) -> VideoDataset:
     """Opens a user's own data; nothing is copied to disk.
 
-    Two forms: samples (N, T, H, W, C), of which each is one clip, or one long series
-    (T, H, W, C), from which windows are cut. Values are uint8 in 0..255, or floating-point, which
-    is served as float32 and checked once for NaN and infinity.
+    The array has one of two forms: samples (N, T, H, W, C), each of them one clip, or one long
+    series (T, H, W, C), from which windows are cut. Values are uint8 (0..255) or floating-point;
+    the latter are served as float32, and checked once for NaN and infinity.
 
     Args:
-      path: a .npy (memory-mapped), .npz (read whole) or .zarr file; or
-      array: an array, NumPy's or anything that can be sliced and has shape and dtype.
+      path: a .npy (memory-mapped), .npz (read whole) or .zarr file; give this or `array`.
+      array: NumPy's, or anything that can be sliced and has shape and dtype.
       in_length: frames given, T. For samples the default is the first half.
-      out_length: frames to predict. For samples the default is all that follow.
-      key: name of the array in an .npz or a Zarr group, where there are several.
-      layout: what the axes are: "NTHWC", "NTCHW", "NTHW", "THWC", "TCHW" or "THW"; default: told
-        from the shape, see `find_layout`.
+      out_length: frames to predict, T'. For samples the default is all that follow.
+      key: name of the array in an .npz or a Zarr group that holds several.
+      layout: what the axes are: "NTHWC", "NTCHW", "NTHW", "THWC", "TCHW" or "THW". By default it is
+        told from the shape, see `find_layout`.
       crop: (height, width) to keep, from the top left.
       stride: frames between the starts of neighbouring windows of a series.
-      test_fraction: in [0, 1], the share of the samples, or of the time of a series, that is for
-        testing: always the last ones. No window lies across the boundary.
+      test_fraction: in [0, 1], the share of the samples, or of a series' time, that is for testing:
+        the last ones. No window lies across the boundary.
       scaling: of floating-point values: "minmax" (to [0, 1], the default), "zscore", or a pair
-        (offset, scale); the first two are fitted on the training part. uint8 is divided by 255.
-      per_channel: fit the scaling for each channel rather than for all together.
+        (offset, scale), see `Units`. The first two are fitted on the training part. uint8 values
+        are divided by 255.
+      per_channel: whether each channel has its own scaling, or all share one.
 
     Returns:
-      The data set; a sample's id is its index in the array, or its window's first frame.
+      The data set. A sample's id is its index in the array; a window's id is its first frame.
 
     Raises:
-      ValueError, TypeError, FileNotFoundError, ImportError: the message names the argument.
+      ValueError: an argument or a value in the array is refused, or a part has no window.
+      TypeError: the array is neither uint8 nor floating-point.
+      FileNotFoundError: there is no file `path`.
+      ImportError: `path` is .zarr, and the package zarr is not installed.
     """
     if (path is None) == (array is None):
         raise ValueError("give either path= (a file) or array=, and not both.")
@@ -212,7 +216,7 @@ def _sample_lengths(stored: int, in_length: int | None, out_length: int | None) 
 def _units(
     view: _Array, boundary: int, scaling: Any, per_channel: bool
 ) -> tuple[Units, tuple[float, float]]:
-    """The units and data_range of `VideoDataset`; the values are checked on the way."""
+    """The fields units and data_range of `VideoDataset`; checks the values on the way."""
     if view.dtype == np.uint8:
         return Units(), (0.0, 1.0)
     train, everything = (Statistics.empty(view.shape[-1]) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Model units of floating-point arrays, fitted on the training part only."""
+"""Scaling of floating-point arrays, fitted on the training part."""
 
 import dataclasses
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclasses.dataclass
 class Statistics:
-    """Per channel, over the training part: count, mean, sum of squared deviations, extremes."""
+    """Count, mean, sum of squared deviations, least and greatest value of each channel."""
 
     count: int
     mean: np.ndarray
@@ -18,12 +18,12 @@ class Statistics:
 
     @classmethod
     def empty(cls, channels: int) -> "Statistics":
-        """Of no values."""
+        """The statistics of no values."""
         zero, inf = np.zeros(channels), np.full(channels, np.inf)
         return cls(0, zero, zero, inf, -inf)
 
     def update(self, block: np.ndarray) -> None:
-        """Adds a block (..., C) (Chan's formula, exact for values far from zero)."""
+        """Adds a block (..., C), by Chan's formula, which stays accurate far from zero."""
         values = block.reshape(-1, block.shape[-1]).astype(np.float64)
         count, mean = len(values), values.mean(0)
         total, step = self.count + count, mean - self.mean
@@ -36,7 +36,7 @@ class Statistics:
         self.count = total
 
     def over_channels(self) -> "Statistics":
-        """The same of all channels together, as one."""
+        """The statistics of all channels taken as one."""
         mean = self.mean.mean()
         squares = (self.squares + self.count * (self.mean - mean) ** 2).sum()
         low, high = self.low.min(), self.high.max()
@@ -56,7 +56,8 @@ def fit(
       channels: C.
 
     Raises:
-      ValueError: for an unknown scaling, no training part, constant values, a scale of zero.
+      ValueError: the scaling is unknown, the training part is missing or constant, or a given scale
+        is not positive.
     """
     if isinstance(scaling, tuple | list) and len(scaling) == 2:
         offset, scale = (np.atleast_1d(np.asarray(v, np.float64)) for v in scaling)

@@ -1,4 +1,4 @@
-"""TFDS builder of BikeNYC: one float32 record a frame, windows on top."""
+"""TFDS builder of BikeNYC: one float32 record a frame; windows are cut when reading."""
 
 import dataclasses
 import re
@@ -23,13 +23,13 @@ EXPECTED_FILES = (
     f"Either ST-ResNet's file {H5_FILE} (data (4392, 2, 16, 8), date), from BikeNYC in "
     "https://github.com/lucktroy/DeepST/tree/master/data\n"
     "Or one file bikenyc*.npz with the hourly counts as flow (T, 2, 16, 8).\n"
-    "Put it into the folder, and give that as manual_dir."
+    "Put it into the folder manual_dir."
 )
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options.
+    """One variant, named by its options.
 
     Attributes:
       in_length: frames given; one an hour.

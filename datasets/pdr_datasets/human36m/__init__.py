@@ -1,1 +1,1 @@
-"""People who walk, sit, eat, phone ...: Human3.6M, in the clips of OpenSTL's lists."""
+"""Human3.6M: people who walk, sit, eat, phone ..., in the clips of OpenSTL's lists."""

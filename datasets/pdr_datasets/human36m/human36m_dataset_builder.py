@@ -1,4 +1,4 @@
-"""TFDS builder of Human3.6M: every frame once, as an encoded image; clips are cut on reading."""
+"""TFDS builder of Human3.6M: one encoded image a frame; clips are cut when reading."""
 
 import dataclasses
 import re
@@ -34,13 +34,13 @@ _NOTES = {
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options.
+    """One variant, named by its options.
 
     Attributes:
       in_length: frames given.
       out_length: frames to predict.
-      protocol: "openstl", its lists' parts and channels in the order BGR; or "standard", parts
-        that share no person, in RGB.
+      protocol: "openstl": split by its lists, channels in the order BGR; "standard": split by
+        person, RGB.
     """
 
     DATA: ClassVar = "human36m"
@@ -76,7 +76,7 @@ class Builder(VideoBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
 
     def sources(self) -> Mapping[str, Source]:
-        """Clips of neighbouring frames, where the metadata says that they start."""
+        """Clips of neighbouring records; the metadata says where they start."""
         config = self.builder_config
         records = self.as_data_source("frames", decoders={"frames": tfds.decode.SkipDecoding()})
         frames = DecodedFrames(records, bgr=config.protocol == "openstl")
@@ -95,7 +95,7 @@ class Builder(VideoBuilder):
             features=tfds.features.FeaturesDict(
                 {"frames": tfds.features.Image(shape=(SIZE, SIZE, 3))}
             ),
-            disable_shuffling=True,  # clips are neighbours on disk
+            disable_shuffling=True,  # the frames of a clip are neighbours on disk
             metadata=tfds.core.MetadataDict(),
         )
 

@@ -1,4 +1,4 @@
-"""Frames as encoded images: checked when they are stored, decoded when they are read."""
+"""Frames stored as encoded images: checked when storing, decoded when reading."""
 
 import io
 import itertools
@@ -17,13 +17,14 @@ _AT_ONCE = 256  # images in memory while building
 
 
 def read_images(paths: Iterable[Path]) -> Iterator[bytes]:
-    """Encoded 256 x 256 images: each file as it is, if that is its height.
+    """Encoded 256 x 256 images, in the order of `paths`.
 
-    Images of another height are resized as OpenSTL does it (bicubic), and encoded without loss.
+    A file with 256 rows is passed on as it is. An image of another height is resized as OpenSTL
+    does it (bicubic), and encoded without loss.
 
     Raises:
-      OSError: if an image is missing or cannot be decoded.
-      ValueError: for an image that is 256 pixels high, but not wide.
+      OSError: an image is missing or cannot be decoded.
+      ValueError: an image is 256 pixels high, but not 256 wide.
     """
     remaining = iter(paths)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -32,7 +33,7 @@ def read_images(paths: Iterable[Path]) -> Iterator[bytes]:
 
 
 def decode(content: bytes) -> np.ndarray:
-    """An encoded image -> (H, W, 3) uint8, RGB."""
+    """Decodes an image to (H, W, 3) uint8, RGB."""
     with _pillow().open(io.BytesIO(content)) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -42,7 +43,7 @@ class DecodedFrames:
 
     Args:
       records: of {"frames": bytes}.
-      bgr: whether blue comes first, as OpenCV has it.
+      bgr: whether the channels are in the order blue, green, red, as in OpenCV.
     """
 
     def __init__(self, records: Any, *, bgr: bool):

@@ -1,11 +1,11 @@
-"""OpenSTL's lists of Human3.6M clips: which frames make up a clip, and which part it belongs to."""
+"""OpenSTL's lists of Human3.6M clips: the frames of each clip, and its part."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-STEP = 5  # frames of the video from one frame of a clip to the next
+STEP = 5  # a clip takes every 5th frame of its video
 TRAIN_SUBJECTS = (1, 5, 6, 7, 8)
 TEST_SUBJECTS = (9, 11)
 PUBLISHED = {"train": 73404, "test": 8582}  # lines of OpenSTL's lists
@@ -20,12 +20,12 @@ _SUBJECT = re.compile(r"S(\d+)_")
 
 
 class Clip(NamedTuple):
-    """A line of a list.
+    """One line of a list.
 
     Attributes:
-      prefix: of the frames' names.
+      prefix: of the frames' file names.
       begin: number of the first frame.
-      line: where it is listed, in words.
+      line: where the clip is listed, for messages.
     """
 
     prefix: str
@@ -33,7 +33,7 @@ class Clip(NamedTuple):
     line: str
 
     def numbers(self, length: int) -> range:
-        """Numbers of its first `length` frames; the list's end, 70 later, is not used."""
+        """Numbers of the first `length` frames; as in OpenSTL, the list's END is not used."""
         return range(self.begin, self.begin + length * STEP, STEP)
 
 
@@ -41,7 +41,7 @@ def read_list(path: Path) -> list[Clip]:
     """The clips of a list, in its order.
 
     Raises:
-      ValueError: if it is empty, or for a line of another form.
+      ValueError: the list is empty, or a line has another form.
     """
     clips = []
     for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), start=1):
@@ -63,7 +63,7 @@ def split_by_subject(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
     """Parts "train" and "test" that share no person; a clip listed twice is taken once.
 
     Raises:
-      ValueError: for a line that does not tell who it is, or if a part has no clip.
+      ValueError: a line does not name a known subject, or a part has no clip.
     """
     parts: dict[str, list[Clip]] = {"train": [], "test": []}
     for clip in {(clip.prefix, clip.begin): clip for clip in clips}.values():
@@ -85,18 +85,18 @@ def split_by_subject(clips: Iterable[Clip]) -> dict[str, list[Clip]]:
 def lay_out(
     parts: Mapping[str, Sequence[Clip]], length: int
 ) -> tuple[dict[tuple[str, int], str], dict[str, list[int]]]:
-    """Orders all frames so that a clip is `length` neighbours.
+    """Orders all frames so that the `length` frames of each clip are neighbours.
 
     Returns:
-      The distinct frames, (prefix, number) -> a line that needs it, in that order; and for every
-      part the ascending positions at which its clips start.
+      The distinct frames in that order, each as (prefix, number) -> a line that needs it; and for
+      every part the ascending positions at which its clips start.
     """
     needed: dict[tuple[str, int], str] = {}
     for clips in parts.values():
         for clip in clips:
             for number in clip.numbers(length):
                 needed.setdefault((clip.prefix, number), clip.line)
-    # Frames STEP apart are neighbours: within a video, one remainder after the other.
+    # Within a video, sorted by number modulo STEP first: frames that are STEP apart are neighbours.
     order = sorted(needed, key=lambda frame: (frame[0], frame[1] % STEP, frame[1]))
     position = {frame: index for index, frame in enumerate(order)}
     starts = {

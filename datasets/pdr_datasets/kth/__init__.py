@@ -1,1 +1,1 @@
-"""KTH human actions: windows of walking, jogging, running, boxing, hand waving and clapping."""
+"""KTH human actions: people walk, jog, run, box, wave and clap."""

@@ -1,4 +1,4 @@
-"""Finds KTH clips in a folder, official .avi files or a dump of frames, and reads their frames."""
+"""Finds KTH clips in a folder, as official .avi files or as a dump, and reads their frames."""
 
 import dataclasses
 import os
@@ -33,8 +33,8 @@ class Clip:
     Attributes:
       name: as "person01_boxing_d1".
       path: the .avi file, or the folder of images.
-      intervals: first and last numbers of the sub-sequences, from the list of sequences; () if
-        there is no list, as in a dump of frames.
+      intervals: (first, last) frame numbers of the sub-sequences, from 00sequences.txt; () if that
+        is not there, as with a dump of frames.
     """
 
     name: str
@@ -67,8 +67,8 @@ def find_clips(folder: Path) -> list[Clip]:
     """The clips under a folder, sorted by name: by person, then action, then scenario.
 
     Raises:
-      FileNotFoundError: if there are none, or videos without the list of sequences.
-      ValueError: for a mixture of videos and frames, or a clip that is there twice.
+      FileNotFoundError: there are no clips, or videos without 00sequences.txt.
+      ValueError: there are both videos and frames, or a clip is there twice.
     """
     videos: dict[str, Path] = {}
     dumps: dict[str, Path] = {}
@@ -102,7 +102,11 @@ def find_clips(folder: Path) -> list[Clip]:
 
 
 def read_sequences(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Reads 00sequences.txt: (first, last) frame, from 1, of each clip's sub-sequences."""
+    """Reads 00sequences.txt: (first, last) frame numbers, from 1, of each clip's sub-sequences.
+
+    Raises:
+      ValueError: it lists no clips.
+    """
     sequences = {}
     for line in path.read_text("latin-1").splitlines():
         if match := _CLIP.match(line.strip()):
@@ -118,23 +122,23 @@ def read_sequences(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
 
 
 def frame_numbers(clip: Clip) -> list[int]:
-    """Numbers of the frames to use, ascending: those of the sub-sequences, or of the images."""
+    """Numbers of a clip's frames to use, ascending: a video's sub-sequences, or all images."""
     if not clip.is_video:
         return sorted(frame_files(clip.path))
     last = _header_frames(clip.path)
     listed = {n for first, end in clip.intervals for n in range(first, end + 1)}
-    # Where the list goes on after the last frame, the video is used as far as it goes.
+    # Where the list goes on after the last frame, the frames that there are are used.
     return sorted(n for n in listed if n <= last)
 
 
 def read_frames(clip: Clip, numbers: Sequence[int]) -> np.ndarray:
     """Reads the frames of the given numbers: (len(numbers), H, W) uint8.
 
-    Channel 0 of the decoded RGB, as OpenSTL takes it (the recordings are grey).
+    These are channel 0 of the decoded RGB, as in OpenSTL (the recordings are grey).
 
     Raises:
-      OSError: if a file cannot be decoded, or a video ends before its header says.
-      ImportError: without the package av.
+      OSError: a file cannot be decoded, or a video is shorter than its header says.
+      ImportError: the package av is not installed.
     """
     if clip.is_video:
         return _read_video(clip.path)[np.asarray(numbers, np.int64) - 1]
@@ -147,7 +151,7 @@ def read_frames(clip: Clip, numbers: Sequence[int]) -> np.ndarray:
 
 
 def frame_files(folder: Path) -> dict[int, Path]:
-    """Images of a dump by their number, from their names."""
+    """The images in a folder of a dump, by the number in their names."""
     matches = ((_IMAGE.fullmatch(path.name), path) for path in folder.iterdir())
     return {int(match[1]): path for match, path in matches if match}
 
@@ -159,7 +163,7 @@ def _add(found: dict[str, Path], name: str, path: Path) -> None:
 
 
 def _find_intervals(folder: Path, clip: Path) -> dict[str, tuple[tuple[int, int], ...]] | None:
-    """The list of sequences anywhere under the folder, or up to two levels above a clip."""
+    """Reads 00sequences.txt from anywhere under the folder, or up to two levels above a clip."""
     places = [
         *sorted(folder.rglob(SEQUENCES_FILE)),
         *(p / SEQUENCES_FILE for p in clip.parents[:2]),
@@ -171,7 +175,7 @@ def _find_intervals(folder: Path, clip: Path) -> dict[str, tuple[tuple[int, int]
 
 
 def _header_frames(path: Path) -> int:
-    """Number of frames that a video's header promises, or where it does not say, that there are."""
+    """Number of frames by a video's header or, where that does not say, by decoding."""
     with _open_video(path) as container:
         stream = container.streams.video[0]
         return stream.frames or sum(1 for _ in container.decode(stream))

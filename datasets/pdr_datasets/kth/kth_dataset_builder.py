@@ -1,4 +1,4 @@
-"""TFDS builder of KTH: windows of uint8 frames, one record each."""
+"""TFDS builder of KTH: one record a window of uint8 frames."""
 
 import dataclasses
 import re
@@ -16,13 +16,13 @@ from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
 from pdr_datasets.kth.windows import FAST_STRIDE, window_starts
 from pdr_datasets.resize import resize_bilinear
 
-# A clip, its frame numbers, and the positions among them at which windows start.
+# A clip, the numbers of its frames, and the positions in these numbers at which windows start.
 _Task = tuple[Clip, list[int], list[int]]
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options.
+    """One variant, named by its options.
 
     Attributes:
       size: height and width in pixels; the recordings are 160 x 120.

@@ -1,4 +1,4 @@
-"""Which frames of which clips are for training and for testing."""
+"""Which clips, and which of their frames, are for training and for testing."""
 
 from collections.abc import Sequence
 
@@ -14,12 +14,12 @@ def split_clips(
     """Parts "train" and "test": clips with the frame numbers that belong to the part.
 
     Args:
-      rule: "person", the benchmark's (persons 1 to 16 train, 17 to 25 test); or "subsequence":
-        the last sub-sequence of every clip is for testing, so that a single person will do.
+      rule: "person", the benchmark's (persons 1 to 16 train, 17 to 25 test); or "subsequence": the
+        last sub-sequence of every clip is for testing, which works with a single person.
       clips: with the numbers of all their frames.
 
     Raises:
-      ValueError: if "subsequence" is asked for and a clip's sub-sequences are not known.
+      ValueError: the rule is "subsequence", and a clip's sub-sequences are not known.
     """
     parts: dict[str, list[tuple[Clip, list[int]]]] = {"train": [], "test": []}
     for clip, numbers in clips:
@@ -43,7 +43,7 @@ def describe_copy(rule: str, clips: Sequence[tuple[Clip, Sequence[int]]]) -> str
 
     Args:
       rule: as for `split_clips`.
-      clips: likewise.
+      clips: as for `split_clips`.
     """
     notes = []
     if rule == "subsequence":
@@ -72,7 +72,7 @@ def describe_copy(rule: str, clips: Sequence[tuple[Clip, Sequence[int]]]) -> str
 
 
 def _summary(missing: list[str]) -> str:
-    """Missing clips in few words: whole persons as numbers, then the others by name."""
+    """Missing clips in few words: persons of whom all are missing, then other clips by name."""
     gone = set(missing)
     persons = []
     for person in PERSONS:

@@ -1,4 +1,4 @@
-"""Which frames of a KTH clip make up samples: OpenSTL's window rule (its dataloader_kth.py)."""
+"""Where windows begin in a KTH clip, by OpenSTL's rule (its dataloader_kth.py)."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ FAST_STRIDE = 3
 def window_starts(numbers: Sequence[int], length: int, action: str) -> list[int]:
     """Positions in `numbers` at which windows begin, ascending.
 
-    The search runs backwards from a clip's last frame: a window of `length` frames whose numbers
-    are consecutive is taken, and the search goes on `length` frames earlier (3 frames earlier
-    for jogging and running, which are short); where the numbers have a gap, one frame earlier.
+    The search runs backwards from the clip's last frame. If the `length` frames that end there have
+    consecutive numbers, they are a window, and the search goes on `length` frames earlier (3 frames
+    earlier for jogging and running, whose clips are short); otherwise one frame earlier.
 
     Args:
       numbers: the clip's frame numbers, ascending.

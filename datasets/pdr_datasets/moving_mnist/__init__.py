@@ -1,1 +1,1 @@
-"""Two MNIST digits that drift, bounce and pass over one another: OpenSTL's Moving MNIST."""
+"""Moving MNIST as in OpenSTL: two digits drift, bounce and pass over one another."""

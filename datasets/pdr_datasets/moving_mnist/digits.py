@@ -20,11 +20,11 @@ EXPECTED_FILES = (
 
 
 def find_digits(folder: Path) -> Path:
-    """The file of digits: MNIST's own, or else the only .npz.
+    """The file of digits under a folder: MNIST's own, or else the only .npz.
 
     Raises:
-      FileNotFoundError: if there is none.
-      ValueError: if there are several .npz.
+      FileNotFoundError: there is none.
+      ValueError: there are several .npz.
     """
     for name in IDX_FILES:
         if found := sorted(folder.rglob(name)):
@@ -42,7 +42,7 @@ def read_digits(path: Path) -> np.ndarray:
     """The digits in a file, (N, 28, 28) uint8.
 
     Raises:
-      ValueError: if it is broken, or holds something else.
+      ValueError: the file is broken, or holds something else.
     """
     digits = _read_npz(path) if path.suffix == ".npz" else _read_idx(path)
     if digits.shape[1:] != (DIGIT, DIGIT) or digits.dtype != np.uint8 or len(digits) < 2:
@@ -57,7 +57,7 @@ def open_test_clips(path: Path, length: int) -> np.ndarray:
     """The fixed test clips, (20, N, 64, 64) uint8, memory-mapped.
 
     Raises:
-      ValueError: if the file is broken, holds something else, or shorter clips than `length`.
+      ValueError: the file is broken, holds something else, or its clips are shorter than `length`.
     """
     try:
         clips = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -70,7 +70,7 @@ def open_test_clips(path: Path, length: int) -> np.ndarray:
     if length > len(clips):
         raise ValueError(
             f"in_length + out_length = {length}: the clips of {path.name} have {len(clips)} "
-            "frames. Ask for fewer, or move the file away: test clips are then drawn."
+            "frames. Ask for fewer, or move the file away to have test clips drawn."
         )
     return clips
 
@@ -88,7 +88,7 @@ def _read_npz(path: Path) -> np.ndarray:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """Reads idx3: magic number 2051, N, rows, columns, big-endian; then the pixels."""
+    """Reads idx3: the big-endian numbers 2051, N, rows, columns; then the pixels."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read()

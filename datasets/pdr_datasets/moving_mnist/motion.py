@@ -19,7 +19,7 @@ class MovingDigits:
       digits: (N, 28, 28) uint8.
       size: number of clips.
       length: frames in a clip.
-      seed: of all clips.
+      seed: of the random numbers, together with `part` and the index.
       part: 0 for training, 1 for testing.
     """
 
@@ -41,7 +41,7 @@ class MovingDigits:
 
 
 def draw_clip(rng: np.random.Generator, digits: np.ndarray, length: int) -> np.ndarray:
-    """Two digits at random, each on its own path; where they meet, the brighter pixel shows.
+    """Draws two random digits, each on its own path; where they meet, the brighter pixel shows.
 
     Returns:
       (length, 64, 64, 1) uint8.
@@ -57,7 +57,7 @@ def draw_clip(rng: np.random.Generator, digits: np.ndarray, length: int) -> np.n
 
 
 def draw_path(rng: np.random.Generator, length: int) -> list[tuple[int, int]]:
-    """Top and left of a digit at each frame: from anywhere in any direction, at constant speed."""
+    """(top, left) of a digit in each frame: random start and heading, constant speed."""
     top, left = rng.random(), rng.random()  # in units of the free span
     heading = 2 * math.pi * rng.random()
     return list(
@@ -70,7 +70,7 @@ def draw_path(rng: np.random.Generator, length: int) -> list[tuple[int, int]]:
 
 
 def _bounce(place: float, velocity: float, length: int) -> list[int]:
-    """Pixels along one axis. A step beyond an edge ends at the edge, and the velocity turns."""
+    """Positions along one axis, in pixels; at an edge the digit stops and its velocity turns."""
     path = []
     for _ in range(length):
         place += velocity

@@ -33,13 +33,13 @@ _MD5 = {
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options.
+    """One variant, named by its options.
 
     Attributes:
       in_length: frames given.
       out_length: frames to predict.
-      num_train: training clips, drawn as they are read: as many as you like.
-      num_test: test clips where they have to be drawn; the fixed file is used whole.
+      num_train: training clips; any number, since they are drawn as they are read.
+      num_test: test clips, if they have to be drawn; the fixed file is used whole.
       seed: of all drawn clips.
     """
 
@@ -74,7 +74,7 @@ class Builder(VideoBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
 
     def sources(self) -> Mapping[str, Source]:
-        """Training clips are drawn when they are read, test clips are records."""
+        """Training clips, drawn as they are read, and test clips, which are records."""
         digits = np.load(self.data_path / "digits.npy", mmap_mode="r")
         train = self._moving(digits, self.builder_config.num_train, part=0)
         return {"train": train, "test": self.as_data_source("test")}

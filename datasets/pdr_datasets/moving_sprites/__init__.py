@@ -1,1 +1,1 @@
-"""Textured sprites that move, turn, bounce and hide one another; made here, no download."""
+"""Synthetic clips: textured sprites move, turn, bounce and hide one another."""

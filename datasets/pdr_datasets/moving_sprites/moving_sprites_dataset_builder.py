@@ -1,4 +1,4 @@
-"""TFDS builder of moving_sprites."""
+"""TFDS builder of moving_sprites: one record a clip."""
 
 import dataclasses
 import re
@@ -15,7 +15,7 @@ from pdr_datasets.moving_sprites.scenes import draw_clip
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options, so no two builds share a folder.
+    """One variant, named by its options.
 
     Attributes:
       size: height and width in pixels.

@@ -7,20 +7,20 @@ import numpy as np
 SPRITES = 3
 WAVES = 8  # plane waves that make up one texture
 
-# Wavelengths in pixels of every texture, whatever the frame size: from fine enough that a blur of
-# three pixels wipes them out, yet above Nyquist's 2 (sub-pixel motion must not alias), to coarse.
+# Shortest and longest wave of a texture, in pixels, at every frame size. A blur of three pixels
+# wipes out the shortest, which still is above Nyquist's 2: sub-pixel motion must not alias.
 WAVELENGTHS = (3.0, 12.0)
 
 
 def draw_clip(rng: np.random.Generator, *, length: int, size: int, channels: int) -> np.ndarray:
     """Draws one clip.
 
-    Every texture is a sum of plane waves, evaluated where a pixel centre falls on the moving,
-    turning sprite: sub-pixel motion and rotation are exact, with no interpolation to blur them.
-    Later sprites cover earlier ones. Radii and speeds scale with the frame size.
+    Every texture is a sum of plane waves, evaluated at the point of the moving, turning sprite on
+    which a pixel centre falls. Sub-pixel motion and rotation are therefore exact: nothing is
+    interpolated. Later sprites cover earlier ones. Radii and speeds scale with the frame size.
 
     Args:
-      rng: source of the scene; the clip is a function of its state.
+      rng: draws the scene; the clip is a function of its state.
       length: frames.
       size: height and width in pixels.
       channels: colour channels.
@@ -40,7 +40,7 @@ def draw_clip(rng: np.random.Generator, *, length: int, size: int, channels: int
         centre_x, centre_y, angle = _motion(rng, radius, size, length)
         cos, sin = np.cos(angle), np.sin(angle)
         dx, dy = x - centre_x, y - centre_y  # (T, H, W)
-        # Only the sprite's bounding circle is drawn; its pixels, flat, over all frames.
+        # Only pixels in the sprite's bounding circle are drawn: (P,) of all frames.
         inside = np.nonzero(dx * dx + dy * dy < (1.3 * radius + 1) ** 2)
         dx, dy, cos, sin = dx[inside], dy[inside], cos[inside[0], 0, 0], sin[inside[0], 0, 0]
         u, v = cos * dx + sin * dy, cos * dy - sin * dx
@@ -52,14 +52,14 @@ def draw_clip(rng: np.random.Generator, *, length: int, size: int, channels: int
 def _motion(
     rng: np.random.Generator, radius: float, size: int, length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centre (pixels) and angle (radians) at each frame, (T, 1, 1) each: uniform, bouncing."""
+    """x, y in pixels and the angle in radians, (T, 1, 1) each: constant speed, with bounces."""
     time = np.arange(length, dtype=np.float64)
     low, span = radius - 0.5, size - 2 * radius
     speed = size / 32 * rng.uniform(0.6, 1.8)
     heading = rng.uniform(0, 2 * math.pi)
     centre = []
     for velocity in (speed * math.cos(heading), speed * math.sin(heading)):
-        # A straight path, folded at the walls (period: there and back).
+        # A straight path, folded at the walls: the period is the way there and back.
         phase = np.mod(rng.uniform(0, span) + velocity * time, 2 * span)
         centre.append(low + np.minimum(phase, 2 * span - phase))
     angle = rng.uniform(0, 2 * math.pi) + rng.uniform(-0.25, 0.25) * time
@@ -68,7 +68,7 @@ def _motion(
 
 
 class _Texture:
-    """(...) x, y in pixels -> (..., channels) values about `mean`."""
+    """x, y (...) in pixels -> (..., channels), with this mean and standard deviation `contrast`."""
 
     def __init__(self, rng: np.random.Generator, channels: int, mean: np.ndarray, contrast: float):
         direction = rng.uniform(0, 2 * math.pi, WAVES)
@@ -77,7 +77,7 @@ class _Texture:
         self._kx = (frequency * np.cos(direction)).astype(np.float32)
         self._ky = (frequency * np.sin(direction)).astype(np.float32)
         self._phase = rng.uniform(0, 2 * math.pi, WAVES).astype(np.float32)
-        # The channels share most of a texture, as in colour photographs.
+        # The channels of a texture are correlated, as in colour photographs.
         weight = rng.normal(size=(WAVES, 1)) + 0.5 * rng.normal(size=(WAVES, channels))
         # A sum of random waves has variance |weight|^2 / 2 in each channel.
         weight *= contrast / np.sqrt((weight**2).sum(0) / 2)
@@ -90,7 +90,7 @@ class _Texture:
 
 
 class _Outline:
-    """Coverage in [0, 1] of a lobed disc with an edge one pixel wide; u, v from its centre."""
+    """Coverage in [0, 1] by a lobed disc whose edge is one pixel wide; u, v: from its centre."""
 
     def __init__(self, rng: np.random.Generator, radius: float):
         self._radius = radius

@@ -1,4 +1,4 @@
-"""OpenSTL's TaxiBJ: one .npz with ready-made clips, read in blocks."""
+"""Reads OpenSTL's TaxiBJ, one .npz of ready-made clips, in blocks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +16,11 @@ _ROUNDING = 1e-6
 
 
 def open_parts(path: Path) -> dict[str, tuple[Member, Member]]:
-    """X and Y of both parts, their shapes checked.
+    """X and Y of both parts; checks their shapes.
 
     Raises:
-      OSError: if the file is no .npz, or is truncated.
-      ValueError: if an array is missing, or has another shape.
+      OSError: the file is no .npz, or is truncated.
+      ValueError: an array is missing, or has another shape.
     """
     parts = {}
     for part in ("train", "test"):
@@ -43,8 +43,8 @@ def read_clips(part: tuple[Member, Member]) -> Iterator[np.ndarray]:
     """Clips (8, 32, 32, 2) float32 in [-1, 1], in the file's order.
 
     Raises:
-      OSError: if the file is truncated.
-      ValueError: for NaN, or a value outside [-1, 1].
+      OSError: the file is truncated.
+      ValueError: a value is NaN or outside [-1, 1].
     """
     start = 0
     for pair in zip(*(member.blocks(_BLOCK) for member in part), strict=True):

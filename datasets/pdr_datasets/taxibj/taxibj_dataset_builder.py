@@ -37,19 +37,17 @@ SOURCES = {
         "https://github.com/lucktroy/DeepST/tree/master/data"
     ),
 }
-EXPECTED_FILES = (
-    "\n".join(SOURCES.values()) + "\nPut them into one folder, and give that as manual_dir."
-)
+EXPECTED_FILES = "\n".join(SOURCES.values()) + "\nPut them into the folder manual_dir."
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options.
+    """One variant, named by its options.
 
     Attributes:
       in_length: frames given; one in 30 minutes.
       out_length: frames to predict.
-      source: "openstl", its ready-made clips of 4 + 4 frames; or "deepst", the original series.
+      source: "openstl": OpenSTL's ready-made clips of 4 + 4 frames; "deepst": the original series.
     """
 
     DATA: ClassVar = "taxibj"
@@ -137,7 +135,7 @@ class Builder(FlowBuilder):
         return super().sources()
 
     def scaling(self) -> dict[str, Any]:
-        """OpenSTL maps [-1, 1] to [0, 1] and measures errors there; the series' are in counts."""
+        """For clips as in OpenSTL: [-1, 1] becomes [0, 1], and errors are measured there."""
         if self.builder_config.source == "openstl":
             return {"units": Units(offset=-1.0, scale=2.0)}
         return super().scaling()

@@ -1,4 +1,4 @@
-"""The variants of the data set, and which time steps and clips each has."""
+"""The variants of the data set, and the time steps of each."""
 
 import dataclasses
 import re
@@ -17,18 +17,18 @@ DEGREES = (5.625, 2.8125, 1.40625)
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class Config(VideoConfig):
-    """One variant; its name is a function of its options.
+    """One variant, named by its options.
 
     Attributes:
-      source: "wb1", WeatherBench 1's hourly NetCDF files; or "wb2", WeatherBench 2's 6-hourly
-        Zarr store.
+      source: "wb1": WeatherBench 1's hourly NetCDF files; "wb2": WeatherBench 2's 6-hourly Zarr
+        store.
       variable: a key of VARIABLES.
       degrees: of the grid: 5.625 is 32 x 64.
       in_length: frames given.
       out_length: frames to predict.
-      step: hours between frames; 0 is the benchmark's: 1, but 6 for "mv" and "wb2".
+      step: hours between frames; 0 stands for the benchmark's: 1, but 6 for "mv" and "wb2".
       protocol: "standard", or "openstl"; see README.md.
-      years: of training, validation and test; "" is the benchmark's.
+      years: of training, validation and test; "" stands for the benchmark's.
     """
 
     DATA: ClassVar = "weatherbench"
@@ -87,14 +87,14 @@ class Config(VideoConfig):
 
     @property
     def usual_years(self) -> str:
-        """The benchmark's."""
+        """The benchmark's years."""
         if self.source == "wb2":
             return "1979-2018,2019,2020"
         return f"{1979 if self.variable == 'mv' else 2010}-2015,2016,2017-2018"
 
     @property
     def offsets(self) -> np.ndarray:
-        """Of a clip's frames, in time steps."""
+        """Of a clip's frames from its first, in time steps."""
         gaps = self.protocol == "openstl" and self.variable == "mv"
         return rules.clip_offsets(self.in_length, self.out_length, gaps=gaps)
 
@@ -105,7 +105,7 @@ class Config(VideoConfig):
         return {part: rules.calendar(*both, hours) for part, both in years.items()}
 
     def kept_times(self) -> dict[str, np.ndarray]:
-        """Those that are stored."""
+        """The time steps that are stored, by part."""
         every = self.step // HOURS[self.source]
         return {
             part: rules.kept_times(times, every, self.protocol)

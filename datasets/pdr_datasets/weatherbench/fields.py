@@ -1,4 +1,4 @@
-"""A variable over time, in one file or several, opened lazily and read a stretch at a time."""
+"""A variable over time, in one or several files, opened lazily and read a stretch at a time."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ class Part:
 
     Attributes:
       path: of the file, for messages.
-      array: xarray's, not read yet.
-      times: of its time steps, ascending.
-      dims: the array's names of time, level (if it has one), latitude and longitude.
-      level: index into its levels; None if it has none.
-      flip: whether its rows go from north to south.
+      array: an xarray.DataArray, not read yet.
+      times: of the time steps, ascending.
+      dims: the array's names of time, level (if it has levels), latitude and longitude.
+      level: indices of the levels to read; None if the array has none.
+      flip: whether the rows go from north to south.
     """
 
     path: str
@@ -32,7 +32,7 @@ class Part:
     flip: bool
 
     def read(self, times: np.ndarray) -> np.ndarray:
-        """(n, H, W, C) float32: those of the evenly spaced times that lie in this part."""
+        """(n, H, W, C) float32 at those of the evenly spaced `times` that lie in this part."""
         places = np.flatnonzero(np.isin(self.times, times, assume_unique=True))
         if not len(places):
             return np.empty((0, 0, 0, 0), np.float32)
@@ -54,7 +54,7 @@ def make_part(path: str, dataset: Any, variable: Variable, key: str, degrees: fl
     """Finds a variable in an opened file.
 
     Raises:
-      ValueError: if it is not there, lacks a level, or lies on another grid.
+      ValueError: the variable is not there, lacks a level, or lies on another grid.
     """
     if key not in dataset.data_vars:
         there = ", ".join(map(str, dataset.data_vars)) or "no variables"
@@ -137,18 +137,18 @@ def _levels(path: str, array: Any, variable: Variable) -> list[int] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """A variable over time: its parts, in the order of their times."""
+    """A variable over time: its parts, sorted by time."""
 
     name: str
     parts: Sequence[Part]
 
     def read(self, times: np.ndarray) -> np.ndarray:
-        """(len(times), H, W, C) float32 at evenly spaced times, all of which are there."""
+        """(len(times), H, W, C) float32 at evenly spaced times; `check` them first."""
         blocks = (part.read(times) for part in self.parts)
         return np.concatenate([block for block in blocks if len(block)])
 
     def check(self, times: np.ndarray) -> None:
-        """Raises ValueError unless each of the times is there, once, and none between them."""
+        """Raises ValueError unless each time is there once, and no other between first and last."""
         found = np.concatenate([part.times for part in self.parts])
         found = np.sort(found[(found >= times[0]) & (found <= times[-1])])
         if (again := np.flatnonzero(found[1:] == found[:-1])).size:

@@ -1,4 +1,4 @@
-"""Which time steps make up the parts and the clips: OpenSTL's rules, and the plain ones."""
+"""Which time steps make up the parts and the clips, by OpenSTL's rules or the plain ones."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ def parse_years(text: str) -> dict[str, tuple[int, int]]:
     """First and last year of each part, from text such as "2010-2015,2016,2017-2018".
 
     Raises:
-      ValueError: unless there are three, one after the other.
+      ValueError: the text does not name three ranges of years, one after another.
     """
     matches = [_YEARS.fullmatch(years) for years in text.split(",")]
     ranges = [(int(m[1]), int(m[2] or m[1])) for m in matches if m is not None]
@@ -31,26 +31,26 @@ def parse_years(text: str) -> dict[str, tuple[int, int]]:
 
 
 def calendar(first_year: int, last_year: int, hours: int) -> np.ndarray:
-    """The times of whole years, every so many hours, as datetime64[h]."""
+    """The times from the first year's beginning to the last year's end, as datetime64[h]."""
     return np.arange(
         np.datetime64(f"{first_year}-01-01T00", "h"), np.datetime64(f"{last_year + 1}-01-01", "h")
     )[::hours]
 
 
 def kept_times(times: np.ndarray, every: int, protocol: str) -> np.ndarray:
-    """Every so manieth of a part's time steps; OpenSTL leaves out the last one first."""
+    """One in `every` time steps of a part, after OpenSTL's protocol has dropped the last."""
     return (times[:-1] if protocol == "openstl" else times)[::every]
 
 
 def clip_offsets(in_length: int, out_length: int, *, gaps: bool) -> np.ndarray:
-    """Time steps of a clip's frames, from its first.
+    """Offsets of a clip's frames from its first, in time steps.
 
     Args:
       in_length: frames given.
       out_length: frames to predict.
-      gaps: OpenSTL's indices of the multi-variable set. They count hours, while its series has
-        one step in 6 hours: 4 -> 4 is 0, 6, 12, 17 -> 18, 24, 30, 36 steps, 36 hours apart with
-        30 and 6 at the seam.
+      gaps: whether to use OpenSTL's indices of the multi-variable set. They count hours, but the
+        series has one step in 6 hours: 4 -> 4 frames are 0, 6, 12, 17 -> 18, 24, 30, 36 steps from
+        the first, that is, 36 hours apart, except for 30 and 6 hours around the last given frame.
     """
     if not gaps:
         return np.arange(in_length + out_length)
@@ -60,5 +60,5 @@ def clip_offsets(in_length: int, out_length: int, *, gaps: bool) -> np.ndarray:
 
 
 def clip_starts(steps: int, offsets: np.ndarray, protocol: str) -> range:
-    """Where clips start in a part of so many time steps; OpenSTL leaves out the last of them."""
+    """Where clips start in a part of so many time steps; OpenSTL's protocol drops the last clip."""
     return range(max(0, steps - int(offsets[-1]) - (protocol == "openstl")))

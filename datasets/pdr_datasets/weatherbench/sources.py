@@ -24,19 +24,19 @@ HOURS = {"wb1": 1, "wb2": 6}  # between time steps
 def open_fields(
     place: str | Path, source: str, variable: str, degrees: float
 ) -> Iterator[list[Field]]:
-    """The variables of a set, opened but not read.
+    """Opens the files of a set of variables; nothing but coordinates is read.
 
     Args:
       place: the manual directory, or a URL that fsspec knows.
-      source: see SOURCES.
+      source: one of SOURCES.
       variable: a key of VARIABLES.
       degrees: of the grid.
 
     Raises:
-      FileNotFoundError: if a folder or store is not there, or empty.
-      OSError: for a file that cannot be read.
-      ValueError: for files of another content; see `make_part`.
-      ImportError: without xarray.
+      FileNotFoundError: a folder or store is missing or empty.
+      OSError: a file cannot be read.
+      ValueError: a file holds other data than expected; see `make_part`.
+      ImportError: xarray is not installed.
     """
     with contextlib.ExitStack() as stack:
         if source == "wb2":
@@ -69,7 +69,7 @@ def _open(path: str, engine: Any) -> Any:
             "weatherbench needs the packages xarray, h5netcdf and zarr: pip install pdr-jax[data]"
         ) from error
     try:
-        # Without chunks=, which needs dask: arrays are read where they are sliced.
+        # Without chunks=, which needs dask: arrays are read when they are sliced.
         return xarray.open_dataset(path, engine=engine, cache=False)
     except (OSError, ValueError, KeyError) as error:
         raise OSError(f"{path} cannot be read: {error}") from error

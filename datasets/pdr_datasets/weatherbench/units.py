@@ -1,4 +1,4 @@
-"""OpenSTL's units: each part z-scored by its own statistics, written in the training part's."""
+"""Units of the parts; OpenSTL z-scores each part by its own statistics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsIndex
@@ -8,16 +8,16 @@ from pdr_datasets.units import Units
 
 
 def z_score(statistics: Mapping[str, Sequence[float]]) -> Units:
-    """The units in which a part with these stored statistics has mean 0 and deviation 1."""
+    """The units in which a part with these statistics has mean 0 and standard deviation 1."""
     mean, std = statistics["mean"], statistics["std"]
     return Units(mean[0], std[0]) if len(mean) == 1 else Units(tuple(mean), tuple(std))
 
 
 class Restated:
-    """Source of frames x as `train.denormalise(own.normalise(x))`, in float32.
+    """Source of the frames `train.denormalise(own.normalise(x))`, float32, for the frames x.
 
-    The training part's units then make of them what OpenSTL feeds to a model, and back into what
-    OpenSTL computes errors of.
+    `train.normalise` turns these into what OpenSTL feeds to a model: x z-scored by its own part.
+    `train.denormalise` leads to the units in which OpenSTL measures errors.
     """
 
     def __init__(self, frames: Source, own: Units, train: Units):

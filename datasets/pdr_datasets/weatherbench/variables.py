@@ -1,4 +1,4 @@
-"""What the variables of the benchmark consist of, by the names that the files use."""
+"""The variables of the benchmark, and their names in the files."""
 
 import dataclasses
 from typing import Literal
@@ -9,9 +9,9 @@ class Variable:
     """One variable in the files.
 
     Attributes:
-      key: its name in WeatherBench 1's files, where it lies in the sub-folder `name`.
-      name: its name in WeatherBench 2's store.
-      levels: in hPa, a channel each; "last" is the file's last (1000 hPa); () if it has none.
+      key: its name in WeatherBench 1's files.
+      name: its name in WeatherBench 2's store, and of its sub-folder in WeatherBench 1.
+      levels: in hPa, one channel each; "last" is the file's last level (1000 hPa); () for none.
     """
 
     key: str
@@ -20,7 +20,7 @@ class Variable:
 
     @property
     def channels(self) -> int:
-        """Number of them."""
+        """Number of channels."""
         return 1 if self.levels in ((), "last") else len(self.levels)
 
 

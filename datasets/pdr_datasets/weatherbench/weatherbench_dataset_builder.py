@@ -1,4 +1,4 @@
-"""TFDS builder of WeatherBench: one record a time step, from which clips are cut."""
+"""TFDS builder of WeatherBench: one record a time step; clips are cut when reading."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -67,7 +67,7 @@ class Builder(VideoBuilder):
         return clips
 
     def scaling(self) -> dict[str, Any]:
-        """z-scores by the training part, errors in the files' units, averaged over the map."""
+        """z-scores by the training part; errors in the files' units, averaged over the map."""
         variables = VARIABLES[self.builder_config.variable]
         train = {name: np.array(values) for name, values in self._statistics["train"].items()}
         low, high = ((train[name] - train["mean"]) / train["std"] for name in ("low", "high"))
@@ -110,7 +110,7 @@ class Builder(VideoBuilder):
         for part, times in parts.items():
             generators[part] = self._generate_examples(place, part, times, climatology, done, total)
             done += len(times)
-        # Splits are written one after another: by then the training part has been read.
+        # Splits are written one after another: the training part has been read by then.
         generators["climatology"] = ((0, {"frames": mean}) for mean in climatology)
         return generators
 
@@ -149,7 +149,7 @@ class Builder(VideoBuilder):
 
 
 def _read(fields: list[Field], times: np.ndarray) -> np.ndarray:
-    """(n, H, W, C) at these times, all of them finite."""
+    """(n, H, W, C) float32 at these times; refuses values that are not finite."""
     blocks = []
     for field in fields:
         block = field.read(times)

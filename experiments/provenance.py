@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from pdr_jax.checkpoint import versions
+from pdr_jax.runs.checkpoints import versions
 
 RESULTS = Path(__file__).parent / "results"
 

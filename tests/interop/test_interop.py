@@ -1,4 +1,7 @@
-"""OpenSTL's weights give OpenSTL's outputs (recorded in tests/golden)."""
+"""State dicts of OpenSTL become backbones with OpenSTL's outputs (recorded in tests/golden).
+
+The other models' outputs are checked in tests/backbones.
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ def test_outputs_equal_openstl(name):
     check_simvp(name)
 
 
-def test_training_settings_in_the_config_are_ignored_and_names_are_free_of_case(tau):
+def test_training_settings_in_the_config_and_case_of_names_are_ignored(tau):
     config, weights = tau
     module, _ = from_openstl(
         {**config, "model_type": "TAU", "lr": 1e-3, "sched": "cosine"}, weights
@@ -26,11 +29,18 @@ def test_training_settings_in_the_config_are_ignored_and_names_are_free_of_case(
     assert module.in_shape == (4, 16, 16, 2)
 
 
-def test_method_stands_in_for_a_model_type(tau):
+def test_method_serves_if_there_is_no_model_type(tau):
     config, weights = tau
     del (config := dict(config))["model_type"]
     module, _ = from_openstl({**config, "method": "TAU"}, weights)
     assert type(module).__name__ == "TAU"
+
+
+def test_an_entry_that_config_lacks_is_named(tau):
+    config, weights = tau
+    del (config := dict(config))["in_shape"]
+    with pytest.raises(ValueError, match="config lacks 'in_shape', which tau needs"):
+        from_openstl(config, weights)
 
 
 def test_weights_that_do_not_fit_are_named(tau):
@@ -43,12 +53,12 @@ def test_weights_that_do_not_fit_are_named(tau):
         from_openstl(config, broken)
     message = str(raised.value)
     assert f"missing: {key};" in message
-    assert "hid_S" not in message  # nothing contradicts
+    assert "hid_S" not in message  # the sizes that the weights tell agree with config
     assert "not expected: dec.readout.gain;" in message
     assert "misshapen: enc.enc.0.conv.conv.weight (8, 3, 3, 3), expected (8, 2, 3, 3)" in message
 
 
-def test_a_size_that_the_weights_contradict_is_named_and_few_keys_are(tau):
+def test_a_size_that_the_weights_contradict_is_named_before_a_few_keys(tau):
     config, weights = tau
     with pytest.raises(ValueError, match="does not fit") as raised:
         from_openstl({**config, "hid_S": 2 * config["hid_S"]}, weights)

@@ -1,15 +1,16 @@
-"""Is the rendered branch alive and used? Figures that a run logs and an evaluation reports.
+"""Figures that tell whether the rendered branch is alive and used, for logs and evaluations.
 
-PredGS can train without an error and yet draw one static picture that the fusion ignores. These
-functions make that visible; what to expect of each is said beside it.
+PredGS can train without an error and yet draw one static picture, which the fusion ignores. Each
+docstring says what to expect of a healthy run.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
+from jax import Array
+from jaxtyping import Float
 
 from pdr_jax.gaussians import Gaussians2D
 from pdr_jax.pdr import PDROutput
@@ -17,23 +18,23 @@ from pdr_jax.pdr import PDROutput
 HEADS = ("position", "scale", "rotation", "amplitude")
 
 
-def gradient_norms(grads: Mapping[str, Any]) -> dict[str, jax.Array]:
-    """Norm of the gradient of the backbone, each head and the fusion (none should vanish)."""
+def gradient_norms(grads: Mapping[str, Any]) -> dict[str, Float[Array, ""]]:
+    """Gradient norms of the backbone, of each head and of the fusion; none should vanish."""
     parts = {name: grads[name] for name in ("backbone", "fuse_conv") if name in grads}
     adapter = grads.get("adapter", {})
     parts |= {head: adapter[head] for head in HEADS if head in adapter}
     return {name: optax.tree.norm(part) for name, part in parts.items()}
 
 
-def gaussian_statistics(gaussians: Gaussians2D) -> dict[str, jax.Array]:
-    """What the Gaussians (B, T, N) of a batch look like.
+def gaussian_statistics(gaussians: Gaussians2D) -> dict[str, Float[Array, ""]]:
+    """Statistics of the Gaussians of a batch of clips, leading dimensions (B, T).
 
     Returns:
-      position_at_border, scale_saturated: shares of Gaussians (near 0 is healthy).
-      sigma_p05, sigma_p50, sigma_p95: percentiles of the standard deviations, pixels.
-      position_std, amplitude_std: how much a Gaussian varies from frame to frame, the mean over
-        Gaussians of a standard deviation over (B, T), in pixels and in frame units (0: the same
-        picture for every input).
+      position_at_border, scale_saturated: shares of the Gaussians; near 0 in a healthy run.
+      sigma_p05, sigma_p50, sigma_p95: percentiles of the standard deviations in pixels.
+      position_std, amplitude_std: how much a Gaussian changes from frame to frame: its standard
+        deviation over (B, T) in pixels and in frame units, averaged over the Gaussians. 0 means the
+        same picture for every input.
     """
     mean, sigma, _, amplitude = gaussians.pixels()
     frames = (0, 1)
@@ -50,18 +51,18 @@ def gaussian_statistics(gaussians: Gaussians2D) -> dict[str, jax.Array]:
 
 
 def fusion_statistics(
-    kernel: jax.Array, coarse: jax.Array, rendered: jax.Array
-) -> dict[str, jax.Array]:
+    kernel: Float[Array, "C2 C"], coarse: Float[Array, "*B C"], rendered: Float[Array, "*B C"]
+) -> dict[str, Float[Array, ""]]:
     """How much of the prediction comes from the rendered frames.
 
     Args:
-      kernel: (2 C, C) of the fusing 1x1 convolution.
-      coarse: (..., C) X~, the backbone's frames.
-      rendered: (..., C) Y, the Gaussians' frames.
+      kernel: (2 C, C), w1 above w2, of the fusing 1x1 convolution.
+      coarse: X~, the backbone's frames.
+      rendered: Y, the Gaussians' frames.
 
     Returns:
-      coarse_weight, rendered_weight: means of the kernel's diagonals.
-      rendered_share: std(w2 Y) / std(w1 X~); near 0 the branch is ignored.
+      coarse_weight, rendered_weight: means of the diagonals of w1 and w2.
+      rendered_share: std(w2 Y) / std(w1 X~); near 0 the rendered branch is ignored.
     """
     from_coarse, from_rendered = jnp.split(kernel, 2)
     coarse, rendered = coarse @ from_coarse, rendered @ from_rendered
@@ -72,8 +73,8 @@ def fusion_statistics(
     }
 
 
-def describe(params: Mapping[str, Any], output: PDROutput) -> dict[str, jax.Array]:
-    """All figures that need a batch's output; {} for a model without adapter."""
+def describe(params: Mapping[str, Any], output: PDROutput) -> dict[str, Float[Array, ""]]:
+    """All figures that need the output for a batch; {} for a model without adapter."""
     if output.gaussians is None or output.rendered is None:
         return {}
     figures = gaussian_statistics(output.gaussians)

@@ -1,16 +1,16 @@
 """Gaussians2D: a frame as N coloured 2D Gaussians, and the one place that knows their units.
 
 A Gaussian has 5 + C parameters (paper, PredGS): position (2), scale (2), rotation (1) and
-amplitude (C). They are kept in normalised units, so that the same Gaussians can be drawn at any
-resolution:
+amplitude (C). Position and scale are in normalised units, so that the same Gaussians can be drawn
+at any resolution:
 
-* mean    in [-1, 1] on each axis, x to the right and y down; -1 and +1 are the outer EDGES of the
-          frame, so pixel i of an axis with n pixels has its centre at 2 (i + 1/2) / n - 1.
-* scale   s in (0, 1) is a standard deviation of s (K - 1) / 10 pixels along the Gaussian's own axis
-          on a frame of the training resolution, K being the window in which it is drawn there.
-* rotation in radians; R = [[cos, -sin], [sin, cos]] turns the own axes into (x, y).
+* mean     in [-1, 1] on each axis, x to the right and y down; -1 and +1 are the outer EDGES of the
+           frame, so pixel i of an axis with n pixels has its centre at 2 (i + 1/2) / n - 1.
+* scale    in (0, 1); s is a standard deviation of s (K - 1) / 10 pixels along an axis of the
+           Gaussian, on a frame of the training resolution, where it is drawn in K x K pixels.
+* rotation in radians; R = [[cos, -sin], [sin, cos]] turns the Gaussian's axes into (x, y).
 
-`pallas_kernels.splat2d` takes pixels instead; `Gaussians2D.pixels` is the map between the two.
+`pallas_kernels.splat2d` takes pixels instead; `Gaussians2D.pixels` converts to them.
 """
 
 import os
@@ -22,9 +22,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jax import Array
+from jaxtyping import Float
 
 from pallas_kernels import splat2d
 from pallas_kernels.splat2d.grid_sample import paper_to_pixels
+from pdr_jax.arrays import AnyArray
 from pdr_jax.files import replacing
 
 _ARRAYS = ("mean", "scale", "rotation", "amplitude")
@@ -35,30 +38,32 @@ class Gaussians2D(struct.PyTreeNode):
     """N Gaussians for each frame of a batch; a pytree whose leaves are the four arrays.
 
     Attributes:
-      mean: (..., N, 2) normalised x, y.
-      scale: (..., N, 2) standard deviations along the own axes, in units of (window - 1) / 10
-        pixels at the training resolution.
-      rotation: (..., N) radians.
-      amplitude: (..., N, C) in the units of the frame; any C, any sign.
+      mean: normalised x and y.
+      scale: standard deviations along the Gaussian's own axes, in units of (window - 1) / 10 pixels
+        at the training resolution.
+      rotation: radians.
+      amplitude: in the units of the frame; any C, any sign.
       height, width: the training resolution in pixels.
-      window: odd K; the Gaussians are drawn within K x K pixels at the training resolution.
+      window: odd K; a Gaussian is drawn within K x K pixels at the training resolution.
     """
 
-    mean: jax.Array
-    scale: jax.Array
-    rotation: jax.Array
-    amplitude: jax.Array
+    mean: Float[Array, "*B N 2"]
+    scale: Float[Array, "*B N 2"]
+    rotation: Float[Array, "*B N"]
+    amplitude: Float[Array, "*B N C"]
     height: int = struct.field(pytree_node=False)
     width: int = struct.field(pytree_node=False)
     window: int = struct.field(pytree_node=False)
 
     def pixels(
         self, height: int | None = None, width: int | None = None
-    ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    ) -> tuple[
+        Float[Array, "*B N 2"], Float[Array, "*B N 2"], Float[Array, "*B N"], Float[Array, "*B N C"]
+    ]:
         """Mean, scale, rotation and amplitude in pixels of a (height, width) frame.
 
-        Where the aspect ratio differs from the training resolution's, the covariance is stretched
-        with the frame, which changes scale and rotation together.
+        At an aspect ratio other than the training resolution's, the covariance is stretched with
+        the frame, which changes scale and rotation together.
         """
         height, width = height or self.height, width or self.width
         size = jnp.asarray([width, height], self.mean.dtype).reshape(
@@ -75,7 +80,7 @@ class Gaussians2D(struct.PyTreeNode):
 
     def render(
         self, height: int | None = None, width: int | None = None, **options: Any
-    ) -> jax.Array:
+    ) -> Float[Array, "*B height width C"]:
         """Draws the frames: (..., height, width, C), at the training resolution by default.
 
         Args:
@@ -93,16 +98,21 @@ class Gaussians2D(struct.PyTreeNode):
     @classmethod
     def from_pixels(
         cls,
-        mean: jax.Array,
-        scale: jax.Array,
-        rotation: jax.Array,
-        amplitude: jax.Array,
+        mean: Float[AnyArray, "*B N 2"],
+        scale: Float[AnyArray, "*B N 2"],
+        rotation: Float[AnyArray, "*B N"],
+        amplitude: Float[AnyArray, "*B N C"],
         *,
         height: int,
         width: int,
         window: int,
     ) -> "Gaussians2D":
-        """The inverse of `pixels` at the training resolution."""
+        """The inverse of `pixels` at the training resolution, (height, width).
+
+        Raises:
+          ValueError: `window` is even or less than 3.
+        """
+        mean, scale, rotation, amplitude = map(jnp.asarray, (mean, scale, rotation, amplitude))
         if window < 3 or window % 2 == 0:
             raise ValueError(f"window={window}: expected an odd number of pixels, 3 or more")
         size = jnp.asarray([width, height], mean.dtype).reshape((1,) * (mean.ndim - 1) + (2,))
@@ -119,20 +129,21 @@ class Gaussians2D(struct.PyTreeNode):
     @classmethod
     def from_paper(
         cls,
-        mean: jax.Array,
-        scale: jax.Array,
-        rotation: jax.Array,
-        amplitude: jax.Array,
+        mean: Float[AnyArray, "*B N 2"],
+        scale: Float[AnyArray, "*B N 2"],
+        rotation: Float[AnyArray, "*B N"],
+        amplitude: Float[AnyArray, "*B N C"],
         *,
         height: int,
         width: int,
         window: int,
     ) -> "Gaussians2D":
-        """Gaussians in the convention of the published renderer (GaussianSR's grid_sample).
+        """Gaussians from the convention of the published renderer (GaussianSR's grid_sample).
 
-        There a positive mean moves to the left and up, +-1 are centres of the border pixels, an
-        even number of columns shifts the centre by half a pixel, and at rotation 0 the first scale
-        is the vertical one. Drawn with sampling="bilinear" the result is that renderer's frame.
+        In that convention a positive mean moves to the left and up, +-1 are the centres of the
+        border pixels, an even number of columns shifts the centre by half a pixel, and at rotation
+        0 the first scale is the vertical one. `render(sampling="bilinear")` draws that renderer's
+        frame.
         """
         mean, scale, rotation = paper_to_pixels(
             mean, scale, rotation, window=window, height=height, width=width
@@ -142,7 +153,11 @@ class Gaussians2D(struct.PyTreeNode):
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the Gaussians to `path` (.npz), whole or not at all."""
+        """Writes the Gaussians to `path` (.npz), whole or not at all.
+
+        Raises:
+          ValueError: the name does not end in .npz.
+        """
         path = Path(path)
         if path.suffix != ".npz":
             raise ValueError(f"path={str(path)!r}: expected a name that ends in .npz")
@@ -152,7 +167,11 @@ class Gaussians2D(struct.PyTreeNode):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Gaussians2D":
-        """Reads what `save` wrote; raises ValueError naming arrays that are missing."""
+        """Reads what `save` wrote.
+
+        Raises:
+          ValueError: the file is one array, or lacks some; the message names them.
+        """
         content = np.load(path)
         if isinstance(content, np.ndarray):
             raise ValueError(f"{path} is one array; expected the .npz that Gaussians2D.save wrote")
@@ -166,9 +185,7 @@ class Gaussians2D(struct.PyTreeNode):
             return cls(**fields | {name: int(file[name]) for name in _STATIC})
 
 
-def _stretch(
-    scale: jax.Array, rotation: jax.Array, zoom_x: float, zoom_y: float
-) -> tuple[jax.Array, jax.Array]:
+def _stretch(scale: Array, rotation: Array, zoom_x: float, zoom_y: float) -> tuple[Array, Array]:
     """Scale and rotation of Gaussians on a frame stretched by (zoom_x, zoom_y)."""
     cos, sin = jnp.cos(rotation), jnp.sin(rotation)
     var0, var1 = jnp.square(scale[..., 0]), jnp.square(scale[..., 1])
@@ -181,19 +198,21 @@ def _stretch(
     return jnp.sqrt(axes), jnp.arctan2(2 * xy, xx - yy) / 2
 
 
-def activate_scale(raw: jax.Array, floor: float) -> jax.Array:
-    """Sigmoid to (floor, 1). Below about a third of a pixel a Gaussian falls between pixels and
-    gets no gradient; a floor keeps it alive (0 is the paper's plain sigmoid).
-    """  # noqa: D205
+def activate_scale(raw: Float[Array, "*N"], floor: float) -> Float[Array, "*N"]:
+    """Sigmoid to (floor, 1); floor=0 is the paper's.
+
+    A Gaussian narrower than about a third of a pixel falls between pixels and gets no gradient: a
+    floor keeps it alive.
+    """
     return floor + (1 - floor) * jax.nn.sigmoid(raw)
 
 
-def activate_rotation(raw: jax.Array) -> jax.Array:
-    """pi/2 tanh: every orientation of an ellipse, once (paper, PredGS)."""
+def activate_rotation(raw: Float[Array, "*N"]) -> Float[Array, "*N"]:
+    """pi/2 tanh, which is every orientation of an ellipse once (paper, PredGS)."""
     return jnp.pi / 2 * jnp.tanh(raw)
 
 
-AMPLITUDES: dict[str, Callable[[jax.Array], jax.Array]] = {
-    "sigmoid": jax.nn.sigmoid,  # the paper's; frames in [0, 1]
-    "linear": lambda raw: raw,  # signed: corrections to a frame, and fields that are z-scored
+AMPLITUDES: dict[str, Callable[[Array], Array]] = {
+    "sigmoid": jax.nn.sigmoid,  # the paper's; for frames in [0, 1]
+    "linear": lambda raw: raw,  # signed; for corrections to a frame and for z-scored fields
 }

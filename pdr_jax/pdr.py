@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from flax import struct
+from jax import Array
+from jaxtyping import Float
 
+from pdr_jax.arrays import AnyArray
 from pdr_jax.backbones.base import ClipPredictor, Forcing
 from pdr_jax.gaussians import Gaussians2D
 
@@ -22,31 +24,34 @@ class PDROutput(struct.PyTreeNode):
     """Everything between the observed frames and the prediction.
 
     Attributes:
-      prediction: (B, T', H, W, C) fused frames.
-      coarse: (B, T', H, W, C) the backbone's frames.
-      rendered: (B, T', H, W, C) the Gaussians drawn; None without adapter.
-      gaussians: Gaussians2D with leading dimensions (B, T'); None without adapter.
+      prediction: fused frames.
+      coarse: the backbone's frames.
+      rendered: the Gaussians drawn; None without adapter.
+      gaussians: Gaussians2D with leading dimensions (B, horizon); None without adapter.
     """
 
-    prediction: jax.Array
-    coarse: jax.Array
-    rendered: jax.Array | None = None
+    prediction: Float[Array, "B horizon H W C"]
+    coarse: Float[Array, "B horizon H W C"]
+    rendered: Float[Array, "B horizon H W C"] | None = None
     gaussians: Gaussians2D | None = None
 
 
 class PDR(nn.Module):
-    """A pixel-space predictor with, or without, a differentiable renderer behind it.
+    """A pixel-space predictor, with a differentiable renderer behind it or without.
 
     Attributes:
       backbone: a module called as backbone(frames, horizon, train=train), see `pdr_jax.backbones`.
       adapter: a module called as adapter(coarse, observed=frames, train=train) -> Gaussians2D, such
-        as `pdr_jax.predgs.PredGS`. None leaves the plain predictor, exactly.
+        as `pdr_jax.predgs.PredGS`. None leaves exactly the plain predictor.
       fusion: "conv", a 1x1 convolution of coarse and rendered frames concatenated (the paper);
         "add", their sum; "none", the rendered frames alone.
-      fusion_init: "random", a convolution's usual start (our reading of the paper), or
-        "pass_through", which starts at coarse + rendered / 10, so that training begins at the
-        plain predictor and still sends gradients to the heads.
-      implementation: the renderer's, see `pallas_kernels.splat2d`.
+      fusion_init: "random", a convolution's usual start (our reading of the paper); or
+        "pass_through", coarse + rendered / 10: training starts near the plain predictor and still
+        sends gradients to the heads.
+      implementation: of the renderer, see `pallas_kernels.splat2d`.
+
+    Raises:
+      ValueError: when applied, a `fusion` or `fusion_init` other than these.
     """
 
     backbone: nn.Module
@@ -56,7 +61,7 @@ class PDR(nn.Module):
     implementation: str | None = None
 
     def setup(self) -> None:
-        """Declares the 1x1 convolution."""
+        """Checks the fusion and declares its 1x1 convolution."""
         if self.fusion not in ("conv", "add", "none"):
             raise ValueError(f"fusion={self.fusion!r}: expected 'conv', 'add' or 'none'")
         if self.fusion_init not in _FUSION_INITS:
@@ -68,31 +73,36 @@ class PDR(nn.Module):
 
     def __call__(
         self,
-        frames: jax.Array,
+        frames: Float[AnyArray, "B T H W C"],
         horizon: int | None = None,
         *,
         train: bool = False,
         forcing: Forcing | None = None,
-    ) -> jax.Array:
-        """Predicts (B, horizon, H, W, C) from (B, T, H, W, C); the horizon defaults to T."""
+    ) -> Float[Array, "B horizon H W C"]:
+        """Predicts `horizon` frames (T by default); arguments and errors as in `decompose`."""
         return self.decompose(frames, horizon, train=train, forcing=forcing).prediction
 
     def decompose(
         self,
-        frames: jax.Array,
+        frames: Float[AnyArray, "B T H W C"],
         horizon: int | None = None,
         *,
         train: bool = False,
         forcing: Forcing | None = None,
     ) -> PDROutput:
-        """Like calling the module, but returns the intermediate frames and the Gaussians as well.
+        """Predicts, and returns the intermediate frames and the Gaussians as well.
 
-        Use as `module.apply(variables, frames, method="decompose")`. `forcing` is for backbones
-        that take it: true frames that they see in training.
+        Use as `module.apply(variables, frames, method="decompose")`.
+
+        Args:
+          frames: the observed frames, in model units.
+          horizon: frames to predict; T by default.
+          train: training mode (dropout, batch statistics).
+          forcing: true frames that the backbone sees in training, if it predicts frame by frame.
 
         Raises:
-          ValueError: `forcing` for a backbone that predicts a clip at once, or one that does not
-            fit; or as the backbone says.
+          ValueError: `forcing` for a backbone that predicts a whole clip at once, or what the
+            backbone refuses.
         """
         if forcing is not None and isinstance(self.backbone, ClipPredictor):
             raise ValueError(
@@ -107,8 +117,10 @@ class PDR(nn.Module):
         rendered = gaussians.render(implementation=self.implementation)
         return PDROutput(self.fuse(coarse, rendered), coarse, rendered, gaussians)
 
-    def fuse(self, coarse: jax.Array, rendered: jax.Array) -> jax.Array:
-        """The prediction from (..., H, W, C) coarse and rendered frames."""
+    def fuse(
+        self, coarse: Float[AnyArray, "*B H W C"], rendered: Float[AnyArray, "*B H W C"]
+    ) -> Float[AnyArray, "*B H W C"]:
+        """The prediction, from coarse and rendered frames."""
         if self.fusion == "add":
             return coarse + rendered
         if self.fusion == "none":
@@ -117,22 +129,22 @@ class PDR(nn.Module):
 
 
 class _FuseConv(nn.Module):
-    """Conv1x1(concat(coarse, rendered)) over channels."""
+    """Conv1x1(concat(coarse, rendered)), the 1x1 convolution being a dense layer over channels."""
 
-    kernel_init: Callable[..., jax.Array]
+    kernel_init: Callable[..., Array]
 
     @nn.compact
-    def __call__(self, coarse: jax.Array, rendered: jax.Array) -> jax.Array:
+    def __call__(self, coarse: Array, rendered: Array) -> Array:
         both = jnp.concatenate([coarse, rendered], axis=-1)
         return nn.Dense(coarse.shape[-1], kernel_init=self.kernel_init, name="conv")(both)
 
 
-def _pass_through(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
+def _pass_through(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
     eye = jnp.eye(shape[1], dtype=dtype)
     return jnp.concatenate([eye, 0.1 * eye])
 
 
-_FUSION_INITS: dict[str, Callable[..., jax.Array]] = {
+_FUSION_INITS: dict[str, Callable[..., Array]] = {
     "random": nn.initializers.lecun_normal(),
     "pass_through": _pass_through,
 }

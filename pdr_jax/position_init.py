@@ -1,7 +1,7 @@
 """Where the Gaussians start: patterns of N positions in [-1, 1] (paper, position initialisation).
 
 The paper studies a uniform grid (its best), Harris corners, brightest pixels and uniform random
-positions. Coordinates are those of `pdr_jax.gaussians`: -1 and +1 are the outer edges.
+positions. Coordinates are (x, y) as in `pdr_jax.gaussians`: -1 and +1 are the frame's outer edges.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,16 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from pdr_jax.arrays import AnyArray
 
 
-def grid(count: int, height: int, width: int) -> np.ndarray:
-    """(count, 2) centres of `count` cells that tile the frame as squarely as they can.
+def grid(count: int, height: int, width: int) -> Float[np.ndarray, "{count} 2"]:
+    """Centres of cells that tile the frame as squarely as they can.
 
-    Any count will do: rows differ by one cell at most.
+    Any count will do: the rows differ by at most one cell.
     """
     rows = max(1, round(np.sqrt(count * height / width)))
     points = [
@@ -25,23 +29,23 @@ def grid(count: int, height: int, width: int) -> np.ndarray:
     return np.asarray(points, np.float32).reshape(count, 2)
 
 
-def grid_edges(count: int, height: int, width: int) -> np.ndarray:
-    """(count, 2) like `grid`, but stretched so that its border lies on the frame's edges."""
+def grid_edges(count: int, height: int, width: int) -> Float[np.ndarray, "{count} 2"]:
+    """`grid`, stretched until its outermost points lie on the frame's edges."""
     points = grid(count, height, width)
     reach = np.abs(points).max(axis=0, initial=0)
     return np.clip(points / np.where(reach > 0, reach, 1), -1, 1).astype(np.float32)
 
 
-def brightest(count: int, frames: jax.Array) -> jax.Array:
-    """(count, 2) brightest pixels of the mean of `frames` (..., H, W, C)."""
+def brightest(count: int, frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "{count} 2"]:
+    """The brightest pixels of the mean frame; they repeat where there are fewer than `count`."""
     return _top_pixels(_mean_image(frames), count)
 
 
-def harris(count: int, frames: jax.Array) -> jax.Array:
-    """(count, 2) strongest Harris corners of `frames` (..., H, W, C).
+def harris(count: int, frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "{count} 2"]:
+    """The strongest Harris corners; the strongest other pixels fill up to `count`.
 
-    Response det(M) - 0.04 trace(M)^2 of the structure tensor M in a 5 x 5 window, averaged over the
-    frames; local maxima come first, the strongest other pixels fill up.
+    A corner is a local maximum of det(M) - 0.04 trace(M)^2, averaged over the frames; M is the
+    structure tensor in a 5 x 5 window.
     """
     image = jnp.mean(frames, axis=-1).reshape(-1, *frames.shape[-3:-1])
     dy, dx = (jnp.asarray(jnp.gradient(image, axis=axis)) for axis in (1, 2))
@@ -52,15 +56,15 @@ def harris(count: int, frames: jax.Array) -> jax.Array:
     return _top_pixels(jnp.where(response == neighbourhood, response + spread, response), count)
 
 
-def _mean_image(frames: jax.Array) -> jax.Array:
+def _mean_image(frames: Array) -> Array:
     return jnp.mean(frames, axis=(*range(frames.ndim - 3), frames.ndim - 1))
 
 
-def _window_sum(image: jax.Array) -> jax.Array:
+def _window_sum(image: Array) -> Array:
     return jax.lax.reduce_window(image, 0.0, jax.lax.add, (1, 5, 5), (1, 1, 1), "SAME")
 
 
-def _top_pixels(score: jax.Array, count: int) -> jax.Array:
+def _top_pixels(score: Array, count: int) -> Array:
     """Normalised centres of the best pixels; they repeat where there are fewer than `count`."""
     height, width = score.shape
     order = jnp.argsort(score.reshape(-1), descending=True)
@@ -68,12 +72,12 @@ def _top_pixels(score: jax.Array, count: int) -> jax.Array:
     return jnp.stack([(x + 0.5) / width * 2 - 1, (y + 0.5) / height * 2 - 1], axis=-1)
 
 
-def _random(key: jax.Array, count: int, frames: jax.Array) -> jax.Array:
+def _random(key: Array, count: int, frames: Array) -> Array:
     return jax.random.uniform(key, (count, 2), minval=-1.0, maxval=1.0)
 
 
-# name -> (key, count, frames (..., H, W, C)) -> (count, 2)
-PATTERNS: dict[str, Callable[[jax.Array, int, jax.Array], jax.Array | np.ndarray]] = {
+# By name: functions of (key, count, frames (..., H, W, C)) to (count, 2).
+PATTERNS: dict[str, Callable[[Array, int, Array], AnyArray]] = {
     "grid": lambda key, count, frames: grid(count, *frames.shape[-3:-1]),
     "grid_edges": lambda key, count, frames: grid_edges(count, *frames.shape[-3:-1]),
     "harris": lambda key, count, frames: harris(count, frames),

@@ -1,9 +1,23 @@
 """PredGS: the adapter that turns each coarse frame into N 2D Gaussians (paper, section PredGS).
 
-Average-pool the frame by D, then four small heads for position, scale, rotation and amplitude,
-which end in the activations of `pdr_jax.gaussians`. The paper's recipe taken literally tends to
-draw the same picture for every input; `PRESETS` holds it beside the repairs that make it learn.
-What each repair does is measured in experiments/README.md.
+A backbone predicts coarse frames X~; PredGS describes each of them by N Gaussians, which
+`pallas_kernels.splat2d` draws as the rendered frame Y (see `pdr_jax.pdr`). For a frame (H, W, C):
+
+    average-pool by D                            (H / D, W / D, C)
+    four independent heads, one hidden layer     raw position, scale, rotation, amplitude
+    mu    = tanh(raw + start)                    (N, 2) in [-1, 1]
+    s     = sigmoid(raw)                         (N, 2) in (0, 1)
+    theta = pi/2 tanh(raw)                       (N,)
+    a     = sigmoid(raw)                         (N, C) in (0, 1)
+
+`start` is a learned position for each Gaussian, initialised from a pattern
+(`pdr_jax.position_init`). The units of mu and s, and the activations, are in `pdr_jax.gaussians`.
+
+Taken literally, this recipe tends to draw the same picture for every input: pooled frames differ
+little from clip to clip beside their mean. `PRESETS` has the paper's settings and three others that
+learn. Each differs from the paper by fields of `PredGSConfig`: small output kernels at the start,
+standardised input, signed amplitudes, a smallest scale, or convolutional heads that see a part of
+the frame each. experiments/README.md measures what they do.
 """
 
 import dataclasses
@@ -14,8 +28,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from einops import rearrange
+from jax import Array
+from jaxtyping import Float
 
 from pdr_jax import position_init
+from pdr_jax.arrays import AnyArray
 from pdr_jax.gaussians import AMPLITUDES, Gaussians2D, activate_rotation, activate_scale
 
 
@@ -28,20 +45,23 @@ class PredGSConfig:
       window: K, odd; a Gaussian is drawn within K x K pixels, and its largest standard deviation
         is (K - 1) / 10 pixels.
       pool: D, the factor of the average pooling; it divides the frame's height and width.
-      heads: "mlp" sees the whole flattened frame (the paper); "conv" a 5 x 5 neighbourhood of
-        pooled cells, and each cell emits its own Gaussians.
-      hidden: width of each head's hidden layer (channels for "conv").
-      head_std: standard deviation of the heads' output kernels at the start; 0 is Flax's default,
-        with which the first pictures are noise on unit-scale input.
+      heads: "mlp" (the paper) sees the whole frame, flattened. "conv" has each pooled cell emit its
+        own Gaussians from the 5 x 5 cells around it.
+      hidden: width of each head's hidden layer; for "conv" the channels of both hidden layers.
+      head_std: standard deviation of the heads' output kernels at the start. 0 is Flax's default,
+        which draws noise at first if the input is of unit scale.
       standardize: whether pooled inputs are standardised by running statistics, cell by cell.
       position_init: the pattern from which positions start, see `pdr_jax.position_init`.
-      position_reach: how far a position moves from its (learned) start, in units of the mean
-        spacing of N Gaussians; 0 lets it move over the whole frame (the paper).
-      scale_start: the two scales' raw values at the start, before the sigmoid. Unequal, since
-        rotation has no gradient while both scales are equal.
+      position_reach: how far a position can move from its learned start, in units of the mean
+        spacing of N Gaussians. 0 (the paper) lets it move over the whole frame.
+      scale_start: the raw values of the two scales at the start, before the sigmoid. Choose unequal
+        ones: rotation has no gradient while both scales are equal.
       min_sigma: smallest standard deviation in pixels.
       amplitude: "sigmoid" (the paper) or "linear" (signed).
       amplitude_start: the raw amplitude at the start, before the activation.
+
+    Raises:
+      ValueError: a value out of range, or two that exclude each other.
     """
 
     num_gaussians: int = 400
@@ -98,17 +118,17 @@ _ROBUST = {
     "amplitude": "linear",
     "amplitude_start": 0.05,
 }
-# What each preset changes in PredGSConfig's defaults.
 PRESETS: dict[str, dict] = {
     "paper": {},
     "robust": _ROBUST,
     "robust_offset": {**_ROBUST, "position_reach": 1.0},
     "conv": {**_ROBUST, "heads": "conv", "hidden": 32, "position_reach": 1.0},
 }
+"""What each preset changes in the defaults of `PredGSConfig`."""
 
 
 def create(preset: str, **overrides: object) -> PredGSConfig:
-    """The configuration of a preset with some fields overridden.
+    """The configuration of a preset (a key of `PRESETS`) with some fields overridden.
 
     Raises:
       ValueError: an unknown preset or field, or a value out of range.
@@ -123,28 +143,36 @@ def create(preset: str, **overrides: object) -> PredGSConfig:
 
 
 class PredGS(nn.Module):
-    """Coarse frames -> Gaussians2D.
+    """Coarse frames (B, T, H, W, C) to Gaussians2D with leading dimensions (B, T).
 
-    Apply with train=True and mutable=["batch_stats"] to update the running statistics.
+    Apply it with train=True and mutable=["batch_stats"] to update the running statistics.
     """
 
     config: PredGSConfig = PredGSConfig()
 
     @nn.compact
     def __call__(
-        self, coarse: jax.Array, *, observed: jax.Array | None = None, train: bool = False
+        self,
+        coarse: Float[AnyArray, "B T H W C"],
+        *,
+        observed: Float[AnyArray, "*B2 H W C"] | None = None,
+        train: bool = False,
     ) -> Gaussians2D:
         """Describes each frame by N Gaussians.
 
         Args:
-          coarse: (B, T, H, W, C) frames of any backbone.
-          observed: (..., H, W, C) frames whose corners or bright pixels place the Gaussians at
-            initialisation; the coarse frames by default. Not used afterwards.
+          coarse: the frames of any backbone.
+          observed: frames whose corners or bright pixels place the Gaussians at initialisation; the
+            coarse frames by default. Not used afterwards.
           train: whether running statistics are updated.
 
         Returns:
           Gaussians2D with leading dimensions (B, T), float32 whatever the dtype of `coarse`:
-          at 8 bits of mantissa a position would be a pixel off.
+          bfloat16 would put a position a pixel off.
+
+        Raises:
+          ValueError: `pool` does not divide H and W, or heads="conv" cannot share N evenly among
+            the pooled cells.
         """
         config = self.config
         batch, time, height, width, channels = coarse.shape
@@ -159,7 +187,7 @@ class PredGS(nn.Module):
         if config.standardize:
             pooled = RunningStandardize(name="standardize")(pooled, train=train)
 
-        def head(name: str, size: int, std: float = config.head_std) -> jax.Array:
+        def head(name: str, size: int, std: float = config.head_std) -> Array:
             make = ConvHead if config.heads == "conv" else MLPHead
             raw = make(config, size, std, name=name)(pooled)
             return raw.reshape(batch, time, config.num_gaussians, size)
@@ -175,7 +203,8 @@ class PredGS(nn.Module):
             reach = config.position_reach * spacing
             mean = jnp.tanh(_lead(start)) + reach * jnp.tanh(head("position", 2))
         else:
-            # Raw positions are in half frames here: small has to mean small against the spacing.
+            # Raw positions are in half frames here, so a small kernel is one that is small beside
+            # the spacing.
             raw_position = head("position", 2, config.head_std * spacing)
             mean = jnp.tanh(raw_position + _lead(start))
         floor = config.min_sigma / ((config.window - 1) / 10)
@@ -191,8 +220,8 @@ class PredGS(nn.Module):
             window=config.window,
         )
 
-    def _start(self, key: jax.Array, observed: jax.Array) -> jax.Array:
-        """(N, 2) starting positions before the tanh, so not quite the edge."""
+    def _start(self, key: Array, observed: AnyArray) -> Array:
+        """(N, 2) starting positions before the tanh, which never reaches the edge itself."""
         config = self.config
         pattern = position_init.PATTERNS[config.position_init](key, config.num_gaussians, observed)
         if config.heads == "conv":
@@ -201,36 +230,36 @@ class PredGS(nn.Module):
         return jnp.arctanh(jnp.clip(jnp.asarray(pattern), -0.99, 0.99))
 
 
-def _lead(parameter: jax.Array) -> jax.Array:
+def _lead(parameter: Array) -> Array:
     """Adds the leading dimensions of (B, T, N, size)."""
     return parameter.reshape((1,) * (4 - parameter.ndim) + parameter.shape)
 
 
 class MLPHead(nn.Module):
-    """Flatten, one hidden layer, N x size outputs (paper: hidden 64..256)."""
+    """Flatten, one hidden layer (64 to 256 wide in the paper), N x size outputs."""
 
     config: PredGSConfig
     size: int
     std: float
 
     @nn.compact
-    def __call__(self, pooled: jax.Array) -> jax.Array:
-        """(M, h, w, C) -> (M, N * size)."""
+    def __call__(self, pooled: Float[Array, "M h w C"]) -> Float[Array, "M outputs"]:
+        """N x `size` raw values of each frame."""
         x = nn.Dense(self.config.hidden, name="hidden")(pooled.reshape(pooled.shape[0], -1))
         size = self.config.num_gaussians * self.size
         return nn.Dense(size, kernel_init=_out_init(self.std), name="out")(nn.gelu(x))
 
 
 class ConvHead(nn.Module):
-    """Two 3 x 3 convolutions over pooled cells; every cell emits its own Gaussians."""
+    """Two 3 x 3 convolutions over the pooled cells; each cell emits its own Gaussians."""
 
     config: PredGSConfig
     size: int
     std: float
 
     @nn.compact
-    def __call__(self, pooled: jax.Array) -> jax.Array:
-        """(M, h, w, C) -> (M, h * w * per_cell * size)."""
+    def __call__(self, pooled: Float[Array, "M h w C"]) -> Float[Array, "M h w outputs"]:
+        """N x `size` raw values of each frame, shared evenly among its h x w cells."""
         per_cell = _per_cell(self.config, *pooled.shape[1:3])
         x = pooled
         for layer in range(2):
@@ -252,8 +281,8 @@ def _per_cell(config: PredGSConfig, rows: int, columns: int) -> int:
     return per_cell
 
 
-def _in_cells(config: PredGSConfig, rows: int, columns: int) -> jax.Array:
-    """(N, 2): the grid pattern of one cell, repeated in each cell in the heads' order."""
+def _in_cells(config: PredGSConfig, rows: int, columns: int) -> Array:
+    """(N, 2): a grid in each cell, in the order in which `ConvHead` emits the Gaussians."""
     inner = position_init.grid(_per_cell(config, rows, columns), 1, 1)
     y, x = jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij")
     corner = jnp.stack([x, y], axis=-1).reshape(-1, 1, 2)
@@ -262,18 +291,18 @@ def _in_cells(config: PredGSConfig, rows: int, columns: int) -> jax.Array:
 
 
 class RunningStandardize(nn.Module):
-    """(x - mean) / std with running statistics in training as well as in evaluation.
+    """(x - mean) / std, each position by itself, with running statistics even in training.
 
-    Batch statistics will not do here: frames of a few clips are so alike that they would differ
-    from batch to batch by more than the signal. The first batches average, later ones decay.
+    A batch's own statistics would change from batch to batch by more than the signal, because the
+    frames of a few clips are so alike. The statistics average the first batches and then decay.
     """
 
     momentum: float = 0.99
-    epsilon: float = 1e-4  # (1/100 of a frame in [0, 1])^2: constant background is not amplified
+    epsilon: float = 1e-4  # (1/100 of the range [0, 1])^2: a constant background stays small
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """(M, ...) -> (M, ...), each position of (...) standardised by itself."""
+    def __call__(self, x: Float[Array, " M *S"], *, train: bool) -> Float[Array, " M *S"]:
+        """Standardises each position of S over M."""
         mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[1:])
         square = self.variable("batch_stats", "square", jnp.ones, x.shape[1:])
         count = self.variable("batch_stats", "count", jnp.zeros, ())

@@ -22,8 +22,14 @@ def some_gaussians(height=24, width=32, window=15, count=5, channels=2, seed=0):
 
 
 def test_units():
-    corners = some_gaussians(height=24, width=32, window=51).replace(
-        mean=jnp.asarray([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0]]), scale=jnp.full((3, 2), 0.5)
+    corners = Gaussians2D(
+        mean=jnp.asarray([[-1.0, -1.0], [1.0, 1.0], [0.0, 0.0]]),
+        scale=jnp.full((3, 2), 0.5),
+        rotation=jnp.zeros(3),
+        amplitude=jnp.ones((3, 1)),
+        height=24,
+        width=32,
+        window=51,
     )
     mean, scale, _, _ = corners.pixels()
     # The outer edges of the frame are half a pixel outside the border pixels' centres.

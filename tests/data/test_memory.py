@@ -12,7 +12,10 @@ import resource, tempfile
 import flax.linen as nn
 import numpy as np
 from pdr_datasets import VideoDataset
-from pdr_jax import PDR, recipes, results, run
+from pdr_jax import PDR, recipes
+from pdr_jax.evaluation import measuring
+from pdr_jax.runs.fit import fit
+from pdr_jax.task import open_task
 
 class Drawn:
     def __init__(self, size):
@@ -38,12 +41,13 @@ recipe = recipes.create(
 )
 splits = {"train": Drawn(10_000), "test": Drawn(16)}
 dataset = VideoDataset("drawn", "", splits, 10, 20, (128, 128, 1))
+task = open_task(recipe, dataset=dataset, model=PDR(Repeat()))
 with tempfile.TemporaryDirectory() as folder:
-    task, state = run.fit(recipe, folder + "/run", dataset=dataset, model=PDR(Repeat()))
+    state = fit(task, folder + "/run")
 show()
 for clips in (16, 320):
     part = task._replace(test=Drawn(clips))
-    results.score(part, state.variables(), batch_size=16, controls=False)
+    measuring.measure(part, state.variables(), batch_size=16, controls=False)
     show()
 """
 

@@ -1,6 +1,6 @@
 """ConvMixer: a large depthwise convolution for space, a 1x1 convolution for channels."""
 
-from typing import Any
+import functools
 
 from flax import linen as nn
 from jax import Array
@@ -11,7 +11,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.norm import BatchNorm
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 KERNEL_SIZE = 11
@@ -34,11 +34,6 @@ class ConvMixerBlock(nn.Module):
         return BatchNorm(dtype=self.dtype, name="norm_2")(gelu(pointwise(x)), train)
 
 
-def convmixer_block(_: Place, *, dtype: DTypeLike | None, name: str, **__: Any) -> ConvMixerBlock:
-    """ConvMixer's block, which has neither an MLP nor anything that drops."""
-    return ConvMixerBlock(dtype, name=name)
-
-
 class ConvMixer(SimVPShell):
     """SimVP with a ConvMixer translator; mlp_ratio, drop and drop_path have no effect there."""
 
@@ -50,6 +45,6 @@ class ConvMixer(SimVPShell):
         faithful="Kernels of 11x11. Neither dropout nor stochastic depth is ever applied.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T ConvMixer blocks."""
-        return self.metaformer(convmixer_block)
+        return [functools.partial(ConvMixerBlock, self.dtype)] * self.N_T

@@ -1,6 +1,6 @@
 """ConvNeXt: a residual network's block, modernised until it looks like a transformer's."""
 
-from typing import Any
+import functools
 
 from flax import linen as nn
 from jax import Array
@@ -8,12 +8,12 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
 from pdr_jax.backbones.layers.norm import layer_norm
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 
@@ -38,13 +38,8 @@ class ConvNeXtBlock(nn.Module):
         y = layer_norm(epsilon=1e-6, dtype=self.dtype, name="norm")(y)
         hidden = int(d * self.mlp_ratio)
         y = Mlp(hidden, initializer=he_fan_out, dtype=self.dtype, name="mlp")(y, train)
-        return x + DropPath(self.drop_path)(layer_scale(self, "layer_scale", y, 1e-6), train)
-
-
-def convnext_block(_: Place, *, drop: float, **settings: Any) -> ConvNeXtBlock:
-    """ConvNeXt's block, whose MLP has no dropout."""
-    del drop
-    return ConvNeXtBlock(**settings)
+        y = layer_scale(self, "layer_scale", y, 1e-6)
+        return x + stochastic_depth(self.drop_path, train)(y)
 
 
 class ConvNeXt(SimVPShell):
@@ -59,6 +54,9 @@ class ConvNeXt(SimVPShell):
         "even where drop_path is 0.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T ConvNeXt blocks."""
-        return self.metaformer(convnext_block)
+        return [
+            functools.partial(ConvNeXtBlock, self.mlp_ratio, rate, self.dtype)
+            for rate in self.drop_path_rates()
+        ]

@@ -1,7 +1,6 @@
 """HorNet: spatial interactions of a high order, from gates that gate each other in turn."""
 
 import functools
-from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,12 +9,12 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
 from pdr_jax.backbones.layers.norm import layer_norm
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 ORDER = 4
@@ -68,20 +67,14 @@ class HorNetBlock(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
         norm = functools.partial(layer_norm, epsilon=1e-6, dtype=self.dtype)
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         gated_conv = RecursiveGatedConv(self.dtype, name="gated_conv")
         mlp = Mlp(int(x.shape[-1] * self.mlp_ratio), dtype=self.dtype, name="mlp")
 
         y = gated_conv(norm(name="norm_1")(x))
-        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE), train)
+        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE))
         y = mlp(norm(name="norm_2")(x), train)
-        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE), train)
-
-
-def hornet_block(_: Place, *, drop: float, **settings: Any) -> HorNetBlock:
-    """HorNet's block, whose MLP has no dropout."""
-    del drop
-    return HorNetBlock(**settings)
+        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE))
 
 
 class HorNet(SimVPShell):
@@ -96,9 +89,12 @@ class HorNet(SimVPShell):
         "even where drop_path is 0. The published Human3.6M model has N_T = 6.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T HorNet blocks."""
-        return self.metaformer(hornet_block)
+        return [
+            functools.partial(HorNetBlock, self.mlp_ratio, rate, self.dtype)
+            for rate in self.drop_path_rates()
+        ]
 
     def check(self) -> None:
         """Refuses widths that cannot be halved from gate to gate."""

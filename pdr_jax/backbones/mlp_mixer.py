@@ -1,7 +1,6 @@
 """MLP-Mixer: one MLP over the pixels of each channel, one over the channels of each pixel."""
 
 import functools
-from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -9,10 +8,10 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card, at_least
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.mlp import Mlp
 from pdr_jax.backbones.layers.norm import layer_norm
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 
@@ -38,20 +37,15 @@ class MixerBlock(nn.Module):
         """Transforms `x` (N, H, W, C) to the same shape."""
         shape, d = x.shape, x.shape[-1]
         norm = functools.partial(layer_norm, epsilon=1e-6, dtype=self.dtype)
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train, ndim=3)
         over_pixels = Mlp(d // 2, self.drop, dtype=self.dtype, name="pixels")
         over_channels = Mlp(int(d * self.mlp_ratio), self.drop, dtype=self.dtype, name="channels")
 
         x = x.reshape(shape[0], -1, d)
         y = over_pixels(jnp.swapaxes(norm(name="norm_1")(x), 1, 2), train)
-        x = x + drop_path(jnp.swapaxes(y, 1, 2), train)
+        x = x + drop_path(jnp.swapaxes(y, 1, 2))
         y = over_channels(norm(name="norm_2")(x), train)
-        return (x + drop_path(y, train)).reshape(shape)
-
-
-def mixer_block(_: Place, **settings: Any) -> MixerBlock:
-    """MLP-Mixer's block."""
-    return MixerBlock(**settings)
+        return (x + drop_path(y)).reshape(shape)
 
 
 class MLPMixer(SimVPShell):
@@ -67,9 +61,12 @@ class MLPMixer(SimVPShell):
         "drop_path is 0.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T MLP-Mixer blocks."""
-        return self.metaformer(mixer_block)
+        return [
+            functools.partial(MixerBlock, self.mlp_ratio, self.drop, rate, self.dtype)
+            for rate in self.drop_path_rates()
+        ]
 
     def check(self) -> None:
         """Refuses a width whose half is nothing."""

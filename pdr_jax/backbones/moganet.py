@@ -1,7 +1,6 @@
 """MogaNet: gated aggregation of contexts of three sizes, and of channels."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +10,12 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.norm import BatchNorm
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 WIDTH_UNIT = 8
@@ -109,19 +108,14 @@ class MogaBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         aggregation = GatedAggregation(self.dtype, name="attention")
         mlp = ChannelAggregation(self.mlp_ratio, self.drop, self.dtype, name="mlp")
 
         y = aggregation(BatchNorm(dtype=self.dtype, name="norm_1")(x, train))
-        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE), train)
+        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE))
         y = mlp(BatchNorm(dtype=self.dtype, name="norm_2")(x, train), train)
-        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE), train)
-
-
-def moga_block(_: Place, **settings: Any) -> MogaBlock:
-    """MogaNet's block."""
-    return MogaBlock(**settings)
+        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE))
 
 
 class MogaNet(SimVPShell):
@@ -136,9 +130,12 @@ class MogaNet(SimVPShell):
         "The published Human3.6M model has hid_T = 256 and N_T = 6.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T MogaNet blocks."""
-        return self.metaformer(moga_block)
+        return [
+            functools.partial(MogaBlock, self.mlp_ratio, self.drop, rate, self.dtype)
+            for rate in self.drop_path_rates()
+        ]
 
     def check(self) -> None:
         """Refuses widths that cannot be split 1 : 3 : 4."""

@@ -24,8 +24,8 @@ from pdr_jax.backbones.layers.patch_grid import (
     PatchMerge,
 )
 
-# block(number, drop_path=, dtype=, name=) -> a module from (B, H, W, C) to the same shape, called
-# with (x, train, joined): `joined` is a second input of this shape, or None.
+# block(name=) -> a module from (B, H, W, C) to the same shape, called with (x, train, joined):
+# `joined` is a second input of this shape, or None.
 Block = Callable[..., nn.Module]
 # Hidden state and memory (B, h, w, C) of each cell.
 PatchLSTMState = tuple[tuple[Array, Array], ...]
@@ -93,15 +93,13 @@ class PatchLSTMCell(nn.Module):
     c = sigmoid(o) (c + tanh o), h = sigmoid(o) tanh c.
 
     Attributes:
-      block: makes a block.
-      drop_path: stochastic depth of each.
+      blocks: what makes each block.
       recalls: whether blocks 2, 4, ... join what they get with the cell's input.
       spare: whether blocks that join nothing have, unused, the layer that would.
       dtype: compute dtype.
     """
 
-    block: Block
-    drop_path: tuple[float, ...]
+    blocks: tuple[Block, ...]
     recalls: bool = False
     spare: bool = False
     dtype: DTypeLike | None = None
@@ -113,10 +111,9 @@ class PatchLSTMCell(nn.Module):
         """The output for `x` (B, H, W, C), which is the hidden state; and that with the memory."""
         hidden, memory = state
         out = x
-        for i, rate in enumerate(self.drop_path):
+        for i, block in enumerate(self.blocks):
             joined = hidden if i == 0 else x if self.recalls and i % 2 == 0 else None
-            block = self.block(i, drop_path=rate, dtype=self.dtype, name=f"block_{i}")
-            out = block(out, train, joined)
+            out = block(name=f"block_{i}")(out, train, joined)
             if self.spare and joined is None:
                 Linear(x.shape[-1], dtype=self.dtype, name=f"spare_{i}")(
                     jnp.concatenate([x, x], axis=-1)
@@ -151,8 +148,8 @@ class PatchLSTM(FramePredictor):
         """The cells, in the order that a frame passes them."""
         raise NotImplementedError
 
-    def block(self, stage: Stage) -> Block:
-        """Makes the blocks of a cell."""
+    def make_blocks(self, stage: Stage) -> Sequence[Block]:
+        """What makes each block of a cell, one for every rate of `stage.drop_path`."""
         raise NotImplementedError
 
     def grid(self, halvings: int) -> tuple[int, int]:
@@ -198,8 +195,7 @@ class PatchLSTM(FramePredictor):
         x = PatchEmbed(self.embed_dim, self.patch_size, self.dtype, name="embed")(frame)
         for stage, remembered in zip(stages, state, strict=True):
             cell = PatchLSTMCell(
-                self.block(stage),
-                stage.drop_path,
+                tuple(self.make_blocks(stage)),
                 self.recalls,
                 self.faithful,
                 self.dtype,

@@ -1,17 +1,17 @@
 """PoolFormer: a transformer's block whose attention is a mere mean over neighbouring pixels."""
 
-from typing import Any
+import functools
 
 from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
 from pdr_jax.backbones.layers.norm import group_norm
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 LAYER_SCALE = 1e-5
@@ -43,22 +43,17 @@ class PoolFormerBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         mlp = Mlp(int(x.shape[-1] * self.mlp_ratio), self.drop, dtype=self.dtype, name="mlp")
 
         y = pool(self._norm("norm_1", x))
-        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE), train)
+        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE))
         y = mlp(self._norm("norm_2", x), train)
-        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE), train)
+        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE))
 
     def _norm(self, name: str, x: Array) -> Array:
         norm = group_norm(1, dtype=self.dtype, name=name)
         return norm(x)
-
-
-def poolformer_block(_: Place, **settings: Any) -> PoolFormerBlock:
-    """PoolFormer's block."""
-    return PoolFormerBlock(**settings)
 
 
 class PoolFormer(SimVPShell):
@@ -72,6 +67,9 @@ class PoolFormer(SimVPShell):
         faithful="Stochastic depth starts at 0.01 in the first block even where drop_path is 0.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T PoolFormer blocks."""
-        return self.metaformer(poolformer_block)
+        return [
+            functools.partial(PoolFormerBlock, self.mlp_ratio, self.drop, rate, self.dtype)
+            for rate in self.drop_path_rates()
+        ]

@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction
 from pdr_jax.backbones.layers.attention import SelfAttention
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.initializers import trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import layer_norm
@@ -108,9 +108,9 @@ class GatedBlock(nn.Module):
             name="attention",
         )
         mlp = SwiGLU(self.hidden, self.dropout, self.dtype, name="mlp")
-        drop_path = DropPath(self.drop_path)
-        x = x + drop_path(attention(norm(name="attention_norm")(x), train), train)
-        return x + drop_path(mlp(norm(name="mlp_norm")(x), train), train)
+        drop_path = stochastic_depth(self.drop_path, train, ndim=3)
+        x = x + drop_path(attention(norm(name="attention_norm")(x), train))
+        return x + drop_path(mlp(norm(name="mlp_norm")(x), train))
 
 
 class GatedTransformer(nn.Module):

@@ -4,7 +4,7 @@
 `SimVPgSTA`: SimVP: Towards Simple yet Powerful Spatiotemporal Predictive Learning (2022), v2.
 """
 
-from typing import Any
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit
 from pdr_jax.backbones.layers.norm import group_norm
-from pdr_jax.backbones.metaformer import Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 INCEPTION_KERNELS = (3, 5, 7, 11)
@@ -118,11 +118,6 @@ class GSTAGate(nn.Module):
         return features * jax.nn.sigmoid(gate)
 
 
-def gsta_block(_: Place, **settings: Any) -> GatedAttentionBlock:
-    """Gated spatiotemporal attention's residual block."""
-    return GatedAttentionBlock(gate=GSTAGate, **settings)
-
-
 class SimVPgSTA(SimVPShell):
     """SimVP with the gSTA translator."""
 
@@ -134,6 +129,11 @@ class SimVPgSTA(SimVPShell):
         faithful="Stochastic depth starts at 0.01 in the first block even where drop_path is 0.",
     )
 
-    def make_translator(self) -> nn.Module:
+    def make_blocks(self) -> list[Block]:
         """N_T blocks of gated spatiotemporal attention."""
-        return self.metaformer(gsta_block)
+        return [
+            functools.partial(
+                GatedAttentionBlock, GSTAGate, self.mlp_ratio, self.drop, rate, dtype=self.dtype
+            )
+            for rate in self.drop_path_rates()
+        ]

@@ -3,6 +3,9 @@
 SimVP, its MetaFormer variants and TAU are this shell with different translators.
 """
 
+from collections.abc import Sequence
+
+import numpy as np
 from einops import rearrange
 from flax import linen as nn
 from jax import Array
@@ -61,7 +64,7 @@ class Decoder(nn.Module):
 
 
 class SimVPShell(ClipPredictor):
-    """Predicts a clip's next frames; subclasses say which translator.
+    """Predicts a clip's next frames; a subclass says of which blocks its translator is made.
 
     Attributes:
       hid_S: width of the encoder and decoder, even.
@@ -87,19 +90,19 @@ class SimVPShell(ClipPredictor):
 
     def make_translator(self) -> nn.Module:
         """A module from (B, H', W', T * hid_S) to the same shape, called with (x, train)."""
+        return MetaFormer(tuple(self.make_blocks()), self.hid_T, self.dtype)
+
+    def make_blocks(self) -> Sequence[Block]:
+        """What makes each of the translator's N_T blocks."""
         raise NotImplementedError
 
-    def metaformer(self, block: Block) -> MetaFormer:
-        """The translator of the MetaFormer variants: N_T of these blocks."""
-        return MetaFormer(
-            block=block,
-            hidden=self.hid_T,
-            depth=self.N_T,
-            mlp_ratio=self.mlp_ratio,
-            drop=self.drop,
-            drop_path=self.drop_path,
-            dtype=self.dtype,
-        )
+    def drop_path_rates(self) -> list[float]:
+        """Stochastic depth of each block: linear from 0.01 (sic) in the first to `drop_path`.
+
+        So drop_path=0 does not turn stochastic depth off in the first blocks; the published models
+        were trained like that.
+        """
+        return [float(rate) for rate in np.linspace(0.01, self.drop_path, self.N_T)]
 
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""

@@ -1,13 +1,11 @@
 """Swin Transformer (ICCV 2021): self-attention within windows, shifted in every second block."""
 
 import functools
-from collections.abc import Sequence
-from typing import Any
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.cuboids import Cuboid
 from pdr_jax.backbones.layers.windows import SwinBlock, windowing
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 HEADS = 8
@@ -16,13 +14,6 @@ HEADS = 8
 def window_side(height: int) -> int:
     """Side of the windows in a grid of this height: 7 or between 4 and 8, as in OpenSTL."""
     return 7 if height % 7 == 0 else min(max(4, height // 16), 8)
-
-
-def swin_block(
-    place: Place, *, windows: Sequence[Cuboid], masked: bool, **settings: Any
-) -> SwinBlock:
-    """Swin Transformer's block, with its own of the blocks' windows."""
-    return SwinBlock(HEADS, windows[place.number], masked=masked, **settings)
 
 
 class Swin(SimVPShell):
@@ -50,11 +41,21 @@ class Swin(SimVPShell):
         "see each other. faithful=True brings both back.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T Swin blocks."""
-        windows = tuple(self.windows(number) for number in range(self.N_T))
-        block = functools.partial(swin_block, windows=windows, masked=not self.faithful)
-        return self.metaformer(block)
+        return [
+            functools.partial(
+                SwinBlock,
+                HEADS,
+                self.windows(number),
+                masked=not self.faithful,
+                mlp_ratio=self.mlp_ratio,
+                drop=self.drop,
+                drop_path=rate,
+                dtype=self.dtype,
+            )
+            for number, rate in enumerate(self.drop_path_rates())
+        ]
 
     def grid(self) -> tuple[int, int]:
         """Height and width of the latent frames."""

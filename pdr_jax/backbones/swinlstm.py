@@ -1,6 +1,6 @@
 """SwinLSTM (ICCV 2023): an LSTM whose inside is Swin Transformer blocks."""
 
-from typing import Any
+import functools
 
 from pdr_jax.backbones.base import Card, at_least, divisible, integers
 from pdr_jax.backbones.layers.cuboids import Cuboid
@@ -39,18 +39,19 @@ class SwinLSTM(PatchLSTM):
         """Of the attention in a level's cells."""
         raise NotImplementedError
 
-    def block(self, stage: Stage) -> Block:
-        """Blocks whose number of heads is the level's."""
-
-        def make(number: int, **settings: Any) -> SwinBlock:
-            return SwinBlock(
+    def make_blocks(self, stage: Stage) -> list[Block]:
+        """Swin blocks with the level's number of heads."""
+        return [
+            functools.partial(
+                SwinBlock,
                 self.heads(stage.level),
                 self.windows(stage, number),
+                drop_path=rate,
                 initializer=pytorch_default,
-                **settings,
+                dtype=self.dtype,
             )
-
-        return make
+            for number, rate in enumerate(stage.drop_path)
+        ]
 
     def windows(self, stage: Stage, number: int) -> Cuboid:
         """Of a cell's block, by its number."""

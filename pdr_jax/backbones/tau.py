@@ -1,7 +1,6 @@
 """TAU: Temporal Attention Unit (CVPR 2023): static attention in space, dynamic over channels."""
 
 import functools
-from typing import Any
 
 import jax
 from flax import linen as nn
@@ -14,7 +13,7 @@ from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.per_channel import apply_gain
-from pdr_jax.backbones.metaformer import Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 
@@ -45,15 +44,6 @@ class TAUGate(nn.Module):
         return apply_gain(f * x, s)
 
 
-def tau_block(_: Place, **settings: Any) -> GatedAttentionBlock:
-    """The temporal attention unit's residual block.
-
-    Its attention keeps PyTorch's default initial values: the original draws the block's own
-    values first and only then puts this attention in its place.
-    """
-    return GatedAttentionBlock(gate=TAUGate, attention_initializer=pytorch_default, **settings)
-
-
 class TAU(SimVPShell):
     """SimVP's encoder and decoder with temporal attention units between them."""
 
@@ -66,9 +56,24 @@ class TAU(SimVPShell):
         "0.01 in the first block even where drop_path is 0.",
     )
 
-    def make_translator(self) -> nn.Module:
-        """N_T temporal attention units."""
-        return self.metaformer(tau_block)
+    def make_blocks(self) -> list[Block]:
+        """N_T temporal attention units.
+
+        Their attention keeps PyTorch's default initial values: the original draws the block's own
+        values first and only then puts this attention in its place.
+        """
+        return [
+            functools.partial(
+                GatedAttentionBlock,
+                TAUGate,
+                self.mlp_ratio,
+                self.drop,
+                rate,
+                attention_initializer=pytorch_default,
+                dtype=self.dtype,
+            )
+            for rate in self.drop_path_rates()
+        ]
 
     def check(self) -> None:
         """Refuses widths that leave the channel attention none."""

@@ -4,7 +4,7 @@ Its local block is a transformer's with a depthwise convolution for attention; i
 attention. Both begin with a depthwise convolution that tells a pixel where it is.
 """
 
-from typing import Any
+import functools
 
 from flax import linen as nn
 from jax import Array
@@ -12,12 +12,12 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card, divisible
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.norm import BatchNorm
 from pdr_jax.backbones.layers.transformer_block import TransformerBlock
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 HEADS = 8
@@ -46,17 +46,17 @@ class LocalBlock(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
         width = x.shape[-1]
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         dropout = nn.Dropout(self.drop, deterministic=not train)
 
         x = x + self._depthwise("position", x, 3)
         y = BatchNorm(dtype=self.dtype, name="norm_1")(x, train)
         y = self._depthwise("mix", self._pointwise("proj_in", y, width), 5)
-        x = x + drop_path(self._pointwise("proj_out", y, width), train)
+        x = x + drop_path(self._pointwise("proj_out", y, width))
         y = BatchNorm(dtype=self.dtype, name="norm_2")(x, train)
         y = dropout(gelu(self._pointwise("expand", y, int(width * self.mlp_ratio))))
         y = dropout(self._pointwise("contract", y, width))
-        return x + drop_path(y, train)
+        return x + drop_path(y)
 
     def _depthwise(self, name: str, x: Array, side: int) -> Array:
         width = x.shape[-1]
@@ -99,12 +99,6 @@ class GlobalBlock(nn.Module):
         return transformer(x, train)
 
 
-def uniformer_block(place: Place, **settings: Any) -> LocalBlock | GlobalBlock:
-    """A local block first and wherever the width changes, else a global block."""
-    local = place.number == 0 or place.reduced
-    return LocalBlock(**settings) if local else GlobalBlock(**settings)
-
-
 class UniFormer(SimVPShell):
     """SimVP's encoder and decoder with a UniFormer between them."""
 
@@ -117,9 +111,19 @@ class UniFormer(SimVPShell):
         "The published KTH model has N_T = 4, the Human3.6M model N_T = 6.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T UniFormer blocks: the first local, the last as well unless T * hid_S is hid_T."""
-        return self.metaformer(uniformer_block)
+        local = {0} if self.in_shape[0] * self.hid_S == self.hid_T else {0, self.N_T - 1}
+        return [
+            functools.partial(
+                LocalBlock if number in local else GlobalBlock,
+                self.mlp_ratio,
+                self.drop,
+                rate,
+                self.dtype,
+            )
+            for number, rate in enumerate(self.drop_path_rates())
+        ]
 
     def check(self) -> None:
         """Refuses a width that the global blocks' heads cannot share."""

@@ -1,6 +1,6 @@
 """VAN: attention as a gate that a decomposed 21x21 convolution computes."""
 
-from typing import Any
+import functools
 
 from flax import linen as nn
 from jax import Array
@@ -10,7 +10,7 @@ from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 
@@ -28,11 +28,6 @@ class LargeKernelAttention(nn.Module):
         return x * a
 
 
-def van_block(_: Place, **settings: Any) -> GatedAttentionBlock:
-    """Large kernel attention's residual block."""
-    return GatedAttentionBlock(gate=LargeKernelAttention, **settings)
-
-
 class VAN(SimVPShell):
     """SimVP's encoder and decoder with large kernel attention between them."""
 
@@ -44,6 +39,16 @@ class VAN(SimVPShell):
         faithful="Stochastic depth starts at 0.01 in the first block even where drop_path is 0.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T blocks of large kernel attention."""
-        return self.metaformer(van_block)
+        return [
+            functools.partial(
+                GatedAttentionBlock,
+                LargeKernelAttention,
+                self.mlp_ratio,
+                self.drop,
+                rate,
+                dtype=self.dtype,
+            )
+            for rate in self.drop_path_rates()
+        ]

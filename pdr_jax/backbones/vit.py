@@ -1,18 +1,13 @@
 """ViT: self-attention over all pixels, as in An Image is Worth 16x16 Words (ICLR 2021)."""
 
-from typing import Any
+import functools
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.transformer_block import TransformerBlock
-from pdr_jax.backbones.metaformer import MetaFormer, Place
+from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
 HEADS = 8
-
-
-def vit_block(_: Place, **settings: Any) -> TransformerBlock:
-    """ViT's block."""
-    return TransformerBlock(HEADS, **settings)
 
 
 class ViT(SimVPShell):
@@ -32,9 +27,14 @@ class ViT(SimVPShell):
         "model N_T = 6.",
     )
 
-    def make_translator(self) -> MetaFormer:
+    def make_blocks(self) -> list[Block]:
         """N_T transformer blocks."""
-        return self.metaformer(vit_block)
+        return [
+            functools.partial(
+                TransformerBlock, HEADS, self.mlp_ratio, self.drop, rate, dtype=self.dtype
+            )
+            for rate in self.drop_path_rates()
+        ]
 
     def check(self) -> None:
         """Refuses widths that the heads cannot share."""

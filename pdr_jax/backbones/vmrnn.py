@@ -1,6 +1,6 @@
 """VMRNN (CVPR 2024 workshops): an LSTM whose inside is Vision Mamba's selective scans."""
 
-from typing import Any
+import functools
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card, fraction
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.layers.selective_scan import SelectiveScan2D
@@ -49,7 +49,7 @@ class VSSBlock(nn.Module):
             y = jnp.concatenate([y, norm(joined)], axis=-1)
             y = Linear(x.shape[-1], dtype=self.dtype, name="reduce")(y)
         y = SelectiveScan2D(drop=self.drop, dtype=self.dtype, name="scan")(y, train)
-        return x + DropPath(self.drop_path)(y, train)
+        return x + stochastic_depth(self.drop_path, train)(y)
 
 
 class VMRNN(PatchLSTM):
@@ -61,15 +61,12 @@ class VMRNN(PatchLSTM):
 
     attn_drop_rate: float = 0.0
 
-    def block(self, stage: Stage) -> Block:
-        """Blocks alike in every cell."""
-        del stage
-
-        def make(number: int, **settings: Any) -> VSSBlock:
-            del number
-            return VSSBlock(self.attn_drop_rate, **settings)
-
-        return make
+    def make_blocks(self, stage: Stage) -> list[Block]:
+        """VSS blocks."""
+        return [
+            functools.partial(VSSBlock, self.attn_drop_rate, rate, self.dtype)
+            for rate in stage.drop_path
+        ]
 
     def check(self) -> None:
         """As the base, and the fields of this class."""

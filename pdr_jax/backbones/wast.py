@@ -17,7 +17,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction, integers
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv3d import Conv3D
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.norm import BatchNorm
 from pdr_jax.backbones.layers.per_channel import apply_gain
@@ -108,7 +108,7 @@ class TimeFrequencyBlock(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
         width = x.shape[-1]
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         norm = functools.partial(BatchNorm, dtype=self.dtype)
         attention = functools.partial(FrequencyAttention, self.dtype)
         scale_1, scale_2 = (
@@ -128,11 +128,11 @@ class TimeFrequencyBlock(nn.Module):
         )
         high = depthwise(y, (SMALL_KERNEL, SMALL_KERNEL), "small")
         y = attention(name="low")(low, train) + attention(name="high")(high, train)
-        x = x + drop_path(apply_gain(y, scale_1), train)
+        x = x + drop_path(apply_gain(y, scale_1))
 
         y = norm(name="norm_2")(x, train)
         y = InvertedResidual(self.mlp_ratio, self.dtype, name="mix")(y, train)
-        return x + drop_path(apply_gain(y, scale_2), train)
+        return x + drop_path(apply_gain(y, scale_2))
 
 
 class Translator(nn.Module):

@@ -7,11 +7,9 @@ import pytest
 
 from pdr_jax import backbones
 from pdr_jax.backbones.layers.conv_sc import ConvSC
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.norm import BatchNorm
-from pdr_jax.backbones.metaformer import Place, drop_path_rates
 from pdr_jax.backbones.simvp import InceptionBlock
-from pdr_jax.backbones.tau import tau_block
 
 SHAPE = (3, 8, 12, 2)  # T, H, W, C: not square
 SMALL = {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
@@ -171,15 +169,20 @@ def test_drop_path_is_reproducible_and_off_in_evaluation(frames):
 
 def test_drop_path_drops_samples_and_keeps_the_mean():
     x = jnp.ones((4000, 3))
-    out = DropPath(0.25).apply({}, x, True, rngs={"dropout": jax.random.key(0)})
+    drop_path = stochastic_depth(0.25, train=True, ndim=2)
+    out = drop_path.apply({}, x, rngs={"dropout": jax.random.key(0)})
     np.testing.assert_allclose(jnp.unique(out), [0, 4 / 3], rtol=1e-6)
     np.testing.assert_array_equal(out[:, 0], out[:, 2])
     assert abs(out.mean() - 1) < 0.03
 
 
 def test_drop_path_rates_start_at_a_hundredth():
-    np.testing.assert_allclose(drop_path_rates(0.1, 4), [0.01, 0.04, 0.07, 0.1])
-    np.testing.assert_allclose(drop_path_rates(0.0, 3), [0.01, 0.005, 0])
+    def rates(drop_path, depth):
+        settings = SMALL | {"N_T": depth, "drop_path": drop_path}
+        return backbones.create("tau", SHAPE, **settings).drop_path_rates()
+
+    np.testing.assert_allclose(rates(0.1, 4), [0.01, 0.04, 0.07, 0.1])
+    np.testing.assert_allclose(rates(0.0, 3), [0.01, 0.005, 0])
 
 
 def test_batch_norm_keeps_pytorch_statistics():
@@ -217,7 +220,8 @@ def test_what_is_normalised_may_have_a_mean_far_from_0(layer, biases):
 
 def test_initial_values_follow_the_papers():
     key, x = jax.random.key(0), jnp.zeros((1, 4, 4, 64))
-    block = jax.jit(lambda key, x: tau_block(Place(0, False)).init(key, x, False))(key, x)["params"]
+    module = backbones.create("tau", SHAPE, **SMALL | {"mlp_ratio": 8.0})
+    block = jax.jit(lambda key, x: module.make_blocks()[0]().init(key, x, False))(key, x)["params"]
     # The attention keeps PyTorch's uniform default: bound 1 / sqrt(fan_in).
     far, mix = (block["attention"]["gate"][k] for k in ("far", "mix"))
     assert 0.99 / 7 < jnp.abs(far["kernel"]).max() <= 1 / 7

@@ -1,26 +1,17 @@
 """Stochastic depth."""
 
-import jax
 from flax import linen as nn
-from jax import Array
 
 
-class DropPath(nn.Module):
-    """Zeroes a residual branch for whole samples, with probability `rate`, while training.
+def stochastic_depth(rate: float, train: bool, ndim: int = 4) -> nn.Dropout:
+    """Makes a module that drops a residual branch (N, ...) for whole samples, while training.
 
-    Kept samples are divided by 1 - rate, so that the mean is unchanged. Identity in evaluation.
+    Kept samples are divided by 1 - rate, so the mean is unchanged. To be called in a compact
+    method, of which it is a part; draws from the "dropout" key.
 
-    Attributes:
-      rate: probability of dropping, in [0, 1).
+    Args:
+      rate: probability that a sample's branch is dropped, in [0, 1).
+      train: whether to drop at all.
+      ndim: axes of the branch.
     """
-
-    rate: float
-
-    @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
-        """Drops samples of `x` (N, ...); draws from the "dropout" key."""
-        if not train or self.rate == 0:
-            return x
-        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
-        keep = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, shape)
-        return x * (keep / (1 - self.rate)).astype(x.dtype)
+    return nn.Dropout(rate, broadcast_dims=range(1, ndim), deterministic=not train)

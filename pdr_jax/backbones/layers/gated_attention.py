@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import LayerInit, he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
@@ -73,30 +73,30 @@ class GatedAttentionBlock(nn.Module):
 
     Attributes:
       gate: makes the attention's gate.
-      attention_initializer: initial values of the attention's convolutions.
       mlp_ratio: width of the MLP over the block's width.
       drop: dropout within the MLP.
       drop_path: stochastic depth of both branches.
+      attention_initializer: initial values of the attention's convolutions.
       dtype: compute dtype.
     """
 
     gate: Gate
+    mlp_ratio: float
+    drop: float
+    drop_path: float
     attention_initializer: LayerInit = he_fan_out
-    mlp_ratio: float = 8.0
-    drop: float = 0.0
-    drop_path: float = 0.0
     dtype: DTypeLike | None = None
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, H, W, C) to the same shape."""
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         attention = SpatialAttention(
             self.gate, self.attention_initializer, self.dtype, name="attention"
         )
         mlp = MixMlp(self.mlp_ratio, self.drop, self.dtype, name="mlp")
 
         y = attention(BatchNorm(dtype=self.dtype, name="norm_1")(x, train))
-        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE), train)
+        x = x + drop_path(layer_scale(self, "scale_1", y, LAYER_SCALE))
         y = mlp(BatchNorm(dtype=self.dtype, name="norm_2")(x, train), train)
-        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE), train)
+        return x + drop_path(layer_scale(self, "scale_2", y, LAYER_SCALE))

@@ -50,11 +50,6 @@ def trunc_normal_002(fan_in: int, fan_out: int) -> tuple[Initializer, Initialize
     return normal_002(fan_in, fan_out)
 
 
-def xavier_uniform(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
-    """Glorot's: kernel uniform within sqrt(6 / (fan_in + fan_out)), bias 0."""
-    return uniform(math.sqrt(6 / (fan_in + fan_out))), zeros
-
-
 def lecun_normal(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
     """LeCun's, not truncated: kernel N(0, 1 / fan_in), bias 0."""
     del fan_out

@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.attention import SelfAttention
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
 from pdr_jax.backbones.layers.norm import layer_norm
@@ -39,13 +39,13 @@ class TransformerBlock(nn.Module):
         norm = functools.partial(layer_norm, dtype=self.dtype)
         attention = SelfAttention(self.heads, drop=self.drop, dtype=self.dtype, name="attention")
         mlp = Mlp(int(width * self.mlp_ratio), self.drop, dtype=self.dtype, name="mlp")
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train, ndim=3)
 
         x = x.reshape(shape[0], -1, width)
         y = attention(norm(name="norm_1")(x), train)
-        x = x + drop_path(self._scale("scale_1", y), train)
+        x = x + drop_path(self._scale("scale_1", y))
         y = mlp(norm(name="norm_2")(x), train)
-        return (x + drop_path(self._scale("scale_2", y), train)).reshape(shape)
+        return (x + drop_path(self._scale("scale_2", y))).reshape(shape)
 
     def _scale(self, name: str, branch: Array) -> Array:
         if self.layer_scale is None:

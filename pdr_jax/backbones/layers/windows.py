@@ -21,7 +21,7 @@ from pdr_jax.backbones.layers.cuboids import (
     relative_index,
     shift_mask,
 )
-from pdr_jax.backbones.layers.drop_path import DropPath
+from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.mlp import Mlp
@@ -135,7 +135,7 @@ class SwinBlock(nn.Module):
     def __call__(self, x: Array, train: bool, hidden: Array | None = None) -> Array:
         """Transforms `x` (N, H, W, C), and `hidden` of the same shape, to one of that shape."""
         width = x.shape[-1]
-        drop_path = DropPath(self.drop_path)
+        drop_path = stochastic_depth(self.drop_path, train)
         norm = functools.partial(layer_norm, dtype=self.dtype)
         norm_1 = norm(name="norm_1")
         y = norm_1(x)
@@ -151,8 +151,8 @@ class SwinBlock(nn.Module):
             self.dtype,
             name="attention",
         )(y, train)
-        x = x + drop_path(y, train)
+        x = x + drop_path(y)
         y = Mlp(int(width * self.mlp_ratio), self.drop, self.initializer, self.dtype, name="mlp")(
             norm(name="norm_2")(x), train
         )
-        return x + drop_path(y, train)
+        return x + drop_path(y)

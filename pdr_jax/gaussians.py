@@ -146,7 +146,7 @@ class Gaussians2D(struct.PyTreeNode):
         frame.
         """
         mean, scale, rotation = paper_to_pixels(
-            mean, scale, rotation, window=window, height=height, width=width
+            *map(jnp.asarray, (mean, scale, rotation)), window=window, height=height, width=width
         )
         return cls.from_pixels(
             mean, scale, rotation, amplitude, height=height, width=width, window=window

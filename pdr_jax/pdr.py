@@ -118,8 +118,8 @@ class PDR(nn.Module):
         return PDROutput(self.fuse(coarse, rendered), coarse, rendered, gaussians)
 
     def fuse(
-        self, coarse: Float[AnyArray, "*B H W C"], rendered: Float[AnyArray, "*B H W C"]
-    ) -> Float[AnyArray, "*B H W C"]:
+        self, coarse: Float[Array, "*B H W C"], rendered: Float[Array, "*B H W C"]
+    ) -> Float[Array, "*B H W C"]:
         """The prediction, from coarse and rendered frames."""
         if self.fusion == "add":
             return coarse + rendered

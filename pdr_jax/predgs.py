@@ -192,7 +192,7 @@ class PredGS(nn.Module):
             raw = make(config, size, std, name=name)(pooled)
             return raw.reshape(batch, time, config.num_gaussians, size)
 
-        start = self.param("position_start", self._start, observed)
+        start = self.param("position_start", self._start, jnp.asarray(observed))
         scale_start = self.param("scale_start", lambda _: jnp.asarray(config.scale_start))
         amplitude_start = self.param(
             "amplitude_start", lambda _: jnp.full((channels,), config.amplitude_start, jnp.float32)
@@ -220,7 +220,7 @@ class PredGS(nn.Module):
             window=config.window,
         )
 
-    def _start(self, key: Array, observed: AnyArray) -> Array:
+    def _start(self, key: Array, observed: Array) -> Array:
         """(N, 2) starting positions before the tanh, which never reaches the edge itself."""
         config = self.config
         pattern = position_init.PATTERNS[config.position_init](key, config.num_gaussians, observed)

@@ -1,7 +1,8 @@
-"""Metrics by OpenSTL's protocol, so that figures can stand beside published ones, and beyond it.
+"""Metrics: OpenSTL's, whose figures can stand beside published ones, and others.
 
-`METRICS` says of each what it means and which direction is better. The functions map
-(..., H, W, C) pairs to (...); `Evaluator` streams batches through them.
+`METRICS` says what each metric means and which direction is better. The functions map frames
+(..., H, W, C) to figures (...); `Evaluator` streams batches through them. `metrics.perceptual` has
+the learned distances.
 """
 
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric

@@ -1,4 +1,4 @@
-"""Metrics over a test set that arrives in batches."""
+"""Streams the batches of a test set through the metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -6,13 +6,17 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.tree_util import Partial
+from jaxtyping import Float
 
+from pdr_jax.arrays import AnyArray
 from pdr_jax.metrics import quantities, warping
 from pdr_jax.metrics.table import BETTER, DEFAULT, METRICS, Metric
 from pdr_jax.metrics.weather import latitude_weights
 
-FrameMetric = Callable[[jax.Array, jax.Array], jax.Array]
+FrameMetric = Callable[[Float[Array, "B T H W C"], Float[Array, "B T H W C"]], Float[Array, "B T"]]
+"""A function of the predicted and the true clips."""
 
 
 class Evaluator:
@@ -26,32 +30,33 @@ class Evaluator:
     evaluator.per_frame()   # {"mse": (T,), "ssim": (T,)}: over the horizon
     ```
 
-    Per-frame values are computed on the device in float32 and summed on the host in float64. A NaN
-    in a prediction makes its figures NaN. `metrics` maps the name of each figure to its `Metric`.
+    Values of a frame are computed on the device in float32 and summed on the host in float64. A NaN
+    in a prediction makes its figures NaN. The attribute `metrics` maps the name of each figure to
+    its `Metric`.
 
     Args:
       names: keys of `METRICS`.
-      spatial_norm: mse and mae (hence rmse) averaged over H, W, C instead of summed, as OpenSTL
+      spatial_norm: average mse and mae (hence rmse) over H, W, C instead of summing, as OpenSTL
         does for weather.
-      mean: subtracted at normalisation, a number or (C,); both clips become x * std + mean first,
-        so that figures are in the data's units.
-      std: as `mean`.
+      mean: what the normalisation subtracted, a number or (C,). Both clips first become
+        x * std + mean, so that figures are in the data's units.
+      std: what the normalisation divided by, a number or (C,).
       data_range: (low, high) of the denormalised data, numbers or (C,) each. psnr, snr, the ssims,
-        the warping metrics and `extra` see (x - low) / (high - low), the prediction clipped to
+        the warping metrics and `extra` see (x - low) / (high - low), with the prediction clipped to
         [0, 1]; the truth is never clipped.
-      channel_names: report the errors (`Metric.by_group`) of each of these equal groups of
-        channels too ("mse_t", ...), and "mse" as the mean over the groups (OpenSTL's
-        multi-variable weather).
+      channel_names: names of equal groups of channels. The errors (`Metric.by_group`) are also
+        reported for each group ("mse_t", ...), and "mse" is the mean over the groups, as in
+        OpenSTL's multi-variable weather.
       latitudes: of the rows, in degrees; the weighted metrics need them.
-      climatology: (H, W, C) in the data's units, what "acc" takes anomalies from.
-      flow: optical flow of the warping metrics, see `warping.Flow`; default OpenCV's.
-      extra: further metrics by name, jax functions of (B, T, H, W, C) pairs scaled as for psnr to
-        (B, T), for example `perceptual.load_lpips_alex(trunk, heads)`.
+      climatology: (H, W, C) in the data's units, from which "acc" takes anomalies.
+      flow: optical flow for the warping metrics, see `warping.Flow`; default OpenCV's.
+      extra: further metrics by name. They see clips scaled as for psnr; an example is
+        `perceptual.load_lpips_alex(trunk, heads)`.
       keep_samples: keep the values of every clip for `per_sample` and `per_sample_frame`.
 
     Raises:
       ValueError: an unknown or repeated name, or an argument that is missing or out of range.
-      ImportError: a warping metric without `flow`, and OpenCV is not installed.
+      ImportError: a warping metric without `flow` where OpenCV is not installed.
     """
 
     def __init__(
@@ -99,7 +104,7 @@ class Evaluator:
             partial(quantities.frame_values, wanted=wanted, units=self._units)
         )
         self._unit_frames = jax.jit(partial(quantities.unit_frames, units=self._units))
-        # As arguments of the jitted function: a metric's weights must not become its constants.
+        # A `Partial` passes a metric's weights as arguments of the jitted function, not constants.
         self._extra = {name: Partial(function) for name, function in extra.items()}
         self._flow = None
         if any("flow" in metric.needs for metric in self.metrics.values()):
@@ -108,24 +113,24 @@ class Evaluator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Forgets all batches."""
         self.count = 0
         self._sums: dict[str, np.ndarray] = {}
         self._samples: list[dict[str, np.ndarray]] = []
 
     def update(
-        self, prediction: jax.Array, target: jax.Array, valid: np.ndarray | None = None
+        self, prediction: AnyArray, target: AnyArray, valid: np.ndarray | None = None
     ) -> None:
-        """Add a batch.
+        """Adds a batch.
 
         Args:
-          prediction: (B, T, H, W, C) float.
-          target: (B, T, H, W, C) float.
+          prediction: (B, T, H, W, C) float, in model units.
+          target: (B, T, H, W, C) float, in model units.
           valid: (B,) bool; False marks clips that only fill up a batch and are not counted.
 
         Raises:
-          ValueError: shapes that do not fit each other, the units or the batches before.
-          TypeError: integer frames, which are not in model units.
+          ValueError: shapes that do not fit each other, the units or earlier batches.
+          TypeError: integer frames, which cannot be in model units.
         """
         chosen = self._check(prediction, target, valid)
         values = {
@@ -151,24 +156,24 @@ class Evaluator:
         means = {name: mean.mean() for name, mean in self._means().items()}
         return {name: float(value) for name, value in _finish(self.metrics, means).items()}
 
-    def per_frame(self) -> dict[str, np.ndarray]:
-        """Every figure at each step of the horizon, (T,); NaN where a step has none."""
+    def per_frame(self) -> dict[str, Float[np.ndarray, " T"]]:
+        """Every figure at each step of the horizon; NaN where a step has none."""
         return _finish(self.metrics, self._means())
 
-    def per_sample(self) -> dict[str, np.ndarray]:
-        """Every figure of each clip over its frames, (clips,), in the order of `update`.
+    def per_sample(self) -> dict[str, Float[np.ndarray, " clips"]]:
+        """Every figure of each clip over its frames, in the order of `update`.
 
         Metrics that compare clips with each other ("diversity") are left out.
         """
         values = self._sample_values()
         return _finish(self._metrics_of_clips(), {name: v.mean(1) for name, v in values.items()})
 
-    def per_sample_frame(self) -> dict[str, np.ndarray]:
-        """As `per_sample`, for each frame of each clip: (clips, T)."""
+    def per_sample_frame(self) -> dict[str, Float[np.ndarray, "clips T"]]:
+        """Every figure of each frame of each clip, otherwise as `per_sample`."""
         return _finish(self._metrics_of_clips(), self._sample_values())
 
     def _check(
-        self, prediction: jax.Array, target: jax.Array, valid: np.ndarray | None
+        self, prediction: AnyArray, target: AnyArray, valid: np.ndarray | None
     ) -> np.ndarray:
         """The clips that count, (B,) bool."""
         if np.ndim(prediction) != 5 or np.shape(prediction) != np.shape(target):
@@ -194,7 +199,7 @@ class Evaluator:
         return chosen
 
     def _warping_values(
-        self, prediction: jax.Array, target: jax.Array, flow: warping.Flow
+        self, prediction: AnyArray, target: AnyArray, flow: warping.Flow
     ) -> dict[str, np.ndarray]:
         unit, true_unit = self._unit_frames(prediction, target)
         flows = warping.truth_flows(np.asarray(true_unit), flow)
@@ -254,7 +259,7 @@ def _check_names(
 
 
 def _with_groups(name: str, metric: Metric, groups: tuple[str, ...]) -> dict[str, Metric]:
-    """The metric; with groups of channels their mean, and one of each group."""
+    """The metric alone, or its mean over groups of channels and one metric for each group."""
     if not groups or not metric.by_group:
         return {name: metric}
     (quantity,) = metric.sums

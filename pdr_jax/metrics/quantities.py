@@ -1,24 +1,25 @@
-"""The per-frame quantities whose means the figures are made of."""
+"""Quantities of each frame, from whose means the figures are made."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Bool, Float
 
 from pdr_jax.metrics import fidelity, statistics, weather
 
-Value = Callable[[], jax.Array]
+Value = Callable[[], Array]
 
 OVER_CLIPS = ("mean_prediction", "mean_target")
-"""Frames averaged over clips; what counts is the squared norm of that average at each step."""
+"""Quantities that are frames: averaged over clips, then squared and summed at each step."""
 
 
 @dataclass(frozen=True)
 class Units:
-    """How frames in model units become what is measured; see `Evaluator`."""
+    """How frames in model units become what is measured; fields as in `Evaluator`."""
 
     mean: np.ndarray
     std: np.ndarray
@@ -56,9 +57,9 @@ class Units:
 
 
 def unit_frames(
-    prediction: jax.Array, target: jax.Array, *, units: Units
-) -> tuple[jax.Array, jax.Array]:
-    """The data range as [0, 1], the prediction clipped to it."""
+    prediction: Float[Array, "B T H W C"], target: Float[Array, "B T H W C"], *, units: Units
+) -> tuple[Float[Array, "B T H W C"], Float[Array, "B T H W C"]]:
+    """Both clips with the data range scaled to [0, 1]; the prediction is clipped to it."""
     x, y = (_scaled(clip, units) for clip in (prediction, target))
     offset = _channels(units.mean - units.low)
     height = _channels(units.high - units.low)
@@ -66,19 +67,19 @@ def unit_frames(
 
 
 def frame_values(
-    prediction: jax.Array,
-    target: jax.Array,
-    chosen: jax.Array,
-    extra: Mapping[str, Callable[[jax.Array, jax.Array], jax.Array]],
+    prediction: Float[Array, "B T H W C"],
+    target: Float[Array, "B T H W C"],
+    chosen: Bool[Array, " B"],
+    extra: Mapping[str, Callable[[Array, Array], Array]],
     *,
     wanted: frozenset[str],
     units: Units,
-) -> dict[str, jax.Array]:
-    """The wanted quantities, (B, T) each.
+) -> dict[str, Float[Array, "..."]]:
+    """The wanted quantities: (B, T) each, but those of `OVER_CLIPS` are (T, H, W, C).
 
-    Those of `OVER_CLIPS` are (T, H, W, C): summed over the `chosen` clips.
+    The latter are summed over the `chosen` clips.
     """
-    # Differences are taken before the mean is added, which would cost them digits.
+    # Differences are taken of clips without the mean: adding it would cost them digits.
     x, y = (_scaled(clip, units) for clip in (prediction, target))
     unit, true_unit = unit_frames(prediction, target, units=units)
     values: dict[str, Value] = {
@@ -94,7 +95,7 @@ def frame_values(
     return {name: values[name]() for name in sorted(wanted & values.keys())}
 
 
-def _errors(x: jax.Array, y: jax.Array, units: Units) -> dict[str, Value]:
+def _errors(x: Array, y: Array, units: Units) -> dict[str, Value]:
     """Errors in the data's units, over all channels and over each group."""
     channels = x.shape[-1]
     width = channels // max(len(units.groups), 1)
@@ -113,20 +114,20 @@ def _errors(x: jax.Array, y: jax.Array, units: Units) -> dict[str, Value]:
         values["mae_weighted" + suffix] = partial(weather.weighted_mae, p, t, weights)
         values["rmse_weighted_frame" + suffix] = partial(weather.weighted_rmse, p, t, weights)
         if units.climatology is not None:
-            # Less the mean, as x and y are.
+            # Without the mean, like x and y.
             normal = jnp.asarray(units.climatology - units.mean, jnp.float32)[None, None, ..., part]
             values["acc" + suffix] = partial(weather.anomaly_correlation, p, t, weights, normal)
     return values
 
 
-def _statistics(x: jax.Array, y: jax.Array, chosen: jax.Array, units: Units) -> dict[str, Value]:
+def _statistics(x: Array, y: Array, chosen: Array, units: Units) -> dict[str, Value]:
     """Statistics of the predictions and of the truth."""
     centre = (units.low + units.high) / 2
     offset, height = _channels(units.mean - centre), _channels(units.high - units.low)
     keep = chosen.reshape(-1, 1, 1, 1, 1)
     values: dict[str, Value] = {}
     for name, clip in (("prediction", x), ("target", y)):
-        # A variance is taken from these: about the centre of the range it keeps its digits.
+        # Diversity takes a variance from these: about the centre of the range it keeps its digits.
         centred = (clip + offset) / height
         values[f"edges_{name}"] = partial(statistics.gradient_magnitude, clip)
         values[f"fine_{name}"] = partial(statistics.fine_power, clip)
@@ -137,21 +138,21 @@ def _statistics(x: jax.Array, y: jax.Array, chosen: jax.Array, units: Units) -> 
     return values
 
 
-def _central_moment(clip: jax.Array, index: int) -> jax.Array:
+def _central_moment(clip: Array, index: int) -> Array:
     return statistics.central_moments(clip)[index]
 
 
-def _squared_norm(clip: jax.Array) -> jax.Array:
+def _squared_norm(clip: Array) -> Array:
     return (clip**2).sum((-3, -2, -1))
 
 
-def _sum_over_clips(clip: jax.Array, keep: jax.Array) -> jax.Array:
+def _sum_over_clips(clip: Array, keep: Array) -> Array:
     return jnp.where(keep, clip, 0.0).sum(0)
 
 
-def _scaled(clip: jax.Array, units: Units) -> jax.Array:
+def _scaled(clip: Array, units: Units) -> Array:
     return clip.astype(jnp.float32) * _channels(units.std)
 
 
-def _channels(value: np.ndarray) -> jax.Array:
+def _channels(value: np.ndarray) -> Array:
     return jnp.asarray(value, jnp.float32).reshape(1, 1, 1, 1, -1)

@@ -1,25 +1,29 @@
-"""Statistics of frames that show blur and collapse; reported relative to the truth's."""
+"""Statistics of frames that show blur and collapse, reported relative to those of the truth."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from pdr_jax.arrays import AnyArray
 
 _FRAME = (-3, -2, -1)
 
 
-def gradient_magnitude(frames: jax.Array) -> jax.Array:
+def gradient_magnitude(frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "*B"]:
     """Sum over a frame's pixels and channels of |(dx, dy)|, by forward differences."""
     dx = frames[..., :-1, 1:, :] - frames[..., :-1, :-1, :]
     dy = frames[..., 1:, :-1, :] - frames[..., :-1, :-1, :]
     return jnp.sqrt(dx**2 + dy**2).sum(_FRAME)
 
 
-def fine_power(frames: jax.Array) -> jax.Array:
+def fine_power(frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "*B"]:
     """Power of a frame's finest details: its radially averaged spectrum, summed over one octave.
 
-    Each channel, less its mean and under a Hann window (a frame's opposite edges do not continue
-    each other), is Fourier transformed; |.|^2 is averaged over rings one frequency step of the
-    shorter side wide, and the rings between 1/4 and 1/2 cycles a pixel are summed.
+    The mean of each channel is subtracted and a Hann window applied, because a frame's opposite
+    edges do not continue each other. The squared Fourier coefficients are averaged over rings, each
+    one frequency step of the shorter side wide, and the rings between 1/4 and 1/2 cycles a pixel
+    are summed.
 
     Raises:
       ValueError: frames smaller than 8x8, which have too few rings.
@@ -36,8 +40,11 @@ def fine_power(frames: jax.Array) -> jax.Array:
     return (power * _like(_ring_weights(height, width)[..., None], frames)).sum(_FRAME)
 
 
-def central_moments(frames: jax.Array) -> tuple[jax.Array, jax.Array]:
+def central_moments(
+    frames: Float[AnyArray, "*B H W C"],
+) -> tuple[Float[Array, "*B"], Float[Array, "*B"]]:
     """Second and fourth moment of a frame's values about the mean of their channel."""
+    frames = jnp.asarray(frames)
     squared = (frames - frames.mean((-3, -2), keepdims=True)) ** 2
     return squared.mean(_FRAME), (squared**2).mean(_FRAME)
 
@@ -58,6 +65,6 @@ def _ring_weights(height: int, width: int) -> np.ndarray:
     return np.where(chosen, twice / pixels, 0.0)
 
 
-def _like(array: np.ndarray, frames: jax.Array) -> jax.Array:
-    """As float32 of the frames' rank: JAX may be set to refuse implicit rank promotion."""
+def _like(array: np.ndarray, frames: AnyArray) -> Array:
+    """float32 of the frames' rank: JAX may be set to refuse implicit rank promotion."""
     return jnp.asarray(array, jnp.float32).reshape((1,) * (frames.ndim - array.ndim) + array.shape)

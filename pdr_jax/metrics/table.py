@@ -1,4 +1,4 @@
-"""What every metric means: the one table."""
+"""`METRICS`: what every metric means."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Metric:
     Attributes:
       better: which direction is better; "one" for a ratio that should be 1.
       convention: what is computed, in a line for tables and captions.
-      sums: names of the per-frame quantities whose mean over frames `finish` turns into the figure.
-      finish: from those means to the figure; applied once, at the end.
+      sums: names of the quantities of a frame (`quantities.frame_values`) that it is made of.
+      finish: turns the means of `sums` over all frames into the figure; applied once, at the end.
       by_group: whether groups of channels get figures of their own.
-      needs: arguments of `Evaluator` without which there is no such figure.
-      across_clips: it compares clips with each other, so that one clip has no such figure.
+      needs: arguments of `Evaluator` without which the figure cannot be computed.
+      across_clips: whether it compares clips with each other, so that one clip has no figure.
     """
 
     better: Better
@@ -145,22 +145,22 @@ METRICS: Mapping[str, Metric] = {
         needs=(*_MAP, "climatology"),
     ),
 }
-"""The metrics that `Evaluator` knows by name, with their direction and convention."""
+"""The metrics that `Evaluator` knows by name."""
 
 BETTER: Mapping[str, Better] = {
     **{name: metric.better for name, metric in METRICS.items()},
     "lpips": "lower",
     "st_lpips_alex": "lower",
 }
-"""Direction of every figure that reports rank."""
+"""Which direction is better, for every figure that tables rank."""
 
 DEFAULT = ("mse", "mae", "rmse", "psnr", "ssim", "ssim_range1", "sharpness")
 
 DETAIL = ("spectral_energy", "kurtosis", "diversity")
-"""What blur and collapse do to predictions; frames of at least 8x8."""
+"""Show blur and collapse; need frames of at least 8x8 pixels."""
 
 WARPING = ("warping_error", "warping_ratio")
-"""Temporal coherence; needs a flow function, or OpenCV and frames of at least 12x12."""
+"""Show temporal coherence; need a flow function, or OpenCV and frames of at least 12x12 pixels."""
 
 WEATHER = ("rmse_weighted", "mae_weighted", "acc")
-"""WeatherBench 2's figures; the first two need latitudes, "acc" the climatology too."""
+"""WeatherBench 2's figures; all need latitudes, "acc" also the climatology."""

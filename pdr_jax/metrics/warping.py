@@ -1,12 +1,12 @@
 """Temporal warping error: whether a predicted clip's details move as the truth does.
 
 Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018: frame t + 1, warped back to
-frame t along the optical flow, should equal frame t wherever nothing is occluded. Occlusion is
-found as by Ruder et al., "Artistic Style Transfer for Videos", GCPR 2016: where the flows there
-and back do not cancel, and at motion boundaries. Here the flow is that of the TRUTH, and pixels
-whose source lies outside the frame count as occluded too.
+frame t along the optical flow, should equal frame t wherever nothing is occluded. A pixel is
+occluded, after Ruder et al., "Artistic Style Transfer for Videos", GCPR 2016, where the flows there
+and back do not cancel, and at motion boundaries; here also where its source lies outside the frame.
+The flow is that of the TRUTH.
 
-A blurred or static prediction has a low error: compare with the truth's own ("warping_ratio").
+A blurred or static prediction has a low error: compare it with the truth's ("warping_ratio").
 """
 
 from collections.abc import Callable
@@ -14,18 +14,22 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
 
 from pdr_jax.warp import warp
 
-Flow = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(N, H, W, C) first and second frames in [0, 1] -> (N, H, W, 2) float32, (dx, dy) in pixels, such
-that first[y, x] is found at second[y + dy, x + dx]. RAFT, say, for those who have its weights."""
+Flow = Callable[
+    [Float[np.ndarray, "N H W C"], Float[np.ndarray, "N H W C"]], Float[np.ndarray, "N H W 2"]
+]
+"""Optical flow from first to second frames in [0, 1]: (dx, dy) in pixels, such that first[y, x] is
+found at second[y + dy, x + dx]. With weights at hand it may be RAFT, for example."""
 
 
 def dis_flow() -> Flow:
-    """Dense Inverse Search (Kroeger et al. 2016) of OpenCV, preset medium; it has no weights.
+    """OpenCV's Dense Inverse Search (Kroeger et al. 2016), preset medium, which needs no weights.
 
-    Frames become 8-bit, the mean of their channels; NaN counts as 0.
+    It sees the mean over channels, rounded to 8 bits; NaN counts as 0.
 
     Raises:
       ImportError: OpenCV is not installed.
@@ -57,11 +61,10 @@ def dis_flow() -> Flow:
     return flow
 
 
-def truth_flows(target: np.ndarray, flow: Flow) -> tuple[np.ndarray, np.ndarray]:
-    """Flows between consecutive frames of clips (B, T, H, W, C), there and back.
-
-    Returns:
-      Two arrays (B, T - 1, H, W, 2).
+def truth_flows(
+    target: Float[np.ndarray, "B T H W C"], flow: Flow
+) -> tuple[Float[np.ndarray, "B T-1 H W 2"], Float[np.ndarray, "B T-1 H W 2"]]:
+    """Flows from each frame to the next, and back.
 
     Raises:
       ValueError: the flow function returned another shape.
@@ -82,15 +85,14 @@ def truth_flows(target: np.ndarray, flow: Flow) -> tuple[np.ndarray, np.ndarray]
 
 
 @jax.jit
-def occlusion_mask(there: jax.Array, back: jax.Array) -> jax.Array:
-    """1 where a pixel of the first frame is seen in the second too, else 0.
+def occlusion_mask(
+    there: Float[Array, "N H W 2"], back: Float[Array, "N H W 2"]
+) -> Float[Array, "N H W"]:
+    """1 where a pixel of the first frame is seen in the second too, else 0; float32.
 
     Args:
-      there: flow from the first frame to the second, (N, H, W, 2).
+      there: flow from the first frame to the second.
       back: flow from the second to the first.
-
-    Returns:
-      (N, H, W) float32.
     """
     returned = warp(back, there)
     size, size_returned = (there**2).sum(-1), (returned**2).sum(-1)
@@ -106,18 +108,20 @@ def occlusion_mask(there: jax.Array, back: jax.Array) -> jax.Array:
 
 @jax.jit
 def warping_error(
-    clips: jax.Array, there: jax.Array, back: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Mean squared difference, over pixels that are not occluded and channels, of each step.
+    clips: Float[Array, "B T H W C"],
+    there: Float[Array, "B S H W 2"],
+    back: Float[Array, "B S H W 2"],
+) -> tuple[Float[Array, "B T"], Float[Array, "B T"]]:
+    """Mean squared difference of each frame and the next one warped back, where not occluded.
 
     Args:
-      clips: (B, T, H, W, C).
-      there: flows from each frame to the next, (B, T - 1, H, W, 2).
+      clips: of T frames.
+      there: flows from each frame to the next, S = T - 1.
       back: flows from each frame to the one before.
 
     Returns:
-      The error of the step that leads to each frame, and whether it counts (1 or 0): the first
-      frame has no step, nor does one of which every pixel is occluded. Both (B, T).
+      For each frame the error of the step that leads to it, and whether that step counts (1 or 0).
+      The first frame has no step, and a step does not count if every pixel is occluded.
     """
     batch, steps, height, width, channels = clips[:, 1:].shape
     there, back = (flow.reshape(-1, height, width, 2) for flow in (there, back))
@@ -132,7 +136,7 @@ def warping_error(
     return tuple(jnp.pad(r.reshape(batch, steps), ((0, 0), (1, 0))) for r in results)  # type: ignore[return-value]
 
 
-def _positions(flow: jax.Array) -> jax.Array:
+def _positions(flow: Array) -> Array:
     """(N, H, W, 2), (y, x): where the flow (dx, dy) of each pixel leads."""
     grid = jnp.stack(jnp.mgrid[: flow.shape[1], : flow.shape[2]], -1)
     return grid[None].astype(jnp.float32) + flow[..., ::-1]

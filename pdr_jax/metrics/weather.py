@@ -3,28 +3,31 @@
 A grid's rows shrink towards the poles, so errors are weighted by cos(latitude) / mean(cos). On
 regular grids without a row at a pole these are also the cell areas that WeatherBench 2 takes.
 
-* Rasp et al., "WeatherBench", JAMES 2020: RMSE = the mean over forecasts of each one's weighted
-  root mean squared error ("rmse_weighted_frame"). Its published code takes one root over all
-  forecasts instead, as does
-* Rasp et al., "WeatherBench 2", JAMES 2024: the root of the mean over forecasts ("rmse_weighted");
-  ACC = the mean over forecasts of the weighted, uncentred correlation of anomalies ("acc").
-  (WeatherBench 1 centres them and divides sums over all forecasts.)
+* Rasp et al., "WeatherBench", JAMES 2020: RMSE is the mean over forecasts of the weighted root mean
+  squared error of each ("rmse_weighted_frame"). The paper's published code takes one root over all
+  forecasts instead, as WeatherBench 2 does.
+* Rasp et al., "WeatherBench 2", JAMES 2024: RMSE is the root of the mean over forecasts
+  ("rmse_weighted"); ACC is the mean over forecasts of the weighted, uncentred correlation of
+  anomalies ("acc"). WeatherBench 1 centres the anomalies and divides sums over all forecasts.
 """
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
+
+from pdr_jax.arrays import AnyArray, on_pairs
 
 _FRAME = (-3, -2, -1)
 
 
-def latitude_weights(latitudes: Sequence[float] | np.ndarray) -> np.ndarray:
-    """cos(latitude) / mean(cos(latitude)) of the rows, (H,) float64.
+def latitude_weights(latitudes: Sequence[float] | np.ndarray) -> Float[np.ndarray, " H"]:
+    """cos(latitude) / mean(cos(latitude)) of the rows, float64; latitudes in degrees.
 
     Raises:
-      ValueError: not a row of degrees.
+      ValueError: not one number from -90 to 90 for each row.
     """
     degrees = np.asarray(latitudes, np.float64)
     if degrees.ndim != 1 or not (np.abs(degrees) <= 90.0).all():
@@ -35,28 +38,47 @@ def latitude_weights(latitudes: Sequence[float] | np.ndarray) -> np.ndarray:
     return weights / weights.mean()
 
 
-def weighted_mse(prediction: jax.Array, target: jax.Array, weights: jax.Array) -> jax.Array:
-    """Weighted squared error of a frame, averaged over H, W, C; weights (1, ..., H, 1, 1)."""
-    return (weights * (prediction - target) ** 2).mean(_FRAME)
+@on_pairs
+def weighted_mse(
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    weights: Float[AnyArray, "*#B H #W #C"],
+) -> Float[Array, "*B"]:
+    """Weighted squared error of a frame, averaged over H, W, C."""
+    return jnp.mean(weights * (prediction - target) ** 2, _FRAME)
 
 
-def weighted_rmse(prediction: jax.Array, target: jax.Array, weights: jax.Array) -> jax.Array:
+@on_pairs
+def weighted_rmse(
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    weights: Float[AnyArray, "*#B H #W #C"],
+) -> Float[Array, "*B"]:
     """Root of `weighted_mse`."""
     return jnp.sqrt(weighted_mse(prediction, target, weights))
 
 
-def weighted_mae(prediction: jax.Array, target: jax.Array, weights: jax.Array) -> jax.Array:
+@on_pairs
+def weighted_mae(
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    weights: Float[AnyArray, "*#B H #W #C"],
+) -> Float[Array, "*B"]:
     """Weighted absolute error of a frame, averaged over H, W, C."""
-    return (weights * jnp.abs(prediction - target)).mean(_FRAME)
+    return jnp.mean(weights * jnp.abs(prediction - target), _FRAME)
 
 
+@on_pairs
 def anomaly_correlation(
-    prediction: jax.Array, target: jax.Array, weights: jax.Array, climatology: jax.Array
-) -> jax.Array:
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    weights: Float[AnyArray, "*#B H #W #C"],
+    climatology: Float[AnyArray, "*#B H W C"],
+) -> Float[Array, "*B"]:
     """Weighted correlation of two frames' differences from the climatology, in [-1, 1].
 
-    Anomalies are not centred. Channels are correlated one by one and averaged.
+    The differences are not centred. Channels are correlated one by one and then averaged.
     """
     p, y = prediction - climatology, target - climatology
-    covariance, p2, y2 = ((weights * product).sum((-3, -2)) for product in (p * y, p * p, y * y))
-    return (covariance / jnp.sqrt(p2 * y2)).mean(-1)
+    covariance, p2, y2 = (jnp.sum(weights * product, (-3, -2)) for product in (p * y, p * p, y * y))
+    return jnp.mean(covariance / jnp.sqrt(p2 * y2), -1)

@@ -68,7 +68,7 @@ def test_equals_the_original_with_closed_form_weights(tmp_path):
 def golden_trunk():
     """The closed form that golden/lpips.npz was made with, as torchvision names it."""
     arrays = {}
-    for k, (name, shape) in enumerate(alexnet.trunk_arrays(lpips_alex._CONVOLUTIONS).items()):
+    for k, (name, shape) in enumerate(alexnet.trunk_arrays(lpips_alex.CONVOLUTIONS).items()):
         i = np.arange(np.prod(shape)).reshape(shape)
         wave = np.sqrt(4 / np.prod(shape[1:])) * np.sin(0.37 * i + 0.11 * k)
         arrays[name] = np.float32(0.01 * np.cos(i + k) if len(shape) == 1 else wave)
@@ -181,7 +181,7 @@ def test_grey_is_repeated_to_rgb(narrow):
 def test_chunks_do_not_change_the_distances(narrow, monkeypatch):
     p, y = (np.stack([image(21, 21, 1, i + phase) for i in range(5)]) for phase in (0.0, 0.4))
     whole = narrow(p, y)
-    monkeypatch.setattr(distance, "_CHUNK_PIXELS", 2 * 21 * 21)
+    monkeypatch.setattr(distance, "CHUNK_PIXELS", 2 * 21 * 21)
     np.testing.assert_allclose(perceptual.st_lpips(*narrow.args, p, y), whole, rtol=1e-5)
 
 

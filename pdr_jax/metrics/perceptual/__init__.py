@@ -1,7 +1,7 @@
 """Learned perceptual distances: LPIPS and its shift-tolerant variant, both on AlexNet.
 
-Their values do not compare with each other. Trained weights are files that the user points to;
-nothing is downloaded.
+Values of the two do not compare with each other. Trained weights are read from files that the user
+names; nothing is downloaded.
 """
 
 from pdr_jax.metrics.perceptual.lpips_alex import load_lpips_alex, lpips

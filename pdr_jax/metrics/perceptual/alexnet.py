@@ -1,4 +1,4 @@
-"""AlexNet's five convolutions, as PyTorch lays out their arrays and as the distances use them."""
+"""AlexNet's five convolutions: their arrays in PyTorch's files, and the layers of the distances."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -6,8 +6,11 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
 
-Params = Mapping[str, jax.Array]
+Params = Mapping[str, Array]
+"""Of `parameters`: kernel0 (h, w, in, out), bias0 (out,), weight0 (out,), kernel1, ..."""
 
 _WIDTHS = (64, 192, 384, 256, 256)
 _KERNELS = (11, 5, 3, 3, 3)
@@ -15,7 +18,7 @@ _PADDINGS = (2, 2, 1, 1, 1)
 
 
 def trunk_arrays(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the convolutions' arrays, OIHW; `names` are the modules' paths in PyTorch."""
+    """Shapes of the convolutions' arrays, OIHW; `names` are their modules' paths in PyTorch."""
     arrays: dict[str, tuple[int, ...]] = {}
     for (cin, cout), name, k in zip(pairwise((3, *_WIDTHS)), names, _KERNELS, strict=True):
         arrays[f"{name}.weight"] = (cout, cin, k, k)
@@ -24,12 +27,12 @@ def trunk_arrays(names: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 
 def head_arrays() -> dict[str, tuple[int, ...]]:
-    """Shapes of the calibrated weights of each layer's channels."""
+    """Shapes of the trained weights of each layer's channels."""
     return {f"lin{layer}.model.1.weight": (1, width, 1, 1) for layer, width in enumerate(_WIDTHS)}
 
 
 def parameters(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Params:
-    """PyTorch's arrays as `kernel0` (h, w, in, out), `bias0` (out,), `weight0` (out,), ..."""
+    """PyTorch's arrays, float32, in the layout of `Params`."""
     params = {}
     for layer, name in enumerate(names):
         params[f"kernel{layer}"] = arrays[f"{name}.weight"].transpose(2, 3, 1, 0)
@@ -38,8 +41,10 @@ def parameters(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> Params
     return {name: jnp.asarray(array, jnp.float32) for name, array in params.items()}
 
 
-def convolve(params: Params, layer: int, x: jax.Array, *, stride: int = 1) -> jax.Array:
-    """The convolution of a layer for images (N, H, W, C)."""
+def convolve(
+    params: Params, layer: int, x: Float[Array, "N H W C"], *, stride: int = 1
+) -> Float[Array, "N h w out"]:
+    """The convolution of a layer."""
     padding = _PADDINGS[layer]
     y = jax.lax.conv_general_dilated(
         x,
@@ -52,8 +57,8 @@ def convolve(params: Params, layer: int, x: jax.Array, *, stride: int = 1) -> ja
     return y + params[f"bias{layer}"].reshape(1, 1, 1, -1)
 
 
-def max_pool(x: jax.Array, *, stride: int = 1) -> jax.Array:
-    """Largest of 3x3 pixels, no padding."""
+def max_pool(x: Float[Array, "N H W C"], *, stride: int = 1) -> Float[Array, "N h w C"]:
+    """Largest of 3x3 pixels, without padding."""
     for axis in (1, 2):
         size = x.shape[axis]
         shifts = [jax.lax.slice_in_dim(x, k, size - 2 + k, stride, axis) for k in range(3)]

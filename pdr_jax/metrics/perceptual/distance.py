@@ -1,4 +1,4 @@
-"""What LPIPS and ST-LPIPS share: from a network's activations to the distance of two frames."""
+"""The distance of two frames from a network's activations, which LPIPS and ST-LPIPS share."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,15 +7,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
 
+from pdr_jax.arrays import on_pairs
 from pdr_jax.metrics.perceptual.alexnet import Params
 
 # LPIPS' channel statistics, for images in [-1, 1].
 _SHIFT = np.array([-0.030, -0.088, -0.188], np.float32)
 _SCALE = np.array([0.458, 0.448, 0.450], np.float32)
 
-_CHUNK_PIXELS = 2**15
-"""Pixels of each clip that go through the network at a time: more was no faster on CPU."""
+CHUNK_PIXELS = 2**15
+"""Pixels of prediction and of target that pass through the network at a time.
+
+A long test clip must not fill the memory, and larger chunks were no faster on a CPU.
+"""
 
 
 class Network(NamedTuple):
@@ -23,36 +29,36 @@ class Network(NamedTuple):
 
     Attributes:
       name: of the distance, for error messages.
-      activations: of the five layers, for parameters and images (N, H, W, 3).
-      smallest: height and width below which a layer has no pixels.
+      activations: from parameters and images to the activations of the five layers.
+      smallest: smallest height and width that leave pixels in every layer.
     """
 
     name: str
-    activations: Callable[[Params, jax.Array], list[jax.Array]]
+    activations: Callable[[Params, Float[Array, "N H W 3"]], list[Float[Array, "N h w c"]]]
     smallest: int
 
 
+@on_pairs
 def distance(
-    network: Network, params: Params, prediction: jax.Array, target: jax.Array
-) -> jax.Array:
-    """Distance of each pair of frames; 0 (up to rounding) for equal frames, symmetric.
+    network: Network,
+    params: Params,
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+) -> Float[Array, "*B"]:
+    """Distance of each pair of frames: symmetric, and 0 (up to rounding) for equal frames.
 
     Args:
-      network: see `Network`.
+      network: whose activations are compared.
       params: of `alexnet.parameters`.
-      prediction: (..., H, W, C) in [0, 1], C = 1 (grey, repeated) or 3 (RGB).
+      prediction: in [0, 1]; C = 1 (grey, repeated to three channels) or 3 (RGB).
       target: like prediction.
 
     Returns:
-      (...) float32; float64 for float64 frames and parameters.
+      Distances in float32, or in float64 for float64 frames and parameters.
 
     Raises:
-      ValueError: unequal shapes, C other than 1 or 3, frames that are too small.
+      ValueError: unequal shapes, C other than 1 or 3, or frames that are too small.
     """
-    if prediction.shape != target.shape:
-        raise ValueError(
-            f"prediction has shape {prediction.shape}, target {target.shape}; expected equal shapes"
-        )
     height, width, channels = prediction.shape[-3:]
     if channels not in (1, 3):
         raise ValueError(
@@ -63,14 +69,13 @@ def distance(
             f"frames are {height}x{width}; {network.name} needs at least "
             f"{network.smallest}x{network.smallest} pixels"
         )
-    pairs = jnp.stack([prediction, target])
-    pairs = pairs.astype(jnp.promote_types(pairs.dtype, jnp.float32))
-    pairs = jnp.moveaxis(pairs.reshape(2, -1, height, width, channels), 0, 1)
+    pairs = jnp.stack([prediction, target]).reshape(2, -1, height, width, channels)
+    pairs = jnp.moveaxis(pairs, 0, 1)
     count = len(pairs)
     if count == 0:
         return jnp.zeros(prediction.shape[:-3])
-    # Equal chunks, so that one program serves all: a long test clip must not fill the memory.
-    chunks = -(-count * height * width // _CHUNK_PIXELS)
+    # Chunks of equal size, so that one program serves all.
+    chunks = -(-count * height * width // CHUNK_PIXELS)
     size = -(-count // chunks)
     pairs = jnp.pad(pairs, ((0, chunks * size - count), *[(0, 0)] * 4))
     distances = jax.lax.map(
@@ -79,14 +84,14 @@ def distance(
     return distances.reshape(-1)[:count].reshape(prediction.shape[:-3])
 
 
-def _distances(network: Network, params: Params, pairs: jax.Array) -> jax.Array:
+def _distances(network: Network, params: Params, pairs: Array) -> Array:
     """(N, 2, H, W, C) in [0, 1] -> (N,)."""
     count, _, height, width, _ = pairs.shape
     rgb = jnp.broadcast_to(pairs, (count, 2, height, width, 3)).reshape(-1, height, width, 3)
     shift, scale = (jnp.asarray(a).reshape(1, 1, 1, 3) for a in (_SHIFT, _SCALE))
     total = jnp.zeros(count)
     for layer, features in enumerate(network.activations(params, (2 * rgb - 1 - shift) / scale)):
-        # Each pixel's feature vector to unit length; 1e-20 keeps a zero vector differentiable.
+        # Feature vectors get unit length; 1e-20 keeps a zero vector differentiable.
         unit = features / jnp.sqrt((features**2).sum(-1, keepdims=True) + 1e-20)
         unit = unit.reshape(count, 2, *unit.shape[1:])
         total += ((unit[:, 0] - unit[:, 1]) ** 2).mean((1, 2)) @ params[f"weight{layer}"]

@@ -2,21 +2,24 @@
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018.
 OpenSTL's convention: frames in [0, 1] are scaled to [-1, 1], grey is repeated to three channels,
-the figure is the mean over frames. (Its Human3.6M frames are BGR, here they are RGB unless the
-data set says otherwise, so that its figures there differ by the order of channels.)
+and the figure is the mean over frames. OpenSTL's Human3.6M frames are BGR. Here frames are RGB
+unless the data set says otherwise, so figures on Human3.6M differ by the order of channels.
 """
 
 import os
 
 import jax
+from jax import Array
 from jax.tree_util import Partial
+from jaxtyping import Float
 
+from pdr_jax.arrays import on_pairs
 from pdr_jax.metrics.perceptual import alexnet
 from pdr_jax.metrics.perceptual.distance import Network, distance
 from pdr_jax.metrics.perceptual.weights import read
 
-# Positions of the convolutions in torchvision's module.
-_CONVOLUTIONS = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
+# The convolutions' paths in torchvision's module.
+CONVOLUTIONS = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
 
 _TRUNK_RECIPE = (
     "The trunk is torchvision's AlexNet trained on ImageNet; where torchvision is installed, it is "
@@ -34,7 +37,7 @@ _HEADS_RECIPE = (
 
 
 def load_lpips_alex(trunk: str | os.PathLike[str], heads: str | os.PathLike[str]) -> Partial:
-    """Reads trained weights; returns the metric, a function of two arrays of frames.
+    """Reads trained weights and returns the metric, a function of predicted and true frames.
 
     ```
     lpips = load_lpips_alex(trunk="alexnet.npz", heads="lpips_alex.npz")
@@ -42,29 +45,34 @@ def load_lpips_alex(trunk: str | os.PathLike[str], heads: str | os.PathLike[str]
     ```
 
     Args:
-      trunk: torchvision's AlexNet: its checkpoint (.pth; needs PyTorch) or an .npz of the same
+      trunk: torchvision's AlexNet: its checkpoint (.pth, needs PyTorch), or an .npz of the same
         arrays, "features.0.weight" ... "features.10.bias".
-      heads: the calibrated weights: alex.pth of the package lpips 0.1 (needs PyTorch) or an .npz
-        of the same arrays, "lin0.model.1.weight" ... "lin4.model.1.weight".
+      heads: the trained weights of the channels: alex.pth of the package lpips 0.1 (needs PyTorch),
+        or an .npz of the same arrays, "lin0.model.1.weight" ... "lin4.model.1.weight".
 
     Raises:
       FileNotFoundError: no such file; the message says how to get and convert it.
-      ImportError: a .pth, and PyTorch is not installed; the message says how to convert it.
+      ImportError: a .pth where PyTorch is not installed; the message says how to convert it.
       ValueError: an array is missing or has another shape.
     """
     arrays = {
-        **read(trunk, alexnet.trunk_arrays(_CONVOLUTIONS), _TRUNK_RECIPE),
+        **read(trunk, alexnet.trunk_arrays(CONVOLUTIONS), _TRUNK_RECIPE),
         **read(heads, alexnet.head_arrays(), _HEADS_RECIPE),
     }
-    return Partial(jax.jit(lpips), alexnet.parameters(arrays, _CONVOLUTIONS))
+    return Partial(jax.jit(lpips), alexnet.parameters(arrays, CONVOLUTIONS))
 
 
-def lpips(params: alexnet.Params, prediction: jax.Array, target: jax.Array) -> jax.Array:
-    """LPIPS of each pair of frames, (..., H, W, C) in [0, 1] -> (...); see `distance`."""
+@on_pairs
+def lpips(
+    params: alexnet.Params,
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+) -> Float[Array, "*B"]:
+    """LPIPS of each pair of frames in [0, 1]; arguments and errors as in `distance`."""
     return distance(_NETWORK, params, prediction, target)
 
 
-def _activations(params: alexnet.Params, x: jax.Array) -> list[jax.Array]:
+def _activations(params: alexnet.Params, x: Array) -> list[Array]:
     activations = []
     for layer in range(5):
         if layer in (1, 2):

@@ -1,23 +1,26 @@
 """ST-LPIPS: a learned perceptual distance that tolerates small shifts.
 
 Ghildyal and Liu, "Shift-tolerant Perceptual Similarity Metric", ECCV 2022: LPIPS with an AlexNet
-whose strides are anti-aliased (blur [1, 2, 1] / 4 on each axis, after the operation, with
-reflection padding), trained for this distance. It is NOT LPIPS (Zhang et al. 2018) and its values
-do not compare with published LPIPS figures: report it as "st_lpips_alex".
+trained for this distance, whose strides are anti-aliased: a blur of [1, 2, 1] / 4 on each axis,
+with reflection padding, follows the operation. Its values do NOT compare with published figures of
+LPIPS (Zhang et al. 2018): report them as "st_lpips_alex".
 """
 
 import os
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 from jax.tree_util import Partial
+from jaxtyping import Float
 
+from pdr_jax.arrays import on_pairs
 from pdr_jax.metrics.perceptual import alexnet
 from pdr_jax.metrics.perceptual.distance import Network, distance
 from pdr_jax.metrics.perceptual.weights import read
 
-# Positions of the convolutions in the PyTorch module.
-_CONVOLUTIONS = tuple(
+# The convolutions' paths in the PyTorch module.
+CONVOLUTIONS = tuple(
     f"net.{name}" for name in ("slice1.0", "slice2.5", "slice3.9", "slice4.11", "slice5.13")
 )
 
@@ -30,12 +33,12 @@ _RECIPE = (
 
 
 def expected_arrays() -> dict[str, tuple[int, ...]]:
-    """Names and shapes that `load_st_lpips_alex` reads: PyTorch's state dict, convolutions OIHW."""
-    return {**alexnet.trunk_arrays(_CONVOLUTIONS), **alexnet.head_arrays()}
+    """Names and shapes that `load_st_lpips_alex` reads of PyTorch's state dict."""
+    return {**alexnet.trunk_arrays(CONVOLUTIONS), **alexnet.head_arrays()}
 
 
 def load_st_lpips_alex(path: str | os.PathLike[str]) -> Partial:
-    """Reads trained weights; returns the metric, a function of two arrays of frames.
+    """Reads trained weights and returns the metric, a function of predicted and true frames.
 
     ```
     st_lpips = load_st_lpips_alex("st_lpips_alex.npz")
@@ -43,23 +46,28 @@ def load_st_lpips_alex(path: str | os.PathLike[str]) -> Partial:
     ```
 
     Args:
-      path: .npz with the arrays of `expected_arrays` (others are ignored: the blur and the channel
-        statistics are constants of the architecture).
+      path: .npz with the arrays of `expected_arrays`. Others are ignored: the blur and the channel
+        statistics are constants of the architecture.
 
     Raises:
       FileNotFoundError: no such file; the message says how to get and convert it.
       ValueError: an array is missing or has another shape.
     """
     arrays = read(path, expected_arrays(), _RECIPE)
-    return Partial(jax.jit(st_lpips), alexnet.parameters(arrays, _CONVOLUTIONS))
+    return Partial(jax.jit(st_lpips), alexnet.parameters(arrays, CONVOLUTIONS))
 
 
-def st_lpips(params: alexnet.Params, prediction: jax.Array, target: jax.Array) -> jax.Array:
-    """ST-LPIPS of each pair of frames, (..., H, W, C) in [0, 1] -> (...); see `distance`."""
+@on_pairs
+def st_lpips(
+    params: alexnet.Params,
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+) -> Float[Array, "*B"]:
+    """ST-LPIPS of each pair of frames in [0, 1]; arguments and errors as in `distance`."""
     return distance(_NETWORK, params, prediction, target)
 
 
-def _activations(params: alexnet.Params, x: jax.Array) -> list[jax.Array]:
+def _activations(params: alexnet.Params, x: Array) -> list[Array]:
     activations = []
     for layer in range(5):
         if layer in (1, 2):
@@ -72,12 +80,12 @@ def _activations(params: alexnet.Params, x: jax.Array) -> list[jax.Array]:
     return activations
 
 
-def _blur_and_halve(x: jax.Array) -> jax.Array:
-    """[1, 2, 1] / 4 along both axes at every other pixel, 2 pixels reflected at each edge."""
+def _blur_and_halve(x: Array) -> Array:
+    """Blurs along both axes at every other pixel, with 2 pixels reflected at each edge."""
     x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="reflect")
     x = 0.25 * (x[:, :-2:2] + x[:, 2::2]) + 0.5 * x[:, 1:-1:2]
     return 0.25 * (x[:, :, :-2:2] + x[:, :, 2::2]) + 0.5 * x[:, :, 1:-1:2]
 
 
-# Below, a reflection is wider than the feature map that it pads.
+# In smaller frames the reflection is wider than the feature map that it pads.
 _NETWORK = Network("ST-LPIPS", _activations, smallest=21)

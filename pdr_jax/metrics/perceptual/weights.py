@@ -1,4 +1,4 @@
-"""Reading PyTorch's arrays from an .npz, or from a checkpoint where PyTorch is installed."""
+"""Reads trained arrays from an .npz, or from a file of PyTorch where PyTorch is installed."""
 
 import os
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from pdr_jax import torch_files
 def read(
     path: str | os.PathLike[str], expected: Mapping[str, tuple[int, ...]], recipe: str
 ) -> dict[str, np.ndarray]:
-    """The expected arrays, float32; others in the file are ignored.
+    """The expected arrays in float32; other arrays in the file are ignored.
 
     Args:
-      path: an .npz, or a state dict saved by PyTorch (any other ending).
+      path: an .npz, or with any other ending a state dict saved by PyTorch.
       expected: names and shapes.
       recipe: how to make the .npz, for error messages.
 
     Raises:
       FileNotFoundError: no such file.
-      ImportError: a PyTorch file, and PyTorch is not installed, or too old to read it safely.
-      ValueError: not such a file, or an array is missing or has another shape.
+      ImportError: a file of PyTorch, which is not installed or too old to read it safely.
+      ValueError: the file cannot be read, or an array is missing or has another shape.
     """
     path = Path(path)
     if not path.is_file():
@@ -37,6 +37,6 @@ def read(
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}. {recipe}")
     for name, shape in expected.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{path}: {name} has shape {arrays[name].shape}; expected {shape}")
+        if np.shape(arrays[name]) != shape:
+            raise ValueError(f"{path}: {name} has shape {np.shape(arrays[name])}; expected {shape}")
     return {name: np.asarray(arrays[name], np.float32) for name in expected}

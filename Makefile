@@ -39,7 +39,7 @@ env-python%:
 	.venv/$*/bin/pip install --quiet --editable '.[dev]'
 
 # Compiles GPU kernels without a GPU, in the newest Python's environment. The CUDA plugin lies beside
-# it: installed in it, JAX would look for a GPU. `python -m pallas_kernels.compile_check` alone
+# it: installed in it, JAX would look for a GPU. `python -m pallas_kernels.tools.compile_check` alone
 # compiles every case; two of them take the kernels' every path.
 compile-check: LATEST = .venv/$(lastword $(VERSIONS))/bin
 compile-check: $(addprefix env-python,$(lastword $(VERSIONS)))
@@ -48,7 +48,7 @@ compile-check: $(addprefix env-python,$(lastword $(VERSIONS)))
 	if ! $(LATEST)/pip install --quiet --no-deps --target .venv/cuda nvidia-cuda-nvcc \
 	  nvidia-cuda-nvdisasm jax-cuda13-plugin==$$version jax-cuda13-pjrt==$$version; \
 	then echo "compile-check skipped: the packages above cannot be installed"; \
-	else PYTHONPATH=.venv/cuda $(LATEST)/python -m pallas_kernels.compile_check \
+	else PYTHONPATH=.venv/cuda $(LATEST)/python -m pallas_kernels.tools.compile_check \
 	  --cases A weather --architectures sm_90a; fi
 
 # Minutes to hours: trainings that must learn, and checks against data outside the repository.

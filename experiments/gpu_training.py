@@ -1,7 +1,7 @@
 """Times whole training steps and their parts on the device: see `gpu_check`.
 
-Recipes as published, `train_step` as it is, random clips; milliseconds as `pallas_kernels.timing`
-takes them.
+Recipes as published, `train_step` as it is, random clips; milliseconds as
+`pallas_kernels.tools.timing` takes them.
 """
 
 import time
@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from experiments.isolated import Row, Task
-from pallas_kernels import gpu, splat2d, ssim, timing
+from pallas_kernels import gpu, splat2d, ssim
 from pallas_kernels.splat2d.api import ON_GPU
+from pallas_kernels.tools import timing
 from pdr_datasets import Units
 from pdr_jax import optim, recipes
 from pdr_jax.benchmarks import BENCHMARKS

@@ -6,8 +6,8 @@ from importlib import import_module
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels.batching import align_frames
 from pallas_kernels.choice import call_first, chosen
-from pallas_kernels.frames import align_frames
 from pallas_kernels.splat2d import reference, xla
 
 PORTABLE = ("reference", "xla")

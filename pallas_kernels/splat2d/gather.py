@@ -4,21 +4,19 @@ Both directions gather. Forward, a program owns a tile of pixels and runs over t
 reach it. Backward, a program owns some Gaussians and runs over the pixels that they reach. Every
 output has one writer: no atomics, no order of depth, the same bits in every run.
 
-A kernel knows a Gaussian as exp2(-(u^2 + v^2)) with u = a dx + b dy and v = c dy. The factor
-(a, b, c) is the triangular M in Sigma^-1 = M^T M, times sqrt(log2(e) / 2). A sum of squares cannot
-round to a negative exponent, as the expanded conic does for thin Gaussians, and v is shared by a
-row of pixels: a pixel costs an addition, a multiply-add and an exp2.
+A kernel evaluates a Gaussian by its triangular factor, see `factor`.
 """
 
 from collections.abc import Callable
-from math import e, log, log2, sqrt
+from math import sqrt
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from pallas_kernels import gpu
-from pallas_kernels.frames import differentiable
+from pallas_kernels.batching import differentiable
+from pallas_kernels.splat2d.factor import factor_of, gradients
 from pallas_kernels.splat2d.reference import MAX_MEAN, MIN_SCALE
 
 MAX_SCALE = 2.0**24
@@ -61,16 +59,16 @@ def splat_with(forward: Callable, backward: Callable, require: Callable[[], None
             is None, or for more than SORTED Gaussians what `bounds` returns; they are then in the
             order of a space-filling curve.
         backward: (geometry, gaussians (F, 7, P), amplitude (F, P, C), cotangent (F, H, W, C)) ->
-            moments (F, 5, P) and the cotangent of amplitude (F, P, C). With
-            h = w(p) sum_c amplitude_c cotangent_c(p), the moments are the sums over pixels of
-            h u, h u dx, h u dy, h dy and h dy^2. Those of the Gaussians that `pack` adds may be
-            left unwritten.
+            moments (F, MOMENTS, P), as in `factor.gradients` with
+            h = value sum_c amplitude_c cotangent_c, and the gradient by amplitude (F, P, C). Those
+            of the Gaussians that `pack` adds may be left unwritten.
         require: raises NotImplementedError where the kernels cannot run.
 
     Everything but the frames and their cotangent is float32.
     """
 
-    def draw(geometry, mean, factor, amplitude):
+    def draw(geometry, mean, scale, rotation, amplitude):
+        factor = factor_of(scale, rotation)
         if mean.shape[1] > SORTED:
             order = jnp.argsort(curve(geometry, mean), axis=-1)[..., None]
             mean, factor, amplitude = (
@@ -80,16 +78,12 @@ def splat_with(forward: Callable, backward: Callable, require: Callable[[], None
         boxes = bounds(gaussians) if mean.shape[1] > SORTED else None
         return forward(geometry, gaussians, _pad(amplitude, 1), boxes)
 
-    def pull(geometry, mean, factor, amplitude, cotangent):
+    def pull(geometry, mean, scale, rotation, amplitude, cotangent):
         count = amplitude.shape[1]
-        gaussians, padded = pack(geometry, mean, factor), _pad(amplitude, 1)
-        moments, d_amplitude = backward(geometry, gaussians, padded, cotangent)
-        hu, hux, huy, hy, hyy = jnp.moveaxis(moments[..., :count], 1, 0)
-        a, b, c = jnp.moveaxis(factor, -1, 0)
-        ln4 = 2 * log(2)
-        d_mean = ln4 * jnp.stack([a * hu, b * hu + c * c * hy], -1)
-        d_factor = -ln4 * jnp.stack([hux, huy, c * hyy], -1)
-        return d_mean, d_factor, d_amplitude[:, :count]
+        gaussians = pack(geometry, mean, factor_of(scale, rotation))
+        moments, d_amplitude = backward(geometry, gaussians, _pad(amplitude, 1), cotangent)
+        moments = moments[..., :count].mT
+        return *gradients(scale, rotation, moments), d_amplitude[:, :count]
 
     render = differentiable(draw, pull)
 
@@ -101,20 +95,11 @@ def splat_with(forward: Callable, backward: Callable, require: Callable[[], None
         if mean.dtype != jnp.float32:
             raise NotImplementedError(f"computes in float32, not {mean.dtype}")
         mean = jnp.clip(mean, -MAX_MEAN, MAX_MEAN)
+        scale = jnp.clip(scale, MIN_SCALE, MAX_SCALE)
         geometry = Geometry(height, width, window, jnp.dtype(dtype), gpu.interpreting())
-        return render(geometry)(mean, factor_of(scale, rotation), amplitude)
+        return render(geometry)(mean, scale, rotation, amplitude)
 
     return splat
-
-
-def factor_of(scale: jax.Array, rotation: jax.Array) -> jax.Array:
-    """The factor (..., 3) of scale (..., 2) in pixels and rotation (...) in radians."""
-    cos, sin = jnp.cos(rotation), jnp.sin(rotation)
-    inverse = 1 / jnp.clip(scale, MIN_SCALE, MAX_SCALE)
-    long, short = inverse[..., 0], inverse[..., 1]
-    a = jnp.sqrt((cos * long) ** 2 + (sin * short) ** 2)
-    b = cos * sin * (long - short) * (long + short) / a
-    return jnp.stack([a, b, long * short / a], -1) * sqrt(log2(e) / 2)
 
 
 def pack(geometry: Geometry, mean: jax.Array, factor: jax.Array) -> jax.Array:

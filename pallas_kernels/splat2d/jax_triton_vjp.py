@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from pallas_kernels.splat2d import gather
+from pallas_kernels.splat2d.factor import MOMENTS
 from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, FEW, Launch, call
 from pallas_kernels.splat2d.tuned import tuned
 
 
 def backward(geometry, gaussians, amplitude, cotangent, options=None):
-    """Moments (F, 5, P) and amplitude's cotangent: see `gather.splat_with`; `plan` for options."""
+    """The moments and the gradient by amplitude: see `gather.splat_with`, and `plan` for options."""
     options = options or tuned("jax_triton_vjp", geometry, amplitude.shape[-1])
     if amplitude.shape[-1] <= FEW:
         moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
@@ -25,12 +26,12 @@ def backward(geometry, gaussians, amplitude, cotangent, options=None):
 
 
 def _reduce(geometry, gaussians, amplitude, cotangent, options):
-    """Moments (blocks of channels, F, 5, P), which are to be added up, and d_amplitude."""
+    """Moments (blocks of channels, F, MOMENTS, P), which are to be added up, and d_amplitude."""
     frames, count, channels = amplitude.shape
     launch = plan(geometry, frames, count, channels, **options)
     blocks = -(-channels // launch.constants.get("BLOCK", channels))
     out = (
-        jax.ShapeDtypeStruct((blocks, frames, 5, count), jnp.float32),
+        jax.ShapeDtypeStruct((blocks, frames, MOMENTS, count), jnp.float32),
         jax.ShapeDtypeStruct(amplitude.shape, jnp.float32),
     )
     return call(launch, (gaussians, amplitude, cotangent), out)

@@ -58,7 +58,7 @@ def call(kernel, geometry, name: str, programs: int, out_type, scratch_types: Se
     )
     if not geometry.interpret:
         return run
-    # The interpreter's effects are ordered, which custom_partitioning (frames.py) does not allow.
+    # The interpreter's effects are ordered, which custom_partitioning (batching.py) does not allow.
     return partial(jax.pure_callback, jax.jit(run), out_type)
 
 

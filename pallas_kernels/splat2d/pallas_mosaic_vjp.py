@@ -14,6 +14,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import mosaic_gpu as plgpu
 
 from pallas_kernels.splat2d import mosaic_gpu
+from pallas_kernels.splat2d.factor import MOMENTS
 from pallas_kernels.splat2d.gather import FEW, OUTSIDE
 from pallas_kernels.splat2d.loops import within
 from pallas_kernels.splat2d.mosaic_gpu import COLUMNS, ROWS, load_patch, pixels, zeros
@@ -25,11 +26,11 @@ WIDEST = 4
 """Patches side by side that are swept down together."""
 
 SUMS = 16
-"""Rows of shared memory, four for a warp: five moments, up to FEW = 8 channels, and idle ones."""
+"""Rows of shared memory, four for a warp: MOMENTS, up to FEW = 8 channels, and idle ones."""
 
 
 def backward(geometry, gaussians, amplitude, cotangent):
-    """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, 5, P), (F, P, C): see `gather.splat_with`."""
+    """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, MOMENTS, P), (F, P, C): see `gather.splat_with`."""
     frames, count, channels = amplitude.shape
     passes = pl.cdiv(channels, FEW)
     amplitude = jnp.pad(amplitude, ((0, 0), (0, 0), (0, -channels % passes)))
@@ -48,8 +49,8 @@ def backward(geometry, gaussians, amplitude, cotangent):
         [plgpu.SMEM((SUMS, ROWS * COLUMNS), jnp.float32)],
     )(gaussians, amplitude, cotangent)
     size = amplitude.shape[-1] // passes
-    d_amplitude = sums[..., 5 : 5 + size].reshape(frames, count, -1)
-    return sums[..., :5].sum(2).mT, d_amplitude[..., :channels]
+    d_amplitude = sums[..., MOMENTS : MOMENTS + size].reshape(frames, count, -1)
+    return sums[..., :MOMENTS].sum(2).mT, d_amplitude[..., :channels]
 
 
 def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shared):
@@ -89,8 +90,8 @@ def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shar
             dy = (top + row).astype(jnp.float32) - mean_y
             v = jnp.where(jnp.abs(dy) > reach_y, OUTSIDE, c * dy)
             down_u, v2 = b * dy, v * v
-            (hu, hux, huy, hy, hyy), d_amplitudes = sums[:5], sums[5:]
-            row_h, row_hu = [], []
+            (hu, hux, huy, hy, hxy, hyy), d_amplitudes = sums[:MOMENTS], sums[MOMENTS:]
+            row_h, row_hu, row_hx = [], [], []
             for left, dx, part in zip(lefts, dxs, parts, strict=True):
                 pulled = [
                     load_patch(
@@ -106,13 +107,21 @@ def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shar
                 h = value * sum(x * p for x, p in zip(amplitudes, pulled, strict=True))
                 row_h.append(h)
                 row_hu.append(h * u)
+                row_hx.append(h * dx)
                 hux = hux + h * u * dx
-            row_h, row_hu = sum(row_h), sum(row_hu)
+            row_h, row_hu, row_hx = sum(row_h), sum(row_hu), sum(row_hx)
             moved = row_h * dy
-            moments = [hu + row_hu, hux, huy + row_hu * dy, hy + moved, hyy + moved * dy]
-            return moments + d_amplitudes
+            return [
+                hu + row_hu,
+                hux,
+                huy + row_hu * dy,
+                hy + moved,
+                hxy + row_hx * dy,
+                hyy + moved * dy,
+                *d_amplitudes,
+            ]
 
-        sums = jax.lax.fori_loop(np.int32(0), strips, strip, [zeros()] * (5 + size))
+        sums = jax.lax.fori_loop(np.int32(0), strips, strip, [zeros()] * (MOMENTS + size))
         plgpu.commit_smem()  # the last Gaussian's sums have been read
         for k, x in enumerate(sums):
             shared[k] = x.reshape(-1)

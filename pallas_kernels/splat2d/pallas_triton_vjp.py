@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
+from pallas_kernels.splat2d.factor import MOMENTS
 from pallas_kernels.splat2d.gather import OUTSIDE, Geometry
 from pallas_kernels.splat2d.loops import within
 from pallas_kernels.splat2d.tuned import tuned
@@ -37,7 +38,7 @@ class Sweep(NamedTuple):
 
 
 def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = None):
-    """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, 5, P), (F, P, C): see `gather.splat_with`."""
+    """(F, 7, P), (F, P, C), (F, H, W, C) -> (F, MOMENTS, P), (F, P, C): see `gather.splat_with`."""
     frames, _, count = gaussians.shape
     channels = amplitude.shape[-1]
     sweep = sweep or Sweep(**tuned("pallas_triton_vjp", geometry, channels))
@@ -52,7 +53,7 @@ def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = No
         return pl.BlockSpec((None, *shape), lambda i: (i // programs, *(0,) * len(shape)))
 
     arrays = (gaussians, amplitude, cotangent)
-    shapes = ((blocks, 5, count), (count, channels))
+    shapes = ((blocks, MOMENTS, count), (count, channels))
     moments, d_amplitude = pl.pallas_call(
         partial(_kernel, geometry, sweep, blocks, programs),
         grid=(frames * programs,),
@@ -118,8 +119,8 @@ def _kernel(
             v = jnp.where(y > last_y, OUTSIDE, c * dy)
             down_u, v2 = b * dy, v * v
             y = jnp.minimum(y, geometry.height - 1)
-            (hu, hux, huy, hy, hyy), d_amplitudes = sums[:5], list(sums[5:])
-            row_h = row_hu = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
+            (hu, hux, huy, hy, hxy, hyy), d_amplitudes = sums[:MOMENTS], list(sums[MOMENTS:])
+            row_h = row_hu = row_hx = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
             for x, dx, part in zip(xs, dxs, parts, strict=True):
                 pulled = [
                     load(cotangent, (y, x, c), m).astype(jnp.float32)
@@ -136,6 +137,7 @@ def _kernel(
                 h = h * value
                 product = h * u
                 row_h, row_hu = row_h + h, row_hu + product
+                row_hx = fma(h, dx, row_hx, plain)
                 hux = fma(product, dx, hux, plain)
             moved = row_h * dy
             sums = (
@@ -143,16 +145,17 @@ def _kernel(
                 hux,
                 fma(row_hu, dy, huy, plain),
                 hy + moved,
+                fma(row_hx, dy, hxy, plain),
                 fma(moved, dy, hyy, plain),
             )
             return (*sums, *d_amplitudes)
 
         zero = jnp.zeros((sweep.rows, sweep.columns), jnp.float32)
-        sums = (zero,) * (5 + len(channels))
+        sums = (zero,) * (MOMENTS + len(channels))
         sums = jax.lax.fori_loop(0, steps(first_x, last_x, step_x), columns, sums)
-        for k in range(5):
+        for k in range(MOMENTS):
             moments[block, k, index] = sums[k].sum()
-        for c, m, s in zip(channels, used, sums[5:], strict=True):
+        for c, m, s in zip(channels, used, sums[MOMENTS:], strict=True):
             plt.store(d_amplitude.at[index, c], s.sum(), mask=m)
 
     jax.lax.fori_loop(0, sweep.gaussians, lambda i, _: pull(first + i), None)

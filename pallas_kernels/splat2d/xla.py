@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pallas_kernels.frames import differentiable
+from pallas_kernels.batching import differentiable
 from pallas_kernels.splat2d.reference import MAX_MEAN, whitening
 
 VECTOR = 8

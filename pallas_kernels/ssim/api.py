@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels.batching import align_frames
 from pallas_kernels.choice import call_first, chosen
-from pallas_kernels.frames import align_frames
 from pallas_kernels.ssim import pallas_triton, reference, xla
 from pallas_kernels.ssim.measure import Measure, Padding, Weights, gaussian_window
 

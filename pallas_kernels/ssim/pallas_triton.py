@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels import gpu
-from pallas_kernels.frames import independent_frames
+from pallas_kernels.batching import independent_frames
 from pallas_kernels.ssim import pallas_triton_vjp
 from pallas_kernels.ssim.measure import Measure, Weights
 from pallas_kernels.ssim.stream import Geometry, call, origin, slide, strips_of

@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from pallas_kernels import aot, compile_check, sass
+from pallas_kernels.tools import aot, compile_check, sass
 
 # Two nested loops: the inner one draws two pairs with eight instructions.
 SASS = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pallas_kernels import splat2d
-from pallas_kernels.splat2d import gather, mosaic_gpu, pallas_mosaic, pallas_mosaic_vjp
+from pallas_kernels.splat2d import factor, gather, mosaic_gpu, pallas_mosaic, pallas_mosaic_vjp
 from pallas_kernels.splat2d.shapes import Case
 
 has_interpreter = pytest.mark.skipif(
@@ -43,7 +43,7 @@ def test_boxes_skip_chunks_only_where_nothing_is_drawn():
     geometry = gather.Geometry(case.height, case.width, case.window, jnp.dtype(jnp.float32), True)
     mean, scale, rotation, amplitude = map(jnp.asarray, case.arguments(seed=5))
     mean = mean.at[:, :32].multiply(0.3)  # the first chunk is out of the second tile's reach
-    gaussians = gather.pack(geometry, mean, gather.factor_of(scale, rotation))
+    gaussians = gather.pack(geometry, mean, factor.factor_of(scale, rotation))
     padded = jnp.pad(amplitude, ((0, 0), (0, 96 - 70), (0, 0)))
     draw = jax.jit(lambda boxes: pallas_mosaic.forward(geometry, gaussians, padded, boxes))
     got = draw(gather.bounds(gaussians))

@@ -7,17 +7,8 @@ import numpy as np
 import pytest
 
 from pallas_kernels import splat2d
-from pallas_kernels.splat2d import (
-    IMPLEMENTATIONS,
-    api,
-    bench,
-    bench_table,
-    gather,
-    roofline,
-    shapes,
-    tune,
-    tuned,
-)
+from pallas_kernels.splat2d import IMPLEMENTATIONS, api, gather, shapes, tuned
+from pallas_kernels.tools import bench, bench_table, roofline, tune
 
 ARRAYS = {
     "mean": np.zeros((2, 5, 2), np.float32),

@@ -31,7 +31,7 @@ def few_vjp(
     frame = (tl.program_id(0) // GROUPS).to(tl.int64)
     first = tl.program_id(0) % GROUPS * OWNED
     gaussians += frame * (7 * COUNT)
-    moments += frame * (5 * COUNT)
+    moments += frame * (6 * COUNT)
     amplitude += frame * (COUNT * CHANNELS)
     d_amplitude += frame * (COUNT * CHANNELS)
     cotangent += frame * (HEIGHT * WIDTH * CHANNELS)
@@ -49,14 +49,14 @@ def few_vjp(
         for k in tl.static_range(CHANNELS):
             values = values + (tl.load(amplitude + index * CHANNELS + k),)
 
-        hu, hux, huy, hy, hyy = zero, zero, zero, zero, zero
+        hu, hux, huy, hy, hxy, hyy = zero, zero, zero, zero, zero, zero
         channels = (zero,) * CHANNELS
         for start_y in range(top, bottom + 1, ROWS):
             row = start_y + tl.arange(0, ROWS)[:, None]
             y = row - mean_y
             for start_x in range(left, right + 1, COLUMNS):
                 pixels = cotangent + (row * WIDTH + start_x + thread) * CHANNELS
-                h_row, hu_row = zero, zero
+                h_row, hu_row, hx_row = zero, zero, zero
                 for step in tl.static_range(0, COLUMNS, THREADS):
                     column = start_x + thread + step
                     x = column - mean_x
@@ -74,14 +74,16 @@ def few_vjp(
                     h *= weight
                     h_row += h
                     hu_row += h * u
+                    hx_row += h * x
                     hux += h * u * x
                 # What depends on y multiplies sums over the pixels of a row.
                 hu += hu_row
                 huy += hu_row * y
                 hy += h_row * y
+                hxy += hx_row * y
                 hyy += h_row * y * y
-        sums = (hu, hux, huy, hy, hyy)
-        for k in tl.static_range(5):
+        sums = (hu, hux, huy, hy, hxy, hyy)
+        for k in tl.static_range(6):
             tl.store(moments + k * COUNT + index, tl.sum(sums[k]))
         for k in tl.static_range(CHANNELS):
             tl.store(d_amplitude + index * CHANNELS + k, tl.sum(channels[k]))

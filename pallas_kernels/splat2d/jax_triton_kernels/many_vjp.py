@@ -26,7 +26,7 @@ def many_vjp(
     """Reduces BLOCK channels of the cotangent over the pixels that OWNED Gaussians reach.
 
     The program runs over the tiles of their common box that one of them reaches. Moments are sums
-    over channels: every block writes its own, (blocks, F, 5, P), to be added up outside.
+    over channels: every block writes its own, (blocks, F, 6, P), to be added up outside.
     """
     BLOCKS: tl.constexpr = (CHANNELS + BLOCK - 1) // BLOCK
     GROUPS: tl.constexpr = COUNT // OWNED
@@ -36,7 +36,7 @@ def many_vjp(
     frame = (program // BLOCKS // GROUPS).to(tl.int64)
     frames = (tl.num_programs(0) // BLOCKS // GROUPS).to(tl.int64)
     gaussians += frame * (7 * COUNT)
-    moments += (block * frames + frame) * (5 * COUNT)
+    moments += (block * frames + frame) * (6 * COUNT)
     amplitude += frame * (COUNT * CHANNELS)
     d_amplitude += frame * (COUNT * CHANNELS)
     cotangent += frame * (HEIGHT * WIDTH * CHANNELS)
@@ -57,7 +57,7 @@ def many_vjp(
         value = value.to(tl.bfloat16)
     pixel = tl.arange(0, PIXELS)[:, None]
     hu = tl.zeros((PIXELS, OWNED), tl.float32)
-    hux, huy, hy, hyy = hu, hu, hu, hu
+    hux, huy, hy, hxy, hyy = hu, hu, hu, hu, hu
     channels = tl.zeros((OWNED, BLOCK), tl.float32)
     last_x, last_y = tl.max(right, 0), tl.max(bottom, 0)
     for start_y in range(tl.min(top, 0), last_y + 1, ROWS):
@@ -91,6 +91,7 @@ def many_vjp(
                 hux += h * u * x
                 huy += h * u * y
                 hy += h * y
+                hxy += h * y * x
                 hyy += h * y * y
 
     row = moments + index
@@ -98,5 +99,6 @@ def many_vjp(
     tl.store(row + COUNT, tl.sum(hux, 0))
     tl.store(row + 2 * COUNT, tl.sum(huy, 0))
     tl.store(row + 3 * COUNT, tl.sum(hy, 0))
-    tl.store(row + 4 * COUNT, tl.sum(hyy, 0))
+    tl.store(row + 4 * COUNT, tl.sum(hxy, 0))
+    tl.store(row + 5 * COUNT, tl.sum(hyy, 0))
     tl.store(d_amplitude + index[:, None] * CHANNELS + channel, channels, mask=channel < CHANNELS)

@@ -1,4 +1,4 @@
-"""Finds fast block shapes on the GPU that is here: python -m pallas_kernels.splat2d.tune.
+"""Finds fast block shapes on the GPU that is here: python -m pallas_kernels.tools.tune.
 
 Each kernel runs each workload with its defaults and with a few other options, alone and on packed
 Gaussians. A candidate counts if it draws what the defaults draw. The winners replace this device
@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pallas_kernels import gpu, timing
-from pallas_kernels.splat2d import gather, tuned
-from pallas_kernels.splat2d.bench import workload
+from pallas_kernels import gpu
+from pallas_kernels.splat2d import factor, gather, tuned
 from pallas_kernels.splat2d.shapes import WORKLOADS, Case
+from pallas_kernels.tools import timing
+from pallas_kernels.tools.bench import workload
 
 GAIN = 1.03
 """A candidate wins if it is this much faster than the defaults."""
@@ -201,7 +202,7 @@ def caller(kernel: str, case: Case) -> Callable[[dict[str, Any]], Callable[[int]
         case.height, case.width, case.window, jnp.dtype("float32"), gpu.interpreting()
     )
     mean, scale, rotation, amplitude = map(jnp.asarray, case.arguments())
-    gaussians = gather.pack(geometry, mean, gather.factor_of(scale, rotation))
+    gaussians = gather.pack(geometry, mean, factor.factor_of(scale, rotation))
     padding = gaussians.shape[-1] - case.gaussians
     amplitude = jnp.pad(amplitude, ((0, 0), (0, padding), (0, 0)))
     if kernel.endswith("_vjp"):

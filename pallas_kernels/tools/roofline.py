@@ -1,7 +1,7 @@
 """The least time that a workload can take on a GPU whose rates are known.
 
 A pair is a pixel and a Gaussian whose window holds it. It costs an exp2 on the special function
-units, and additions and multiplications: 5 and one a channel forward, 11 and two a channel
+units, and additions and multiplications: 5 and one a channel forward, 12 and two a channel
 backward. Up to `gather.FEW` channels; those of more channels are a matrix product, and count as
 free. Memory moves each array once. What takes longest is the floor.
 """
@@ -49,7 +49,7 @@ def floors(case: Case, device_kind: str, seed: int = 0) -> dict[str, float]:
         )
 
     forward = seconds(_pairs(case, mean, tile), 5 + channels, frame + gaussians)
-    backward = seconds(_pairs(case, mean, (1, 1)), 11 + 2 * channels, frame + 2 * gaussians)
+    backward = seconds(_pairs(case, mean, (1, 1)), 12 + 2 * channels, frame + 2 * gaussians)
     return {"forward": forward * 1e6, "forward+backward": (forward + backward) * 1e6}
 
 

@@ -1,4 +1,4 @@
-"""Compiles all kernels for GPUs that are not here: python -m pallas_kernels.compile_check.
+"""Compiles all kernels for GPUs that are not here: python -m pallas_kernels.tools.compile_check.
 
 A row is one kernel, compiled for the shapes of one case of shapes.py: registers and spilled bytes
 of a thread, shared memory of a block, SASS instructions, and how many of them the loop that draws
@@ -23,13 +23,13 @@ from unittest import mock
 import jax
 import jax.numpy as jnp
 
-from pallas_kernels import aot, record, sass
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.shapes import WORKLOADS
 from pallas_kernels.ssim import pallas_triton as ssim
 from pallas_kernels.ssim import pallas_triton_vjp as ssim_vjp
 from pallas_kernels.ssim.measure import Measure, gaussian_window
 from pallas_kernels.ssim.stream import Geometry
+from pallas_kernels.tools import aot, record, sass
 
 KERNELS = {
     "splat2d.pallas_triton": ("sm_90a", "sm_80"),
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     errors = [row for row in rows if "error" in row]
     print(f"{len(compiled)} kernels compiled, {len(spilled)} spill; {len(errors)} errors")
     if options.output is not None:
-        origin = record.origin("pallas_kernels.compile_check", arguments)
+        origin = record.origin("pallas_kernels.tools.compile_check", arguments)
         origin["versions"]["ptxas"] = aot.ptxas_version()
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps({**origin, "rows": rows}, indent=1) + "\n")

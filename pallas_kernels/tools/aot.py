@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from pallas_kernels import sass
+from pallas_kernels.tools import sass
 
 
 class Device(NamedTuple):

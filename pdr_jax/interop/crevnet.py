@@ -5,6 +5,7 @@ from typing import Any
 from pdr_jax.backbones import Backbone
 from pdr_jax.interop.family import Family, Rules
 
+# The position there of every layer of a residual block: of the first block, and of the others.
 FIRST = {"conv_0": 0, "norm_1": 1, "conv_1": 3, "norm_2": 5, "conv_2": 7}
 OTHERS = {"norm_0": 0, "conv_0": 2, "norm_1": 3, "conv_1": 5, "norm_2": 7, "conv_2": 9}
 

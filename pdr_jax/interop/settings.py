@@ -10,7 +10,7 @@ from pdr_jax.interop import entries
 from pdr_jax.interop.family import Family
 
 # Entries of a configuration that are read for every model.
-GENERAL = {
+_GENERAL = {
     *("method", "model_type", "in_shape", "dataname"),
     *("pre_seq_length", "pre_seq", "aft_seq_length", "after_seq"),
 }
@@ -85,7 +85,7 @@ def check_settings(
     asked = _Asked(config)
     with contextlib.suppress(KeyError, ValueError):  # from_openstl reports what is missing or wrong
         kind.options(asked)
-    known = GENERAL | asked.names | set(backbones.hyperparameters(kind.backbone))
+    known = _GENERAL | asked.names | set(backbones.hyperparameters(kind.backbone))
     with contextlib.suppress(KeyError):
         kind.in_shape(_INSTEAD)
         known |= _INSTEAD.keys()

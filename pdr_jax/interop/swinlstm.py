@@ -4,23 +4,16 @@ import numpy as np
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.swinlstm import SwinLSTM
-from pdr_jax.interop import windows
+from pdr_jax.interop import patch_lstm, windows
 from pdr_jax.interop.family import Family, Rules, renamed
 from pdr_jax.interop.metaformers import MLP, NORMS
-from pdr_jax.interop.patch_lstm import (
-    LAYOUTS,
-    ONE_CELL,
-    PYRAMID,
-    read_lists,
-    rules,
-    write_lists,
-)
+from pdr_jax.interop.patch_lstm import ONE_CELL, PYRAMID
 
 BLOCK: Rules = (
     *NORMS,
     *MLP,
     *windows.RULES,
-    *rules("STBs", "red"),
+    *patch_lstm.rules("STBs", "red"),
 )
 
 
@@ -40,9 +33,9 @@ FAMILIES = {
     name: Family(
         name,
         (*BLOCK, *form),
-        LAYOUTS,
-        read_lists,
-        write_lists,
+        patch_lstm.LAYOUTS,
+        patch_lstm.read_lists,
+        patch_lstm.write_lists,
         ignored=windows.IGNORED,
         buffers=buffers,
     )

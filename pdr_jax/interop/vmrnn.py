@@ -5,17 +5,10 @@ from typing import Any
 
 from pdr_jax.backbones import Backbone
 from pdr_jax.backbones.layers.selective_scan import DIRECTIONS
-from pdr_jax.interop import entries
+from pdr_jax.interop import entries, patch_lstm
 from pdr_jax.interop.family import Family, Rules
 from pdr_jax.interop.layouts import Layout
-from pdr_jax.interop.patch_lstm import (
-    LAYOUTS,
-    ONE_CELL,
-    PYRAMID,
-    read_lists,
-    rules,
-    write_lists,
-)
+from pdr_jax.interop.patch_lstm import ONE_CELL, PYRAMID
 
 BLOCK: Rules = (
     (r"/scan/enter$", r"/self_attention/in_proj"),
@@ -28,7 +21,7 @@ BLOCK: Rules = (
     (r"/scan/norm$", r"/self_attention/out_norm"),
     (r"/scan/leave$", r"/self_attention/out_proj"),
     (r"/block_(\d+)/norm$", r"/block_\1/ln_1"),
-    *rules("VSBs", "linear"),
+    *patch_lstm.rules("VSBs", "linear"),
 )
 TURNED = Layout(lambda a: a.swapaxes(1, 2), lambda a: a.swapaxes(1, 2))
 # (directions * D, N) there, (directions, N, D) here.
@@ -48,16 +41,16 @@ UNUSED = {"num_heads": "1", "window_size": 1, "drop_rate": 0.0}
 
 def options(config: Mapping[str, Any]) -> dict[str, Any]:
     """Hyperparameters here."""
-    return {k: v for k, v in read_lists(config).items() if k not in UNUSED}
+    return {k: v for k, v in patch_lstm.read_lists(config).items() if k not in UNUSED}
 
 
 def config(module: Backbone) -> dict[str, Any]:
     """Entries of a configuration there."""
     levels = len(getattr(module, "depths_downsample", (0,)))
-    return write_lists(module) | UNUSED | {"num_heads": entries.joined([1] * levels)}
+    return patch_lstm.write_lists(module) | UNUSED | {"num_heads": entries.joined([1] * levels)}
 
 
 FAMILIES = {
-    name: Family(name, (*BLOCK, *form), (*SCAN, *LAYOUTS), options, config)
+    name: Family(name, (*BLOCK, *form), (*SCAN, *patch_lstm.LAYOUTS), options, config)
     for name, form in (("vmrnn_b", ONE_CELL), ("vmrnn_d", PYRAMID))
 }

@@ -9,6 +9,7 @@ import optax
 import pytest
 from golden_files import channels_last, check_round_trip, load, parameters, relative_error
 
+from pdr_datasets import Units
 from pdr_jax import PDR, backbones, losses, sampling
 from pdr_jax.backbones.crevnet import InvertibleNetwork
 from pdr_jax.interop import from_openstl
@@ -56,7 +57,7 @@ def test_the_training_loss_equals_openstl(golden):
     state = TrainState(jnp.zeros((), jnp.int32), **variables, opt_state=tx.init({}))
     step = functools.partial(
         train_step, model=PDR(module), loss=losses.create("mse"), tx=tx,
-        clip=ClipSpec(length, horizon), sampling=sampling.create("teacher", rate=0.0),
+        clip=ClipSpec(length, horizon, Units()), sampling=sampling.create("teacher", rate=0.0),
     )  # fmt: skip
     windows = length + horizon - 3
     loss = jax.jit(step)(state, clips)[1]["loss"]

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from pdr_datasets import Units
 from pdr_jax import PDR, PredGS, backbones, losses, predgs, sampling
 from pdr_jax.backbones.base import FramePredictor
 from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
@@ -115,7 +116,7 @@ def test_shapes(name, shape, adapter):
 def make_step(name, shape, horizon, adapter=True):
     """A training step over clips of shape[0] + horizon frames, and a state."""
     model = build(name, shape, adapter)
-    clip_spec = ClipSpec(in_length=shape[0], horizon=horizon)
+    clip_spec = ClipSpec(in_length=shape[0], horizon=horizon, units=Units())
     tx = optax.adam(1e-2)
     recurrent = issubclass(backbones.backbone(name), FramePredictor)
     step = functools.partial(

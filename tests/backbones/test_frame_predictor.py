@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from pdr_datasets import Units
 from pdr_jax import PDR, losses, optim, sampling
 from pdr_jax.backbones.base import Forcing, FramePredictor
 from pdr_jax.backbones.layers.norm import BatchNorm
@@ -111,7 +112,7 @@ def test_a_long_horizon_traces_one_step(model):
 
 def test_the_training_loss_covers_warmup_and_terms(model):
     module, _, frames = model
-    clip = ClipSpec(in_length=3, horizon=2)
+    clip = ClipSpec(in_length=3, horizon=2, units=Units())
     clips = jnp.concatenate([frames, frames[:, :2]], 1)
     tx, _ = optim.create(
         optimizer="adam", learning_rate=0.1, schedule="constant", total_steps=9, epochs=1

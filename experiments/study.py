@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import pdr_datasets
-from experiments import provenance
+from pallas_kernels.tools.record import COMMIT
 from pdr_jax import backbones
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.evaluation.measuring import measure, parameter_count
@@ -148,7 +148,7 @@ def run_arm(
         **origin,
         "parameters": parameter_count(state.variables()),
         "steps": steps,
-        "commit": provenance.COMMIT,
+        "commit": COMMIT,
         "train_seconds": round(seconds, 1),
         "scores": {
             horizon: {name: row.figures for name, row in rows.items()}

@@ -6,34 +6,37 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import jax
-import numpy as np
 
 
-def origin(module: str, arguments: list[str] | None) -> dict:
-    """Command, commit, versions and date of a module of this package that runs as a command.
+def origin(
+    module: str,
+    arguments: Sequence[str] | None = None,
+    packages: Iterable[str] = ("jax", "numpy"),
+) -> dict[str, Any]:
+    """Command, commit, versions and date of a module that runs as a command.
 
     Args:
         module: its full name.
         arguments: of the command; None for those of this process.
+        packages: whose versions are recorded, beside Python's.
     """
     given = sys.argv[1:] if arguments is None else arguments
     given = [Path(x).name if Path(x).is_absolute() else x for x in given]  # no machine's folders
     return {
         "command": shlex.join(["python", "-m", module, *given]),
-        "commit": _commit(),
-        "versions": {
-            "python": platform.python_version(),
-            "jax": jax.__version__,
-            "numpy": np.__version__,
-        },
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": COMMIT,
+        "versions": {"python": platform.python_version()} | {x: _version(x) for x in packages},
+        "date": datetime.date.today().isoformat(),
     }
 
 
-def hardware() -> dict:
+def hardware() -> dict[str, Any]:
     """What this process computes on, and how busy the machine is."""
     return {
         "device": jax.devices()[0].device_kind,
@@ -44,19 +47,32 @@ def hardware() -> dict:
 
 
 def _commit() -> str:
-    """The commit that is run, marked when pallas_kernels differs from it."""
-    folder = Path(__file__).resolve().parent
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=folder, text=True)
-        changes = subprocess.check_output(["git", "status", "--short", "."], cwd=folder, text=True)
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + (" with uncommitted changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return commit.strip() + (" with changes" if changes.strip() else "")
+
+
+COMMIT = _commit()
+"""Of the code that this process has loaded, and whether tracked files differ from it."""
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
-    return next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
+        lines = []
+    models = (x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
+    return next(models, platform.processor() or platform.machine())

@@ -1,4 +1,4 @@
-"""Settings that every test runs under, made before jax is imported."""
+"""Settings that every test runs under, made before jax is imported, and a run that many share."""
 
 import os
 from pathlib import Path
@@ -12,9 +12,46 @@ os.environ["XLA_FLAGS"] = (
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+import pytest
+from jaxtyping import install_import_hook
 
 # Compiled programs outlive the session: a second run of the suite is several times faster.
 jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".cache/jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 # A shape error should raise where it happens, not broadcast into something plausible.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Shapes in signatures are checked here only: users pay nothing for them.
+_TYPED = ()
+with install_import_hook(_TYPED, "beartype.beartype"):
+    import dataclasses
+
+    import pdr_datasets
+    from pdr_jax import recipes
+    from pdr_jax.runs.fit import fit
+    from pdr_jax.task import open_task
+    from small_runs import SMALL, moving_blobs
+
+
+@pytest.fixture(scope="session")
+def small_dataset():
+    return pdr_datasets.load("arrays", array=moving_blobs(), in_length=2, out_length=2)
+
+
+@pytest.fixture(scope="session")
+def small_recipe():
+    """Of a run that takes seconds: TAU with PDR."""
+    made = recipes.create("arrays", **SMALL)
+    predgs = dataclasses.replace(made.predgs, num_gaussians=16, window=7, pool=4, hidden=8)
+    return dataclasses.replace(made, predgs=predgs)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, small_recipe, small_dataset):
+    """A finished run of it: its folder, task and last state."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    shown = []
+    task = open_task(small_recipe, small_dataset)
+    state = fit(task, folder, report=shown.append)
+    assert [line["step"] for line in shown if "loss" in line] == [1, 2, 3, 4]
+    return folder, task, state

@@ -62,7 +62,9 @@ def main(argv: list[str] | None = None) -> None:
     except (ValueError, TypeError, OSError, ImportError, DivergedError) as error:
         message = str(error)
         if isinstance(error, pdr_datasets.NotPreparedError):
-            message += f" Or: pdr data prepare {error.name} --config {error.config}"
+            message += (
+                f" Or: pdr data prepare {error.name} --config {error.config} --manual-dir FOLDER"
+            )
         elif command := commands.get(argv[0] if argv else ""):
             message = with_option(message, options(command))
         Console(stderr=True).print(

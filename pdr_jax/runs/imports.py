@@ -148,7 +148,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
             ),
         },
     }
-    _write(out, recipe, described, variables)
+    write_run(out, recipe, described, variables)
     return described
 
 
@@ -273,10 +273,17 @@ def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
     return data
 
 
-def _write(
+def write_run(
     out: Path, recipe: Recipe, described: dict[str, Any], variables: Mapping[str, Any]
 ) -> None:
-    """The folder, made beside its place and then moved there."""
+    """Makes the folder of a run whose weights were not trained here; whole, or not at all.
+
+    Args:
+      out: the folder; must not exist, or be empty.
+      recipe: how the weights are trained on, if they are.
+      described: what data.json says.
+      variables: of the backbone: "params", and "batch_stats" where it has any.
+    """
     params = {"backbone": variables["params"]}
     statistics = variables.get("batch_stats")
     tx = optimisation(recipe, samples=recipe.batch_size).tx

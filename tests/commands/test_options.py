@@ -2,7 +2,7 @@
 
 import pytest
 
-from pdr_jax.options import parse_option
+from pdr_jax.commands.options import parse_option
 
 
 @pytest.mark.parametrize(

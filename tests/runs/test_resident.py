@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_jax import PDR, recipes, run
+from pdr_jax import PDR, recipes
+from pdr_jax.runs.fit import fit
+from pdr_jax.task import open_task
 
 
 class Blend(nn.Module):
@@ -53,7 +55,7 @@ def test_losses_are_those_of_the_streamed_run(dataset, tmp_path, devices):
     streamed = dataclasses.replace(STREAMED, devices=devices)
     resident = dataclasses.replace(streamed, resident_mib=1)
     for name, recipe in (("streamed", streamed), ("resident", resident)):
-        run.fit(recipe, tmp_path / name, dataset=dataset, model=MODEL)
+        fit(open_task(recipe, dataset, MODEL), tmp_path / name)
 
     def stop(figures):
         if figures["step"] == 6:
@@ -61,8 +63,8 @@ def test_losses_are_those_of_the_streamed_run(dataset, tmp_path, devices):
 
     # From step 4, which is within the second epoch, the clips are streamed.
     with pytest.raises(KeyboardInterrupt):
-        run.fit(resident, tmp_path / "resumed", dataset=dataset, model=MODEL, report=stop)
-    _, state = run.fit(streamed, tmp_path / "resumed", dataset=dataset, model=MODEL, resume=True)
+        fit(open_task(resident, dataset, MODEL), tmp_path / "resumed", report=stop)
+    state = fit(open_task(streamed, dataset, MODEL), tmp_path / "resumed", resume=True)
     assert int(jax.device_get(state.step)) == 10
     wanted = lines(tmp_path / "streamed")
     assert len({line["loss"] for line in wanted if "loss" in line}) == 10
@@ -77,5 +79,5 @@ def test_what_cannot_be_resident_is_refused(tmp_path):
     dataset = pdr_datasets.load("arrays", array=large, in_length=2, out_length=2)
     recipe = dataclasses.replace(STREAMED, resident_mib=1, devices=1)
     with pytest.raises(ValueError, match=r"resident_mib=1: the first 24 of \d+ clips have 27"):
-        run.fit(recipe, tmp_path / "large", dataset=dataset, model=MODEL)
+        fit(open_task(recipe, dataset, MODEL), tmp_path / "large")
     assert not (tmp_path / "large").exists()

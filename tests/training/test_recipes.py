@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_jax import backbones, benchmarks, recipes
+from pdr_jax import backbones, recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.recipes import Recipe
 
@@ -48,18 +48,6 @@ def test_moving_mnist_has_the_published_size():
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_data_options_are_the_loaders(name):
     assert set(BENCHMARKS[name].data_options) <= set(pdr_datasets.options(name))
-
-
-def test_a_mistake_in_the_settings_is_no_silence():
-    shell = benchmarks.simvp(8, 16, 2, 2, 0.0)
-    given = benchmarks.Settings(1e-2, {"N_T": 4}, {"batch_size": 4})
-    found = benchmarks.metaformers(shell, gsta=given)
-    assert found["simvp_gsta"] == given._replace(options=shell | {"N_T": 4})
-    assert found["tau"] == benchmarks.Settings(1e-3, shell)
-    with pytest.raises(ValueError, match="no such backbones here: simvp_gsta"):
-        benchmarks.metaformers(shell, simvp_gsta=1e-2)
-    with pytest.raises(ValueError, match="no such backbones here: mua"):
-        benchmarks.recurrent({"mau": 1}, {"mau": 1e-3}, mua={"sr_size": 2})
 
 
 @pytest.mark.parametrize("name", ["taxibj", "kth"])

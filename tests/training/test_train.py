@@ -1,5 +1,4 @@
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -7,13 +6,12 @@ import numpy as np
 import optax
 import pytest
 
+from pdr_datasets import Units
 from pdr_jax import PDR, PredGS, backbones, losses, optim, predgs
-from pdr_jax.checkpoint import Checkpoints
 from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
-from pdr_jax.train import ClipSpec, TrainState, init_state, train_step
-from pdr_jax.warm_start import Origin
+from pdr_jax.train import ClipSpec, init_state, train_step
 
-CLIP = ClipSpec(in_length=2, horizon=3, offset=0.0, scale=255.0)
+CLIP = ClipSpec(in_length=2, horizon=3, units=Units())
 
 
 def make(adapter=True, **options):
@@ -42,11 +40,11 @@ def frames():
 
 
 def test_clip_spec():
-    clip = ClipSpec(2, 2, (1.0, 2.0), (2.0, 4.0))
+    clip = ClipSpec(2, 2, Units((1.0, 2.0), (2.0, 4.0)))
     frames = jnp.arange(2 * 5 * 2).reshape(1, 5, 1, 2, 2)
     observed, target = clip.split(frames)
     np.testing.assert_allclose(observed[0, 0, 0], [[-0.5, -0.25], [0.5, 0.25]])
-    np.testing.assert_allclose(clip.denormalise(target), frames[:, 2:4].astype(jnp.float32))
+    np.testing.assert_allclose(clip.units.denormalise(target), frames[:, 2:4].astype(jnp.float32))
     with pytest.raises(ValueError, match="frames has 3 time steps"):
         clip.split(frames[:, :3])
 
@@ -85,32 +83,6 @@ def test_averages_are_of_parameters_and_statistics(frames):
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
         after.variables(), expected,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("averaged", [False, True])
-def test_a_checkpoint_gives_the_variables_of_evaluation(averaged, tmp_path):
-    latest = {"params": {"a": jnp.ones(2)}, "batch_stats": {"b": jnp.ones(3)}}
-    averages = jax.tree.map(jnp.zeros_like, latest)
-    state = TrainState(
-        jnp.zeros((), jnp.int32), **latest, opt_state=(), ema=averages if averaged else None
-    )
-    with Checkpoints(tmp_path) as checkpoints:
-        checkpoints.save(state, data=None, config={}, score=1.0)
-    with Checkpoints(tmp_path) as checkpoints:
-        jax.tree.map(np.testing.assert_array_equal, checkpoints.restore(state)[0], state)
-        step, variables = checkpoints.variables()
-    assert step == 0
-    jax.tree.map(np.testing.assert_array_equal, variables, averages if averaged else latest)
-
-
-def test_averages_start_at_what_a_run_starts_from():
-    def variables(value):
-        leaf = jnp.full(2, value)
-        return {"params": {"backbone": leaf}, "batch_stats": {"backbone": leaf}}
-
-    state = TrainState(jnp.zeros((), jnp.int32), **variables(0.0), opt_state=(), ema=variables(0.0))
-    started = Origin(Path(), None, 0, variables(1.0)).into(state, ("backbone",))
-    jax.tree.map(np.testing.assert_array_equal, started.variables(), variables(1.0))
 
 
 def test_a_step_keeps_every_shape_and_type(frames):

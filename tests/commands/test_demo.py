@@ -1,0 +1,29 @@
+"""`pdr demo`."""
+
+import functools
+import json
+
+from small_runs import SMALL
+
+from pdr_jax import recipes
+from pdr_jax.commands import main
+
+
+def test_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
+    small = functools.partial(
+        recipes.create,
+        in_length=2,
+        out_length=2,
+        backbone_options=SMALL["backbone_options"],
+        devices=1,
+        data_options={"size": 16, "channels": 1, "num_train": 24, "num_test": 8},
+    )
+    monkeypatch.setattr(recipes, "create", small)
+    main(["demo", "--steps", "2", "--size", "16", "--out", str(tmp_path / "demo")])
+    printed = capsys.readouterr().out
+    for row in ("tau", "tau + predgs", "persistence", "sharpness"):
+        assert row in printed
+    figures = json.loads((tmp_path / "demo/metrics.json").read_text())
+    assert {"tau", "tau + predgs", "persistence"} <= set(figures["rows"])
+    assert (tmp_path / "demo/gaussians.png").exists()

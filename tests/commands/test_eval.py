@@ -1,0 +1,183 @@
+"""`pdr eval`: several runs side by side, files of values, published rows."""
+
+import csv
+import dataclasses
+import json
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from small_runs import SMALL, moving_blobs
+
+from pdr_jax import recipes
+from pdr_jax.commands import eval as command
+from pdr_jax.commands import main
+from pdr_jax.files import write_json
+from pdr_jax.runs.fit import fit
+from pdr_jax.runs.folder import read_data, read_recipe
+from pdr_jax.task import open_task
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two finished runs; the second says that it started from one under the other protocol."""
+    root = tmp_path_factory.mktemp("runs")
+    np.save(root / "clips.npy", moving_blobs())
+    made = recipes.create("arrays", adapter="none", **{**SMALL, "steps": 2, "ema_decay": 0.0})
+    made.data_options["path"] = str(root / "clips.npy")
+    for seed, name in enumerate(("first", "second")):
+        fit(open_task(dataclasses.replace(made, seed=seed)), root / name)
+    data = read_data(root / "second")
+    data["init_from"] = {"protocol": "openstl", "data": {"dataset": "arrays"}}
+    write_json(root / "second/data.json", data)
+    return root
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    """Commands run in the folder of the runs."""
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def both(folder):
+    """What `pdr eval` leaves of two runs: figures by run, and the rows of the file of values."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main("eval first second --no-controls --values new/values.csv --batch-size 3".split())
+    written = {
+        name: json.loads((folder / name / "eval-test-standard-2.json").read_text())
+        for name in ("first", "second")
+    }
+    return written, list(csv.DictReader((folder / "new/values.csv").read_text().splitlines()))
+
+
+def test_runs_side_by_side(both):
+    written, _ = both
+    figures = {name: file["rows"][name] for name, file in written.items()}
+    for name, file in written.items():
+        assert file["dataset"] == "arrays clips.npy_2to2"
+        # The mean over the horizon of the curve is the figure.
+        assert np.mean(file["per_frame"][name]["mse"]) == pytest.approx(figures[name]["mse"])
+    assert figures["first"]["mse"] != figures["second"]["mse"]
+
+
+def test_every_frame_of_every_clip_is_in_the_values(both):
+    written, rows = both
+    assert len(rows) == 2 * 4 * 2  # runs, test clips, frames
+    assert {row["clip"] for row in rows} == {"16", "17", "18", "19"}
+    assert {row["frame"] for row in rows} == {"1", "2"}
+    for name, file in written.items():
+        values = [float(row["mse"]) for row in rows if row["predictor"] == name]
+        assert np.mean(values) == pytest.approx(file["rows"][name]["mse"], rel=1e-6)
+
+
+def test_what_is_printed(here, capsys):
+    main("eval first second --no-controls".split())
+    printed = capsys.readouterr().out
+    assert "first" in printed
+    assert "second" in printed
+    assert "best by the last 3 of 16 training clips" in printed
+    assert printed.count("note: ") == 1
+    assert "note: Parameters trained under protocol 'openstl' meet 'standard'" in printed
+
+
+@pytest.fixture
+def namesakes(here, tmp_path):
+    """a/seed0 and b/seed0, of which something else chose the second's checkpoint."""
+    for parent, origin in (("a", "first"), ("b", "second")):
+        shutil.copytree(here / origin, tmp_path / parent / "seed0")
+    data = read_data(tmp_path / "b/seed0")
+    write_json(tmp_path / "b/seed0/data.json", data | {"chosen_on": "the validation split"})
+    return [str(tmp_path / parent / "seed0") for parent in "ab"]
+
+
+def test_runs_of_the_same_name_are_told_apart(namesakes, tmp_path, capsys):
+    values = tmp_path / "values.csv"
+    main(["eval", *namesakes, "--no-controls", "--values", str(values)])
+    printed = capsys.readouterr().out
+    assert "a/seed0" in printed
+    assert "b/seed0" in printed
+    rows = list(csv.DictReader(values.read_text().splitlines()))
+    assert {row["predictor"] for row in rows} == {"a/seed0", "b/seed0"}
+    assert len(rows) == 2 * 4 * 2
+
+
+def test_the_title_says_what_chose_each_checkpoint(namesakes, capsys):
+    main(["eval", *namesakes, "--no-controls"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "a/seed0: best by the last 3 of 16 training clips; b/seed0: best by the validation split"
+        in printed
+    )
+
+
+def test_parquet(here):
+    from pyarrow import parquet
+
+    main("eval first --values values.parquet".split())
+    table = parquet.read_table("values.parquet")
+    assert table.num_rows == 2 * 4 * 2  # the run and persistence
+    assert {"predictor", "clip", "frame", "mse"} <= set(table.column_names)
+
+
+def test_a_missing_pyarrow_is_said_before_any_run_is_scored(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr(command, "measure", None)  # would raise
+    with pytest.raises(ImportError, match="needs pyarrow"):
+        command.evaluate((folder / "first",), values=folder / "values.parquet")
+
+
+def test_another_data_set(here):
+    np.save("other.npy", moving_blobs(seed=5))
+    options = "path other.npy test_fraction 0.5"
+    main(f"eval first --no-controls --dataset arrays --data-options {options}".split())
+    path = here / "first/eval-test-standard-2.json"
+    written = json.loads(path.read_text())
+    assert written["dataset"] == "arrays other.npy_2to2"
+    assert "ssim" in written["rows"]["tau"]
+    # What was measured before of the same stays beside what is measured anew.
+    before = {**written, "rows": {"tau": {"lpips": 0.5}}, "per_frame": {}}
+    path.write_text(json.dumps(before))
+    main(f"eval first --dataset arrays --data-options {options}".split())
+    written = json.loads(path.read_text())
+    assert written["rows"]["tau"]["lpips"] == 0.5
+    assert {"mse", "lpips"} <= set(written["rows"]["tau"])
+    assert "lpips" not in written["rows"]["persistence"]
+    main(f"eval first --checkpoint last --data-options {options}".split())
+    assert "lpips" not in json.loads(path.read_text())["rows"]["tau"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("eval", "run_folders|RUN"),
+        ("eval first first", "first is given twice"),
+        ("eval first --values values.txt", r"ends in \.csv or \.parquet"),
+        ("eval first --batch-size 0", r"batch_size=0: expected 1 or more \(option --batch-size\)"),
+        ("eval first --published", "--protocol openstl only"),
+        ("eval first --published --protocol openstl", "no published figures for arrays"),
+        ("eval first --split holdout --protocol openstl", "first has none under protocol openstl"),
+        ("eval first --lpips trunk.npz", "both --lpips and --lpips-heads"),
+        ("eval first --lpips trunk.npz --lpips-heads heads.npz", "trunk.npz"),
+    ],
+)
+def test_refused(here, argv, message, capsys):
+    before = sorted(here.rglob("*"))
+    with pytest.raises(SystemExit) as exit_:
+        main(argv.split())
+    assert exit_.value.code == 2
+    assert re.search(message, "".join(capsys.readouterr()))
+    assert sorted(here.rglob("*")) == before
+
+
+def test_runs_of_other_protocols_are_refused_before_any_is_scored(here, monkeypatch):
+    (here / "third").mkdir(exist_ok=True)
+    recipe = dataclasses.replace(read_recipe(here / "first"), protocol="openstl")
+    write_json(here / "third/recipe.json", recipe.to_json())
+    monkeypatch.setattr(command, "measure", None)  # would raise
+    with pytest.raises(ValueError, match=r"protocol='openstl' in .*third, 'standard' in .*first"):
+        command.evaluate((here / "first", here / "third"))

@@ -1,0 +1,106 @@
+"""Bad command lines: what is said, and that nothing is left behind."""
+
+import numpy as np
+import pytest
+from small_runs import moving_blobs
+
+import pdr_datasets
+from pdr_jax.commands import main
+from pdr_jax.commands.main import with_option
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("train movin_sprites", "did you mean 'moving_sprites'"),
+        ("train kth --adapter predg", "did you mean 'predgs'"),
+        ("train kth --learning-rate -1", "learning_rate=-1.0: expected more than 0"),
+        ("train kth --learnin-rate 1", "--learning-rate"),
+        ("train arrays --data-options.path no.npy", "no.npy"),
+        ("eval nowhere", "no run folder"),
+        ("eval [/markup]", "[/markup] is no run folder"),
+        ("train arrays", "(option --data-options.path)"),
+        ("train --resume runs/x --steps 3", "--resume takes no other option"),
+        ("train --resume=runs/x --steps=3", "--resume takes no other option"),
+        ("train --steps=3 --resume=runs/x", "--resume takes no other option"),
+        ("train kth --resume=runs/x", "--resume takes no other option"),
+        # The recipe is that of the data set, wherever it stands; or it is refused.
+        ("train --epochs 5 kth", "kth '128x128_10to20' is not prepared"),
+        ("train kth", "pdr data prepare kth --config 128x128_10to20"),
+        ("train --out kth taxibj", "dataset='taxibj', but 'kth' was taken for it"),
+        ("train --epochs 5 ktj", "give the data set before all options, pdr train ktj"),
+        ("data info", "name is missing"),
+        ("data prepare kth", "00sequences.txt"),
+        ("data prepare ktj", "no such data set"),
+        ("models tua", "did you mean 'tau'"),
+    ],
+)
+def test_bad_command_lines_are_refused(argv, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
+    with pytest.raises(SystemExit) as exit_:
+        main(argv.split())
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("message", "completed"),
+    [
+        ("batch_size=0: expected 1", "batch_size=0: expected 1 (option --batch-size)"),
+        ("data_options.path is missing", "(option --data-options.path)"),
+        ("batch_size is odd", "batch_size is odd"),
+        ("latitudes=0: expected degrees", "latitudes=0: expected degrees"),
+    ],
+)
+def test_a_message_that_starts_with_a_field_gets_its_option(message, completed):
+    assert with_option(message, {"batch_size", "data_options"}).endswith(completed)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ("text.npy x.npy", "text.npy is no .npy file of numbers"),
+        ("words.npy x.npy", "words.npy holds <U5: expected integers or floats"),
+        ("archive.npz x.npy", "archive.npz is an archive of arrays, frames: save the one"),
+        ("clips.npy x.npz", "target='x.npz': expected a name that ends in .npy"),
+        ("clips.npy new/x.npy --gif x.png", "gif='x.png': expected a name that ends in .gif"),
+        ("clips.npy clips.npy/x.npy", "clips.npy"),
+    ],
+)
+def test_files_of_predictions_are_checked_before_any_work(
+    files, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("clips.npy", moving_blobs(2))
+    np.savez("archive.npz", frames=moving_blobs(2))
+    np.save("words.npy", np.array(["clips"]))
+    (tmp_path / "text.npy").write_text("not an array")
+    with pytest.raises(SystemExit):
+        main(["predict", "nowhere", *files.split()])
+    assert message in capsys.readouterr().err  # and not that `nowhere` is no run folder
+    assert not list(tmp_path.glob("**/x*"))
+
+
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pdr_datasets, "names", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        main(["data", "list"])
+    assert exit_.value.code == 130
+    assert "pdr train --resume" in capsys.readouterr().out
+
+
+def test_data_sets_are_listed(capsys):
+    main(["data", "list"])
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(pdr_datasets.names())
+    assert all(len(line.split()) > 3 for line in listed)  # each says what it is
+
+
+def test_a_data_set_s_card_is_shown(capsys):
+    main(["data", "info", "kth"])
+    assert "00sequences.txt" in capsys.readouterr().out

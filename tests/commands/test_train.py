@@ -1,0 +1,125 @@
+"""`pdr train`: recipes from the command line, folders, and what a finished run leaves."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from small_runs import moving_blobs
+
+from pdr_jax import recipes
+from pdr_jax.commands import main, train
+from pdr_jax.commands.finish import finish
+from pdr_jax.files import write_json
+from pdr_jax.runs.folder import read_recipe
+
+OPTIONS = (
+    "--in-length 2 --out-length 2 --batch-size 4 --steps 2 "
+    "--devices 1 --holdout 0.2 --backbone-options.hid-S 4 --backbone-options.hid-T 8 "
+    "--backbone-options.N-T 2 --predgs.num-gaussians 16 --predgs.window 7 --predgs.pool 4 "
+    "--predgs.hidden 8"
+).split()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with clips.npy and a run that the command left, and what was printed."""
+    place = tmp_path_factory.mktemp("trained")
+    np.save(place / "clips.npy", moving_blobs())
+    path = ["--data-options.path", str(place / "clips.npy")]
+    with pytest.MonkeyPatch.context() as patch:
+        printed = []
+        patch.setattr(
+            "builtins.print", lambda *words, **_: printed.append(" ".join(map(str, words)))
+        )
+        main(
+            ["train", "arrays", "--adapter", "robust", "--out", str(place / "run"), *path, *OPTIONS]
+        )
+    return place, "\n".join(printed)
+
+
+def test_the_recipe_is_printed_and_the_run_is_scored(trained):
+    place, printed = trained
+    assert '"num_gaussians": 16' in printed
+    assert "tau + robust" in printed
+    figures = json.loads((place / "run/metrics.json").read_text())
+    assert figures["rows"]["tau + robust"]["mse"] > 0
+
+
+@pytest.mark.parametrize("picture", ["strip.png", "clip.gif", "gaussians.png", "loss.png"])
+def test_pictures_are_drawn(trained, picture):
+    assert (trained[0] / "run" / picture).stat().st_size > 1000
+
+
+def test_a_run_predicts(trained, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    np.save("seen.npy", moving_blobs(3, 2))
+    main(["predict", "run", "seen.npy", "future.npy", "--gif", "future.gif"])
+    assert np.load("future.npy").shape == (3, 2, 8, 8, 1)
+    assert (trained[0] / "future.gif").stat().st_size > 100
+
+
+def test_a_run_is_evaluated(trained, monkeypatch):
+    monkeypatch.chdir(trained[0])
+    main(["eval", "run", "--no-controls", "--checkpoint", "last"])
+    written = json.loads((trained[0] / "run/eval-test-standard-2.json").read_text())
+    assert list(written["rows"]) == ["tau + robust"]
+
+
+def test_a_complete_run_is_resumed_to_its_figures(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    (trained[0] / "run/metrics.json").unlink()
+    main(["train", "--resume=run"])
+    assert (trained[0] / "run/metrics.json").exists()
+    assert "written" not in capsys.readouterr().err
+
+
+def test_without_clips_to_score_there_are_pictures_still(trained, capsys):
+    run = trained[0] / "run"
+    recipe = read_recipe(run)
+    bare = dataclasses.replace(
+        recipe, holdout=0.0, data_options={**recipe.data_options, "test_fraction": 0.0}
+    )
+    write_json(run / "recipe.json", bare.to_json())
+    finish(run)
+    write_json(run / "recipe.json", recipe.to_json())
+    printed = capsys.readouterr().out
+    assert "no figures: arrays has no test clips, and none are held out" in printed
+    assert "strip.png" in printed
+
+
+def test_what_the_data_do_not_allow_is_said_before_the_recipe(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    path = ["--data-options.path", "clips.npy"]
+    with pytest.raises(SystemExit):
+        main(["train", "arrays", *path, *OPTIONS, "--batch-size", "64"])
+    printed = capsys.readouterr()
+    assert "batch_size=64: expected at most" in printed.err
+    assert not printed.out
+
+
+def test_an_occupied_folder_is_refused_before_data_are_opened(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "open_task", lambda _: pytest.fail("data were opened"))
+    write_json(tmp_path / "recipe.json", recipes.create("moving_sprites").to_json())
+    with pytest.raises(SystemExit):
+        main(["train", "moving_sprites", "--seed", "3", "--out", str(tmp_path)])
+    said = capsys.readouterr().err
+    assert f"{tmp_path} holds a run already, and another one" in said
+    assert f"pdr train --resume {tmp_path}" in said
+
+
+def test_bounds_of_the_output_are_noted(tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "clips.npy", np.linspace(-2, 2, 20 * 4 * 64).reshape(20, 4, 8, 8, 1))
+    monkeypatch.setattr(train, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(train, "finish", lambda _: None)
+    options = "--backbone phydnet --in-length 2 --out-length 2 --batch-size 4".split()
+    data = f"--data-options.path {tmp_path}/clips.npy --data-options.scaling zscore".split()
+    main(["train", "arrays", *options, *data])
+    assert "note: output: PhyDNet predicts values from 0 to 1, and" in capsys.readouterr().out
+
+
+def test_where_a_run_that_starts_from_another_goes():
+    plain = recipes.create("kth", protocol="openstl")
+    started = dataclasses.replace(plain, init_from="runs/theirs", seed=3)
+    assert train.default_folder(plain).name == "kth-tau-predgs-l1_ssim-openstl-seed0"
+    assert train.default_folder(started).name == "kth-tau-predgs-l1_ssim-openstl-from-theirs-seed3"

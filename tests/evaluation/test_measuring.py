@@ -1,0 +1,62 @@
+"""Figures of a run's model and of its controls."""
+
+import jax
+import numpy as np
+import pytest
+from small_runs import moving_blobs
+
+from pdr_datasets import Units
+from pdr_jax.evaluation import predictors
+from pdr_jax.evaluation.measuring import score, stream
+from pdr_jax.metrics import Evaluator
+from pdr_jax.train import ClipSpec
+
+
+@pytest.fixture(scope="module")
+def rows(finished):
+    _, task, state = finished
+    return score(task, state.variables(), batch_size=4, label="pdr")
+
+
+def test_controls_stand_beside_the_model(rows):
+    assert list(rows) == ["pdr", "persistence", "pdr, coarse", "pdr, mean Y", "pdr, shuffled Y"]
+    assert rows["pdr"]["mse"] != rows["pdr, mean Y"]["mse"]
+
+
+def test_persistence_by_hand(rows):
+    frames = moving_blobs()[16:].astype(np.float64) / 255
+    error = (frames[:, 2:] - frames[:, 1:2]) ** 2
+    assert rows["persistence"]["mse"] == pytest.approx(error.sum((2, 3, 4)).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 3}, {"batch_size": 8, "devices": 8}])
+def test_figures_do_not_depend_on_batches_or_devices(finished, rows, options):
+    _, task, state = finished
+    again = score(task, state.variables(), label="pdr", controls=False, **options)
+    assert again["pdr"].keys() == rows["pdr"].keys()
+    for name, value in again["pdr"].items():
+        assert value == pytest.approx(rows["pdr"][name], rel=1e-5), name
+
+
+def test_what_cannot_be_scored_is_refused(finished):
+    _, task, state = finished
+    with pytest.raises(ValueError, match="split='train'"):
+        score(task, state.variables(), split="train")
+    assert jax.device_count() == 8
+    with pytest.raises(ValueError, match="batch_size=6: expected a multiple of the 4 devices"):
+        score(task, state.variables(), batch_size=6, devices=4)
+
+
+def test_persistence_is_perfect_on_a_still_clip():
+    still = np.repeat(moving_blobs(4, 1), 4, axis=1)
+    evaluator = Evaluator(("mse", "mae"))
+    ids = stream(
+        predictors.persistence,
+        lambda: [{"frames": still[:3], "id": range(3)}, {"frames": still[3:], "id": [3]}],
+        clip=ClipSpec(2, 2, Units()),
+        batch_size=3,
+        evaluator=evaluator,
+    )
+    assert ids.tolist() == [0, 1, 2, 3]
+    assert evaluator.compute() == {"mse": 0, "mae": 0}
+    assert evaluator.count == 4

@@ -1,0 +1,96 @@
+"""Prediction on new data."""
+
+import dataclasses
+import sys
+
+import numpy as np
+import pytest
+from small_runs import moving_blobs
+
+from pdr_datasets import Units
+from pdr_jax.evaluation.prediction import (
+    predict_array,
+    prepare_outputs,
+    read_frames,
+    remarks,
+    write_frames,
+)
+
+CLIPS = moving_blobs(5, 3)
+
+
+@pytest.fixture(scope="module")
+def predict(finished):
+    _, task, state = finished
+    return lambda frames, **options: predict_array(task, state.variables(), frames, **options)
+
+
+@pytest.fixture(scope="module")
+def future(predict):
+    return predict(CLIPS, horizon=3, batch_size=2)
+
+
+def test_predictions_have_the_shape_and_type_of_the_input(predict, future):
+    assert future.shape == (5, 3, 8, 8, 1)
+    assert future.dtype == np.uint8
+    one = predict(CLIPS[2], horizon=3)
+    assert one.shape == future[2].shape
+    # Another batch size sums in another order, which may cross the edge between two grey levels.
+    assert np.abs(one.astype(int) - future[2]).max() <= 1
+    assert np.mean(one != future[2]) < 0.05
+    assert predict(CLIPS[:0]).shape == (0, 2, 8, 8, 1)
+
+
+def test_floats_are_not_rounded_and_only_the_last_frames_count(predict, future):
+    exact = predict(CLIPS[:, 1:].astype(np.float32), horizon=3, batch_size=2)
+    assert np.abs(exact - future)[(exact > 0) & (exact < 255)].max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (CLIPS[..., 0], "frames has shape"),
+        (CLIPS[:, :1], "2 or more"),
+        (np.full((1, 2, 8, 8, 1), np.nan), "not finite"),
+    ],
+)
+def test_frames_that_do_not_fit_are_refused(predict, frames, message):
+    with pytest.raises(ValueError, match=message):
+        predict(frames)
+
+
+@pytest.mark.parametrize("name", ["horizon", "batch_size"])
+def test_less_than_one_is_refused(predict, name):
+    with pytest.raises(ValueError, match=f"{name}=0: must be at least 1"):
+        predict(CLIPS, **{name: 0})
+
+
+def test_files(tmp_path):
+    np.save(tmp_path / "clips.npy", CLIPS)
+    np.testing.assert_array_equal(read_frames(tmp_path / "clips.npy"), CLIPS)
+    with pytest.raises(ValueError, match="would replace the frames"):
+        prepare_outputs(tmp_path / "clips.npy", tmp_path / "new/../clips.npy")
+    prepare_outputs(tmp_path / "clips.npy", tmp_path / "new/future.npy")
+    write_frames(tmp_path / "new/future.npy", CLIPS)
+    np.testing.assert_array_equal(np.load(tmp_path / "new/future.npy"), CLIPS)
+
+
+def test_a_gif_that_cannot_be_drawn_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio.v3", None)
+    with pytest.raises(ImportError, match="pictures need imageio"):
+        prepare_outputs(tmp_path / "clips.npy", tmp_path / "x.npy", tmp_path / "x.gif")
+
+
+def test_what_is_remarked_of_frames(finished):
+    _, task, _ = finished
+    frames = np.full((5, 8, 8, 1), 0.5)
+    units, warning, used = remarks(task, frames)
+    assert units == "frames are taken to be in stored units, 0..255"
+    assert "multiply it by 255" in warning
+    assert used == "of 5 frames a clip, the last 2 are used"
+    assert remarks(task, frames[:2] * 255) == [units]
+    assert remarks(task, (frames[:2] * 2).astype(np.uint8)) == [units]
+    in_unit_range = dataclasses.replace(task.dataset, units=Units(0.0, 1.0))
+    assert remarks(task._replace(dataset=in_unit_range), frames[:2]) == [
+        "frames are taken to be in stored units, 0..1"
+    ]

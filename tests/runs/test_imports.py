@@ -1,0 +1,229 @@
+"""Run folders from checkpoints of the public PyTorch code, and what they are good for."""
+
+import dataclasses
+import json
+import os
+import re
+
+import jax
+import numpy as np
+import pytest
+from golden_files import channels_last, load, relative_error
+from imported_runs import ARRAYS, assert_close, fail, fill, pdr, refused
+
+from pdr_jax.commands import train
+from pdr_jax.files import write_json
+from pdr_jax.interop import settings
+from pdr_jax.interop.family import family
+from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.folder import read_data, read_recipe, recorded_dataset
+from pdr_jax.runs.warm_start import read_origin
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A folder in which weights were imported as runs/theirs, and what was printed."""
+    place = fill(tmp_path_factory.mktemp("imported"))
+    printed = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        patch.setattr(
+            "builtins.print", lambda *words, **_: printed.append(" ".join(map(str, words)))
+        )
+        pdr(f"import-openstl theirs.npz --out runs/theirs {ARRAYS}")
+    return place, "\n".join(printed)
+
+
+def test_an_import_says_which_value_came_from_where(imported):
+    _, printed = imported
+    assert '"model_type": "convmixer"' in printed
+    assert re.search(r"from the weights: .*hid_S = 8.* T = 4$", printed, re.MULTILINE)
+    assert re.search(r"given: out_length = 4$", printed, re.MULTILINE)
+    assert "assumed from arrays: H = " in printed
+    assert re.search("by default: .*drop_path = ", printed)
+    assert "note: " not in printed
+
+
+def test_the_recipe_is_that_of_the_weights(imported):
+    place, _ = imported
+    config, _, _ = load("simvp_convmixer")
+    assert os.listdir(place / "runs") == ["theirs"]
+    recipe = read_recipe(place / "runs/theirs")
+    assert (recipe.adapter, recipe.protocol, recipe.backbone) == (
+        "none",
+        "openstl",
+        "simvp_convmixer",
+    )
+    sizes = ("hid_S", "hid_T", "N_S", "N_T")
+    assert [recipe.backbone_options[size] for size in sizes] == [config[size] for size in sizes]
+
+
+def test_an_imported_run_predicts_what_was_recorded(imported, monkeypatch):
+    monkeypatch.chdir(imported[0])
+    with jax.default_matmul_precision("highest"):
+        pdr("predict runs/theirs seen.npy future.npy")
+    _, _, arrays = load("simvp_convmixer")
+    assert relative_error(np.load("future.npy"), channels_last(arrays["output"])) < 1e-5
+
+
+def test_an_imported_run_is_scored(imported, monkeypatch, capsys):
+    place, _ = imported
+    monkeypatch.chdir(place)
+    pdr("eval runs/theirs --no-controls --batch-size 2")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "best by whoever trained it; imported from theirs.npz, not trained here" in printed
+    figures = json.loads((place / "runs/theirs/eval-test-openstl-4.json").read_text())
+    assert figures["rows"]["simvp_convmixer"]["mse"] < 1e-6  # the clips go on as it predicts
+
+
+def test_units_that_an_array_sets_itself_are_noted(place, capsys):
+    pdr(f"import-openstl theirs.npz --out fitted {ARRAYS.replace('scaling (0,1) ', '')}")
+    assert "note: The array's own values set its units" in capsys.readouterr().out
+
+
+def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
+    np.savez("recurrent.npz", **load("convlstm")[1])
+    command = f"import-openstl recurrent.npz {ARRAYS} --in-length 4 --out"
+    pdr(f"{command} runs/zoo")
+    assert read_recipe(place / "runs/zoo").backbone_options["release"] == "v0.3"
+    pdr(f"{command} runs/new --settings release v1.0")
+    assert read_recipe(place / "runs/new").backbone_options["release"] == "v1.0"
+    # Only Lightning's module has the model under a name.
+    np.savez("recurrent.npz", **{f"model.{k}": v for k, v in load("convlstm")[1].items()})
+    pdr(f"{command} runs/lightning")
+    assert read_recipe(place / "runs/lightning").backbone_options["release"] == "v1.0"
+
+
+def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypatch, capsys):
+    monkeypatch.setattr(train, "finish", lambda _: None)
+    pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
+    before = read_origin(place / "theirs").variables["params"]
+    assert read_data(place / "theirs")["training_clips"] == 0
+    recipe = read_recipe(place / "theirs")
+    short = dataclasses.replace(
+        recipe, steps=3, save_every=1, batch_size=2, devices=1, learning_rate=1e-9
+    )
+    write_json(place / "theirs/recipe.json", short.to_json())
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", fail)
+        assert "disk full" in refused("train --resume theirs", capsys)
+    # Until something else is saved, the folder describes what it has.
+    assert read_data(place / "theirs")["training_clips"] == 0
+    pdr("train --resume theirs")
+    assert (
+        "continues from imported weights: 3 steps of the recipe's schedule"
+        in capsys.readouterr().out
+    )
+    described = read_data(place / "theirs")
+    assert described["imported"]["file"] == "theirs.npz"
+    assert described["training_clips"] > 0
+    assert described["chosen_on"] == "the TEST split, as OpenSTL does"
+    steps = {int(path.name) for path in (place / "theirs/checkpoints").glob("[0-9]*")}
+    assert {0, 2, 3} <= steps
+    with Checkpoints(place / "theirs/checkpoints") as saved:
+        assert saved.last == 3
+        assert saved.best > 0  # what was imported was never measured
+    assert_close(read_origin(place / "theirs").variables["params"], before)
+    pdr("train --resume theirs")
+    assert "continues from imported" not in capsys.readouterr().out
+
+
+def test_pictures_need_no_preparation_to_be_predicted(place, capsys):
+    """Of data sets with known units: here TaxiBJ's, [-1, 1] to [0, 1]."""
+    pdr("import-openstl theirs.npz --out theirs --dataset taxibj --settings hid_S 8")
+    assert "was not there" in read_data(place / "theirs")["note"]
+    assert recorded_dataset(place / "theirs").frame_shape == (32, 32, 2)
+    frames = np.zeros((4, 32, 32, 2), np.float32)
+    np.save("seen.npy", frames)
+    pdr("predict theirs seen.npy future.npy")
+    assert np.load("future.npy").shape == frames.shape
+    assert "must be at least 1" in refused("predict theirs seen.npy x.npy --horizon 0", capsys)
+
+
+def test_nothing_half_written_stays(place, monkeypatch, capsys):
+    monkeypatch.setattr(Checkpoints, "save", fail)
+    before = sorted(os.listdir())
+    assert "disk full" in refused(f"import-openstl theirs.npz --out theirs {ARRAYS}", capsys)
+    assert sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--out data.d " + ARRAYS, "data.d holds something already"),
+        ("--out x", "dataset is missing: the checkpoint does not say which data it is for"),
+        ("--out x --dataset kht", "did you mean 'kth'"),
+        ("--out x --dataset arrays", "data_options.path is missing"),
+        ("--out x --dataset weatherbench", "is not prepared"),
+        ("--out x --dataset kth --data-options size 64", "is not prepared"),
+        ("--out x --dataset kth", "misshapen: dec.readout.bias"),
+        ("--out x --dataset kth", "C = 1 is asked for, 2 in the weights"),
+        ("--out x --settings in_shape [4,2,8,8] " + ARRAYS, "frames (H, W, C) = (8, 8, 2)"),
+        (
+            "--out x --settings model_type gSTA " + ARRAYS,
+            "of 'gsta', the weights are of 'convmixer'",
+        ),
+        (
+            "--out x --settings hid_T 32 " + ARRAYS,
+            "hid_T = 32 is asked for, 64 in the weights",
+        ),
+        (
+            "--out x --settings hid_s 32 " + ARRAYS,
+            "settings.hid_s (did you mean 'hid_S'?): convmixer has no such setting",
+        ),
+        ("--out x --settings pre_seq_length 5 " + ARRAYS, "pre_seq_length = 5 is given, but T = 4"),
+        ("--out x --settings in_shape 10 " + ARRAYS, "in_shape = 10: expected [T, C, H, W]"),
+        (
+            "--out x --settings aft_seq_length 5 " + ARRAYS,
+            "aft_seq_length = 5 is given, but out_length = 4",
+        ),
+        ("--out x --settings height 32 " + ARRAYS, "convmixer has no such setting"),
+        ("--out x --config no.json " + ARRAYS, "no.json"),
+    ],
+)
+def test_imports_that_do_not_fit_are_refused(options, message, place, capsys):
+    (place / "data.d").mkdir()
+    (place / "data.d/file").touch()
+    assert message in refused(f"import-openstl theirs.npz {options}", capsys)
+    assert not (place / "x").exists()
+
+
+def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, capsys):
+    (place / "theirs.json").write_text('{"pre_seq_length": 4, "aft_seq_length": 9}')
+    command = f"import-openstl theirs.npz --config theirs.json {ARRAYS} --out"
+    pdr(f"{command} x")
+    assert read_recipe(place / "x").out_length == 4
+    (place / "theirs.json").write_text('{"pre_seq_length": 5}')
+    assert "pre_seq_length = 5 is given, but T = 4" in refused(f"{command} y", capsys)
+
+
+def test_a_setting_in_whose_place_another_is_used_is_refused():
+    """As the public PhyDNet does with a patch_size that it does not know."""
+    with pytest.raises(ValueError, match="patch_size = 3 is given, but patch_size = 4 is what is"):
+        settings.check_used({"patch_size": 4}, settings={"patch_size": 3}, config={}, flags={})
+    agreeing = {"layer_norm": 1, "num_hidden": "8,8", "in_shape": [4, 1, 8, 8]}
+    values = {"layer_norm": True, "num_hidden": (8, 8), "T": 4, "C": 1, "H": 8, "W": 8}
+    settings.check_used(values, settings=agreeing, config={}, flags={})
+
+
+def test_models_without_the_entry_in_shape_have_their_own():
+    kind = family({"method": "predformer"})
+    settings.check_settings("predformer", kind, {"height": 32, "num_channels": 1}, {})
+    with pytest.raises(ValueError, match=r"settings\.height: convlstm has no such setting"):
+        settings.check_settings("convlstm", family({"method": "convlstm"}), {"height": 32}, {})
+
+
+def test_what_weights_do_not_tell_is_asked_for(place, capsys):
+    np.savez("x.npz", **load("mau")[1])
+    command = f"import-openstl x.npz --out x --in-length 4 {ARRAYS}"
+    assert "do not tell its tau, cell_mode, model_mode; expected" in refused(command, capsys)
+    np.savez("x.npz", **load("phydnet")[1])
+    assert "do not tell its patch_size; expected" in refused(command, capsys)
+    np.savez("x.npz", **load("wast")[1])
+    assert "do not tell its block_list, drop_path" in refused(command, capsys)
+    np.savez("x.npz", **load("dmvfn")[1])
+    assert "do not tell its scale; expected" in refused(f"{command} --settings beta 0.5", capsys)
+    np.savez("x.npz", head=np.ones(3))
+    assert "weights such as head are of no known model" in refused(command, capsys)
+    (place / "x.npz").write_text("no archive")
+    assert "is no checkpoint" in refused(command, capsys)

@@ -26,11 +26,12 @@ _TYPED = ()
 with install_import_hook(_TYPED, "beartype.beartype"):
     import dataclasses
 
+    from small_runs import SMALL, moving_blobs
+
     import pdr_datasets
     from pdr_jax import recipes
     from pdr_jax.runs.fit import fit
     from pdr_jax.task import open_task
-    from small_runs import SMALL, moving_blobs
 
 
 @pytest.fixture(scope="session")

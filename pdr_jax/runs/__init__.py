@@ -1,0 +1,1 @@
+"""Runs: trained here, or imported; and the folders that they leave."""

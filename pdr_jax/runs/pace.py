@@ -1,0 +1,67 @@
+"""Steps between two lines of the log: their losses and their speed."""
+
+import time
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from pdr_jax.task import Optimisation
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+class Pace:
+    """Collects the scalars of steps, and fetches them from the device a few times only.
+
+    Fetching a loss waits for the device, so it is not done at each step.
+    """
+
+    def __init__(self, plan: Optimisation, *, frames_per_step: int) -> None:
+        """`plan` says how long the run is; `frames_per_step` counts observed and future frames."""
+        self._plan, self._frames = plan, frames_per_step
+        self._pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
+        self._clock, self._untimed = 0.0, 1  # the first step of this process compiles
+
+    def add(self, step: int, ids: np.ndarray, scalars: Mapping[str, jax.Array]) -> None:
+        """Takes the scalars of a step, and the ids of the clips it was made on."""
+        self._pending.append((step, ids, scalars))
+        self._clock = self._clock or time.perf_counter()
+
+    def figures(self, *, last_checkpoint: int | None) -> dict[str, float]:
+        """A line of the log for the last step; forgets the steps before it.
+
+        Raises:
+          DivergedError: a loss is not finite; the message names the last good checkpoint.
+        """
+        for step, ids, scalars in self._pending:
+            _check_finite(step, ids, float(scalars["loss"]), last_checkpoint)
+        step, _, scalars = self._pending[-1]
+        timed = max(len(self._pending) - self._untimed, 1)
+        seconds = (time.perf_counter() - self._clock) / timed
+        self._pending, self._untimed = [], 0
+        self.restart()
+        return {
+            "step": step,
+            "steps": self._plan.steps,
+            **{name: float(value) for name, value in scalars.items()},
+            "learning_rate": float(self._plan.schedule(step - 1)),
+            "frames_per_second": self._frames / seconds,
+            "seconds_left": (self._plan.steps - step) * seconds,
+        }
+
+    def restart(self) -> None:
+        """Leaves what was done since the last step out of the time."""
+        self._clock = time.perf_counter()
+
+
+def _check_finite(step: int, ids: np.ndarray, loss: float, last_checkpoint: int | None) -> None:
+    if np.isfinite(loss):
+        return
+    good = "none yet" if last_checkpoint is None else f"step {last_checkpoint}"
+    raise DivergedError(
+        f"loss={loss} at step {step}, clips {ids.tolist()}; last good checkpoint: {good}. "
+        "A lower learning_rate or clip_norm=1 usually helps."
+    )

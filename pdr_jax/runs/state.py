@@ -1,0 +1,98 @@
+"""The train state of a run: made at its start, or read from its folder."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import pdr_datasets
+from pdr_jax.pdr import PDR
+from pdr_jax.recipes import Recipe
+from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.folder import read_recipe
+from pdr_jax.runs.warm_start import Origin
+from pdr_jax.sharding import make_mesh, state_shardings
+from pdr_jax.task import Task, open_task, optimisation
+from pdr_jax.train import TrainState, init_state
+
+
+def start(
+    task: Task,
+    tx: optax.GradientTransformation,
+    frames: np.ndarray,
+    mesh: jax.sharding.Mesh,
+    origin: Origin | None,
+) -> tuple[TrainState, dict[str, Any]]:
+    """The initial state of a run.
+
+    Args:
+      task: what is trained.
+      tx: the optimiser.
+      frames: a batch of clips, (B, T + T', H, W, C), stored units.
+      mesh: the devices that the state is laid out over.
+      origin: the run to copy parameters from, if there is one.
+
+    Returns:
+      The state, and what data.json says of its origin.
+    """
+    make = _initial(task, tx)
+    shapes = jax.eval_shape(make, frames)
+    parts = origin.parts(task.recipe, shapes) if origin else ()
+    # It runs once, and LLVM's optimisation would take longer than that on a CPU.
+    options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    shardings = state_shardings(mesh, shapes)
+    compiled = jax.jit(make, out_shardings=shardings, compiler_options=options)
+    state = compiled(jnp.asarray(frames))
+    if origin is None:
+        return state, {}
+    return origin.into(state, parts), {"init_from": origin.to_json(parts)}
+
+
+def load(
+    run: Path,
+    *,
+    dataset: pdr_datasets.VideoDataset | None = None,
+    model: PDR | None = None,
+    which: str = "best",
+    recipe: Recipe | None = None,
+) -> tuple[Task, TrainState]:
+    """The task and a saved state of a run.
+
+    Args:
+      run: the folder.
+      dataset: an opened data set, in place of the one that the recipe names.
+      model: a model, in place of the one that the recipe describes.
+      which: the "best" or the "last" state.
+      recipe: in place of the run's own: with a longer horizon, say, or another data set.
+
+    Raises:
+      FileNotFoundError: `run` is no run folder, or has no checkpoint.
+    """
+    task = open_task(recipe or read_recipe(run), dataset, model)
+    # The optimiser's state has the same structure for any number of clips.
+    tx = optimisation(task.recipe, samples=task.recipe.batch_size).tx
+    length = task.clip.in_length + task.clip.horizon
+    frames = jax.ShapeDtypeStruct((1, length, *task.dataset.frame_shape), jnp.float32)
+    like = jax.eval_shape(_initial(task, tx), frames)
+    shardings = state_shardings(make_mesh(1), like)
+    like = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        like,
+        shardings,
+    )
+    with Checkpoints(Path(run) / "checkpoints") as checkpoints:
+        state, _ = checkpoints.restore(like, which)
+    return task, state
+
+
+def _initial(task: Task, tx: optax.GradientTransformation) -> Callable[[Any], TrainState]:
+    """Clips of frames -> the initial state."""
+    recipe = task.recipe
+    return functools.partial(
+        init_state, task.model, tx, clip=task.clip, seed=recipe.seed, ema=recipe.ema_decay > 0
+    )

@@ -1,0 +1,50 @@
+"""What is measured at each checkpoint of a run."""
+
+import functools
+from collections.abc import Callable, Iterable
+
+import jax
+
+import pdr_datasets
+from pdr_jax import diagnostics, metrics
+from pdr_jax.evaluation import predictors
+from pdr_jax.evaluation.measuring import stream
+from pdr_jax.task import Task
+from pdr_jax.train import TrainState
+
+
+def validate(
+    task: Task,
+    state: TrainState,
+    batches: Callable[[pdr_datasets.Source], Iterable],
+    frames: jax.Array,
+) -> dict[str, float]:
+    """The error that chooses the checkpoint, and what the Gaussians of a batch look like.
+
+    Args:
+      task: what is trained.
+      state: after the step.
+      batches: a source -> its batches.
+      frames: the step's batch, (B, T + T', H, W, C), stored units.
+    """
+    figures: dict[str, float] = {}
+    variables = state.variables()
+    if task.selection is not None:
+        name, source = task.selection
+        evaluator = metrics.Evaluator(("mse",))
+        stream(
+            predictors.predictor(task.model, variables),
+            functools.partial(batches, source),
+            clip=task.clip,
+            batch_size=task.recipe.batch_size,
+            evaluator=evaluator,
+        )
+        figures[f"{name}_mse"] = evaluator.compute()["mse"]
+    if task.model.adapter is not None:
+        observed, _ = task.clip.split(frames)
+        output = predictors.apply(
+            task.model, variables, observed, task.clip.horizon, method="decompose"
+        )
+        described = diagnostics.describe(variables["params"], output)
+        figures |= {name: float(value) for name, value in described.items()}
+    return figures

@@ -1,0 +1,50 @@
+"""Whether a run's parameters have met a data set under the other protocol."""
+
+import dataclasses
+
+import pytest
+
+from pdr_jax import recipes
+from pdr_jax.files import write_json
+from pdr_jax.runs.lineage import protocol_note
+
+KTH = {"dataset": "kth"}
+ORIGIN = {"protocol": "openstl", "data": KTH}
+
+
+@pytest.fixture
+def note(tmp_path):
+    """What is noted of a run with such data.json, trained under one protocol, used under another."""
+
+    def note(data, protocol, trained="standard", dataset="kth"):
+        made = recipes.create(dataset, protocol=trained)
+        write_json(tmp_path / "recipe.json", made.to_json())
+        write_json(tmp_path / "data.json", data)
+        return protocol_note(tmp_path, dataclasses.replace(made, protocol=protocol))
+
+    return note
+
+
+def test_nothing_is_noted_where_the_test_clips_are_new(note):
+    assert note(KTH, "standard") == ""
+    assert note(KTH, "openstl") == ""  # the clips that are scored are the same
+    elsewhere = {"protocol": "openstl", "data": {"dataset": "taxibj"}}
+    assert note(KTH | {"init_from": elsewhere}, "standard") == ""
+
+
+def test_held_out_clips_that_were_trained_on_are_noted(note):
+    chosen = "'openstl' meet 'standard': held-out clips were trained on"
+    assert chosen in note(KTH, "standard", trained="openstl")
+    assert chosen in note(KTH | {"imported": {}}, "standard")
+
+
+def test_the_runs_that_it_started_from_count_too(note):
+    chosen = "'openstl' meet 'standard': held-out clips were trained on"
+    assert chosen in note(KTH | {"init_from": ORIGIN}, "standard")
+    between = {"protocol": "standard", "data": KTH | {"init_from": ORIGIN}}
+    assert chosen in note(KTH | {"init_from": between}, "standard")
+
+
+def test_other_frames_are_noted(note):
+    other_frames = "'standard' meet 'openstl': human36m has other parts and other frames"
+    assert other_frames in note({"dataset": "human36m"}, "openstl", dataset="human36m")

@@ -6,7 +6,7 @@
 Sprites that move and turn before a textured background, which the data set draws itself: 32x32x3,
 4 -> 4 frames, 1024 training clips. The plain predictor (TAU, narrow), the same widened to at least
 PDR's parameters, and PDR: all with L1 + SSIM, the same optimiser, steps and seeds. Two idle cores
-take about two minutes for each of the nine runs.
+take about a minute for each of the nine runs.
 """
 
 from pathlib import Path
@@ -137,7 +137,7 @@ def draw(plain: Path, pdr: Path, path: Path, *, clip: int) -> None:
 
 
 def main(
-    steps: int = 600,
+    steps: int = 300,
     clip: int = 0,
     folder: Path = Path("runs/moving_sprites"),
     shard: tuple[int, int] = (0, 1),

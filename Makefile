@@ -1,13 +1,16 @@
 # Every command does its own set-up. `make demo` and `make test` are where to begin.
 # Everything they install goes to .venv/; delete it to start afresh.
 
-PYTHON ?= python3
-# The interpreters that `make test` runs on: 3.11 and 3.12, those that are found.
+# The Pythons that the project is tested on, the best first; then later ones.
 find_python = $(shell for p in python$(1) $$(ls -d $$(pyenv root 2>/dev/null)/versions/$(1).*/bin/python 2>/dev/null); do \
   $$p -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(1)")' 2>/dev/null && { echo $$p; break; }; done)
-VERSIONS := $(foreach v,3.11 3.12,$(if $(call find_python,$(v)),$(v)))
+FOUND := $(foreach v,3.12 3.11 3.13 3.14,$(if $(call find_python,$(v)),$(v)))
+NEWEST := $(firstword $(FOUND))
+OTHER := $(filter-out $(NEWEST),$(filter 3.11 3.12,$(FOUND)))
+ENV = .venv/$(NEWEST)
+PYTEST = pytest -n 2 --dist loadscope
 
-.PHONY: demo test compile-check test-slow test-openstl format
+.PHONY: demo check test test-all test-rest coverage compile-check test-slow test-openstl format
 .NOTPARALLEL:
 .SECONDARY:
 
@@ -15,60 +18,71 @@ demo: .venv/demo/ready
 	.venv/demo/bin/pdr demo
 
 .venv/demo/ready: pyproject.toml
-	$(PYTHON) -m venv --clear .venv/demo
+	$(call find_python,$(NEWEST)) -m venv --clear .venv/demo
 	.venv/demo/bin/pip install --quiet --editable '.[data,report]'
 	touch $@
 
-# What CI runs. A fresh environment for each Python, so that a missing dependency shows.
-test: compile-check $(addprefix test-python,$(VERSIONS))
-	@test -n "$(VERSIONS)" || { echo "make test needs python3.11 or python3.12 on PATH; found neither"; exit 1; }
+# The inner loop: what changed since main, and a few tests of everything.
+check: $(ENV)/ready
+	$(ENV)/bin/ruff check --quiet .
+	$(ENV)/bin/ruff format --quiet --check .
+	$(ENV)/bin/mypy
+	$(ENV)/bin/$(PYTEST) -q $$($(ENV)/bin/python tests/changed.py)
 
-# Coverage is counted on the newest Python, which has the interpreters of all kernels; 3.12 counts
-# at little cost.
-COVERAGE = --cov --cov-report=term:skip-covered --cov-fail-under=90
-test-python3.12: export COVERAGE_CORE = sysmon
+# What a contribution has to pass, on one Python, in a fresh environment: a missing dependency shows.
+# Coverage costs little from Python 3.12 on.
+test: export COVERAGE_CORE = $(if $(filter 3.11,$(NEWEST)),ctrace,sysmon)
+test: fresh-$(NEWEST)
+	@test -n "$(NEWEST)" || { echo "make test needs Python 3.11 or newer on PATH; found none"; exit 1; }
+	$(ENV)/bin/ruff check .
+	$(ENV)/bin/ruff format --check .
+	$(ENV)/bin/mypy
+	$(ENV)/bin/$(PYTEST) --cov --cov-report=
 
-test-python%: env-python%
-	.venv/$*/bin/ruff check .
-	.venv/$*/bin/ruff format --check .
-	.venv/$*/bin/mypy
-	.venv/$*/bin/pytest -n 2 $(if $(filter $*,$(lastword $(VERSIONS))),$(COVERAGE))
+# What CI runs: `make test`, and what is not in it.
+test-all: test test-rest
+test-rest: coverage compile-check $(addprefix suite-,$(OTHER))
 
-env-python%:
+coverage:
+	$(ENV)/bin/coverage report --skip-covered --fail-under=90
+
+suite-%: fresh-%
+	.venv/$*/bin/$(PYTEST)
+
+fresh-%:
 	$(call find_python,$*) -m venv --clear .venv/$*
 	.venv/$*/bin/pip install --quiet --editable '.[dev]'
+	touch .venv/$*/ready
 
-# Compiles GPU kernels without a GPU, in the newest Python's environment. The CUDA plugin lies beside
-# it: installed in it, JAX would look for a GPU. `python -m pallas_kernels.tools.compile_check` alone
-# compiles every case; two of them take the kernels' every path.
-compile-check: LATEST = .venv/$(lastword $(VERSIONS))/bin
-compile-check: $(addprefix env-python,$(lastword $(VERSIONS)))
+.venv/%/ready: pyproject.toml
+	$(MAKE) fresh-$*
+
+# Compiles GPU kernels without a GPU. The CUDA plugin lies beside the environment: installed in it,
+# JAX would look for a GPU. `python -m pallas_kernels.tools.compile_check` alone compiles every case;
+# two of them take the kernels' every path.
+compile-check: $(ENV)/ready
 	rm -rf .venv/cuda
-	@version=$$($(LATEST)/python -c 'import jax; print(jax.__version__)') && \
-	if ! $(LATEST)/pip install --quiet --no-deps --target .venv/cuda nvidia-cuda-nvcc \
+	@version=$$($(ENV)/bin/python -c 'import jax; print(jax.__version__)') && \
+	if ! $(ENV)/bin/pip install --quiet --no-deps --target .venv/cuda nvidia-cuda-nvcc \
 	  nvidia-cuda-nvdisasm jax-cuda13-plugin==$$version jax-cuda13-pjrt==$$version; \
 	then echo "compile-check skipped: the packages above cannot be installed"; \
-	else PYTHONPATH=.venv/cuda $(LATEST)/python -m pallas_kernels.tools.compile_check \
+	else PYTHONPATH=.venv/cuda $(ENV)/bin/python -m pallas_kernels.tools.compile_check \
 	  --cases A weather --architectures sm_90a; fi
 
-# Minutes to hours: trainings that must learn, and checks against data outside the repository.
-test-slow: test-python$(lastword $(VERSIONS))
-	.venv/$(lastword $(VERSIONS))/bin/pytest -m slow
+# Minutes to hours: trainings that must learn, random search, data outside the repository.
+test-slow: $(ENV)/ready
+	$(ENV)/bin/pytest -m slow
 
 # What needs PyTorch: its files are read, written and refused, and its sampling is compared with. It
-# is too large for the environments of `make test`, where these tests are skipped.
+# is too large for the environment of `make test`, where these tests are skipped.
 test-openstl: .venv/openstl/ready
-	.venv/openstl/bin/pytest tests/interop/test_torch_files.py tests/kernels/test_splat2d_grid_sample.py
+	.venv/openstl/bin/pytest tests/interop tests/kernels/test_splat2d_grid_sample.py
 
 .venv/openstl/ready: pyproject.toml
-	$(PYTHON) -m venv --clear .venv/openstl
+	$(call find_python,$(NEWEST)) -m venv --clear .venv/openstl
 	.venv/openstl/bin/pip install --quiet --editable '.[test,openstl]'
 	touch $@
 
-format: .venv/$(lastword $(VERSIONS))/bin/ruff
-	.venv/$(lastword $(VERSIONS))/bin/ruff check --fix .
-	.venv/$(lastword $(VERSIONS))/bin/ruff format .
-
-# Only if there is no environment: `make test` makes a fresh one.
-.venv/%/bin/ruff:
-	$(MAKE) env-python$*
+format: $(ENV)/ready
+	$(ENV)/bin/ruff check --fix .
+	$(ENV)/bin/ruff format .

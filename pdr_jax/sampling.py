@@ -1,6 +1,6 @@
-"""What a recurrent predictor sees in training: its own frames, or by chance the true ones.
+"""Which inputs of a recurrent predictor are true frames in training, and which its own predictions.
 
-Everything is a pure function of the optimiser's step (and a key): nothing is counted anywhere.
+Everything is a pure function of the optimiser's step and a key.
 The schedules are OpenSTL's (openstl/utils/predrnn_utils.py), which are PredRNN's.
 """
 
@@ -24,7 +24,7 @@ class Chances(NamedTuple):
 
 
 def scheduled(step: Array, *, rate: float = 2e-5, stop: int = 50_000) -> Chances:
-    """Scheduled sampling: true future frames ever more rarely, none from step `stop` on."""
+    """Scheduled sampling: P(true future frame) falls linearly, and is 0 from step `stop` on."""
     chance = jnp.maximum(1.0 - rate * (step + 1), 0.0)
     return Chances(1.0, jnp.where(step < stop, chance, 0.0))
 
@@ -32,10 +32,10 @@ def scheduled(step: Array, *, rate: float = 2e-5, stop: int = 50_000) -> Chances
 def reverse(
     step: Array, *, first: int = 25_000, second: int = 50_000, alpha: float = 5_000.0
 ) -> Chances:
-    """Reverse scheduled sampling (PredRNN-V2): observed frames ever more often besides.
+    """Reverse scheduled sampling (PredRNN-V2), for every frame but the first.
 
-    Until step `first` every frame after the first is true by half; then observed frames become
-    certain exponentially, with time constant `alpha`, and future ones vanish linearly, by `second`.
+    Before `first`, P(true frame) = 0.5; then, for observed frames, it rises to 1 with time constant
+    `alpha`; for future frames it falls linearly to 0 at `second`.
     """
     late = step - first
     observed = jnp.where(step < first, 0.5, 1.0 - 0.5 * jnp.exp(-late / alpha))
@@ -44,7 +44,7 @@ def reverse(
 
 
 def teacher(step: Array, *, rate: float) -> Chances:
-    """Teacher forcing (PhyDNet): all future frames of a batch true, or none of them."""
+    """Teacher forcing (PhyDNet): all future frames of a batch are true, or none of them is."""
     return Chances(1.0, jnp.maximum(1.0 - rate * step, 0.0))
 
 
@@ -82,8 +82,8 @@ def create(name: str, **options: float) -> Sampling:
     """The schedule called `name` with its options bound.
 
     Raises:
-      ValueError: an unknown name, or an option that the schedule does not have, that it needs and
-        is not given, or whose value leads to no probabilities.
+      ValueError: the name is unknown; an option is unknown, missing, or has a value that gives no
+        probabilities.
     """
     if name not in SCHEDULES:
         raise ValueError(f"sampling={name!r}: expected one of {', '.join(SCHEDULES)}")

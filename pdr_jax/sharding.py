@@ -1,4 +1,4 @@
-"""The mesh: the same training step on one CPU, many GPUs or TPUs, and several processes.
+"""The mesh, on which one training step runs on one CPU, many GPUs or TPUs, or several processes.
 
 Two axes: "data" splits the batch, "model" the last axis of the large arrays (output channels of
 kernels) in parameters, averages and optimiser state alike.

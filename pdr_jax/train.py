@@ -72,8 +72,8 @@ class TrainState(struct.PyTreeNode):
       params: parameters, float32.
       batch_stats: running statistics of the norms.
       opt_state: optax's.
-      ema: exponential moving averages: "params", and "batch_stats", for statistics of the last
-        parameters do not fit averaged ones; or None.
+      ema: exponential moving averages of "params" and of "batch_stats", or None. Averaged parameters
+        need averaged statistics.
     """
 
     step: jax.Array
@@ -98,7 +98,7 @@ def init_state(
     seed: int,
     ema: bool = False,
 ) -> TrainState:
-    """A fresh state. `frames` is a real batch: positions may start from what is seen in it."""
+    """A fresh state. `frames` is a batch of clips: positions may start from what it shows."""
     observed, _ = clip.split(frames)
     variables = model.init(jax.random.key(seed), observed, clip.horizon)
     state = TrainState(
@@ -125,9 +125,9 @@ def train_step(
 ) -> tuple[TrainState, Mapping[str, jax.Array]]:
     """One optimisation step.
 
-    The loss compares the prediction with what followed; with a recurrent backbone it also compares
-    the frames that this predicts while it still observes, without its `first_scored` first ones.
-    What a backbone sows into the collection "losses" is added.
+    The loss compares the prediction with the target. A recurrent backbone also predicts while it
+    still observes; these frames are compared too, from its frame `first_scored` on. Whatever a
+    backbone sows into the collection "losses" is added.
 
     Args:
       state: the state before the step.

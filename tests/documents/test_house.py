@@ -9,25 +9,59 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# The parts of pdr_jax that belong to the command line, and so may open data sets.
-COMMAND_LINE = {
-    "cli", "demo", "evaluate", "imports", "predict", "protocols", "results", "run", "run_folder",
-    "scoreboard",
-}  # fmt: skip
+# The rooms of pdr_jax. Each imports from itself and from those before it, never back.
+ROOMS = (
+    "pdr_jax.base",
+    "pdr_jax.backbones",
+    "pdr_jax.model",
+    "pdr_jax.metrics",
+    "pdr_jax.report",
+    "pdr_jax.interop",
+    "pdr_jax.benchmarks",
+    "pdr_jax.recipes",
+    "pdr_jax.task",
+    "pdr_jax.evaluation",
+    "pdr_jax.runs",
+    "pdr_jax.commands",
+)
+# The flat files are "model", but for these.
+APART = {
+    "files": "pdr_jax.base",
+    "torch_files": "pdr_jax.base",
+    "warp": "pdr_jax.base",
+    "recipes": "pdr_jax.recipes",
+    "task": "pdr_jax.task",
+}
+OPEN_DATA_SETS = ROOMS[ROOMS.index("pdr_jax.task") :]
 
 
 def imports(path):
+    """The full names of the modules and names that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module.split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(name):
+    """The room of a module's full name: a package, or a part of pdr_jax."""
+    package, *parts = name.split(".")
+    if package != "pdr_jax" or not parts:
+        return package
+    if (ROOT / "pdr_jax" / parts[0]).is_dir():
+        return f"pdr_jax.{parts[0]}"
+    return APART.get(parts[0], "pdr_jax.model")
 
 
 def files(folder):
     found = sorted((ROOT / folder).rglob("*.py"))
     assert found
     return found
+
+
+def packages(path):
+    return {name.split(".")[0] for name in imports(path)}
 
 
 # What the optional packages are needed to import: the kernels in Triton proper, and PyTorch's row.
@@ -38,28 +72,40 @@ MODULES = [
 ]
 
 
-def test_kernels_need_jax_and_numpy_only():
-    allowed = {"jax", "numpy", "pallas_kernels", *sys.stdlib_module_names}
+def test_kernels_need_jax_numpy_and_jaxtyping_only():
+    allowed = {"jax", "jaxtyping", "numpy", "pallas_kernels", *sys.stdlib_module_names}
     optional = {"triton", "jax_triton", "torch"}
     for path in files("pallas_kernels"):
-        assert set(imports(path)) <= allowed | optional, path
+        assert packages(path) <= allowed | optional, path
     blocked = "".join(f"sys.modules[{name!r}] = None; " for name in sorted(optional))
     modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
     run = f"import sys, importlib; {blocked}[importlib.import_module(m) for m in {modules!r}]"
     subprocess.run([sys.executable, "-c", run], check=True)
 
 
-def test_models_and_losses_do_not_import_data_sets_or_experiments():
-    for path in files("pdr_jax"):
-        found = set(imports(path))
-        assert "experiments" not in found, path
-        if path.stem not in COMMAND_LINE:
-            assert "pdr_datasets" not in found, path
+@pytest.mark.parametrize("path", files("pdr_jax"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if path == ROOT / "pdr_jax/__init__.py":
+        here = "pdr_jax.metrics"  # what it offers: the model, and what it is measured by
+    allowed = ROOMS[: ROOMS.index(here) + 1]
+    for name in imports(path):
+        if name.startswith("pdr_jax."):
+            assert room(name) in allowed, f"{here} imports {name}"
+        assert not name.startswith("experiments"), name
+        if name.startswith("pdr_datasets"):
+            assert here in OPEN_DATA_SETS, f"{here} imports {name}"
 
 
 def test_data_sets_import_neither_models_nor_kernels():
     for path in files("datasets/pdr_datasets"):
-        assert not {"pdr_jax", "pallas_kernels", "experiments"} & set(imports(path)), path
+        assert not {"pdr_jax", "pallas_kernels", "experiments"} & packages(path), path
+
+
+def test_no_test_imports_from_another():
+    for path in files("tests"):
+        parts = {part for name in imports(path) for part in name.split(".")[:-1]}
+        assert not [part for part in parts if part.startswith("test_")], path
 
 
 def test_the_outer_datasets_folder_is_no_package():
@@ -99,7 +145,18 @@ def test_the_wheel_works_beside_a_package_called_datasets(tmp_path):
         assert command in out.stdout
 
 
-@pytest.mark.parametrize("name", ["README.md", "datasets/README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "datasets/README.md",
+        "experiments/README.md",
+        "pallas_kernels/README.md",
+        "pdr_jax/backbones/README.md",
+        "pdr_jax/interop/README.md",
+    ],
+)
 def test_documents_name_files_that_exist(name):
     """Every relative link leads somewhere."""
     text = (ROOT / name).read_text()

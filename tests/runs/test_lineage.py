@@ -14,7 +14,7 @@ ORIGIN = {"protocol": "openstl", "data": KTH}
 
 @pytest.fixture
 def note(tmp_path):
-    """What is noted of a run with such data.json, trained under one protocol, used under another."""
+    """What is noted of a run, trained under one protocol and used under another."""
 
     def note(data, protocol, trained="standard", dataset="kth"):
         made = recipes.create(dataset, protocol=trained)

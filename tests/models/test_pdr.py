@@ -30,13 +30,10 @@ def initialise(model, frames):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
-def decompose(model, variables, frames, horizon=None):
-    return model.apply(variables, frames, horizon, method="decompose")
-
-
-@functools.partial(jax.jit, static_argnums=(0, 3))
-def predict(model, variables, frames, horizon=None):
-    return model.apply(variables, frames, horizon)
+def apply(model, variables, frames, horizon=T):
+    """Everything between the frames and the prediction, and the prediction by itself."""
+    output = model.apply(variables, frames, horizon, method="decompose")
+    return output, model.apply(variables, frames, horizon)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +49,9 @@ def test_without_adapter_it_is_the_plain_predictor_exactly(frames):
     wrapped = {name: {"backbone": tree} for name, tree in variables.items()}
     model = PDR(plain)
     want = jax.jit(plain.apply)(variables, frames)
-    np.testing.assert_array_equal(predict(model, wrapped, frames), want)
+    output, prediction = apply(model, wrapped, frames)
+    np.testing.assert_array_equal(prediction, want)
+    assert diagnostics.describe({}, output) == {}
     shapes = jax.eval_shape(model.init, jax.random.key(1), frames)
     assert jax.tree.structure(shapes) == jax.tree.structure(wrapped)
 
@@ -60,31 +59,28 @@ def test_without_adapter_it_is_the_plain_predictor_exactly(frames):
 @pytest.mark.parametrize("horizon", [2, 3, 5])
 def test_decompose(made, frames, horizon):
     model, variables = made
-    output = decompose(model, variables, frames, horizon)
+    output, prediction = apply(model, variables, frames, horizon)
     shape = (2, horizon, H, W, C)
     assert output.prediction.shape == output.coarse.shape == output.rendered.shape == shape
     assert output.gaussians.mean.shape == (2, horizon, 24, 2)
     np.testing.assert_allclose(output.rendered, output.gaussians.render(), atol=1e-6)
     # The pass-through start: the plain prediction and a tenth of the picture.
     np.testing.assert_allclose(output.prediction, output.coarse + 0.1 * output.rendered, atol=1e-6)
-    np.testing.assert_allclose(
-        output.prediction, predict(model, variables, frames, horizon), atol=1e-6
-    )
+    np.testing.assert_allclose(output.prediction, prediction, atol=1e-6)
 
 
 def test_fusions(made, frames):
-    outputs = {}
-    for fusion in ("conv", "add", "none"):
-        model = PDR(backbone(), adapter(), fusion=fusion)
-        variables = made[1]
+    models = {name: PDR(backbone(), adapter(), fusion=name) for name in ("conv", "add", "none")}
+    for name, model in models.items():
         shapes = jax.eval_shape(model.init, jax.random.key(1), frames)
-        assert ("fuse_conv" in shapes["params"]) == (fusion == "conv")
-        outputs[fusion] = decompose(model, variables, frames)
-    for fusion, expected in (
-        ("add", lambda out: out.coarse + out.rendered),
-        ("none", lambda out: out.rendered),
-    ):
-        np.testing.assert_array_equal(outputs[fusion].prediction, expected(outputs[fusion]))
+        assert ("fuse_conv" in shapes["params"]) == (name == "conv")
+    added, _ = apply(models["add"], made[1], frames)
+    np.testing.assert_array_equal(added.prediction, added.coarse + added.rendered)
+    drawn, _ = apply(models["none"], made[1], frames)
+    np.testing.assert_array_equal(drawn.prediction, drawn.rendered)
+
+
+def test_unknown_fusions_are_refused(frames):
     for change in ({"fusion": "mean"}, {"fusion_init": "zero"}):
         with pytest.raises(ValueError, match=next(iter(change))):
             jax.eval_shape(PDR(backbone(), adapter(), **change).init, jax.random.key(1), frames)
@@ -100,7 +96,7 @@ def test_bfloat16_reaches_the_backbone_only(frames):
 
 def test_diagnostics_tell_a_live_branch_from_a_dead_one(made, frames):
     model, variables = made
-    output = decompose(model, variables, frames)
+    output, _ = apply(model, variables, frames)
     alive = diagnostics.describe(variables["params"], output)
     assert alive["coarse_weight"] == 1
     assert float(alive["rendered_weight"]) == pytest.approx(0.1)
@@ -118,8 +114,6 @@ def test_diagnostics_tell_a_live_branch_from_a_dead_one(made, frames):
     assert float(dead["position_std"]) == pytest.approx(0, abs=1e-6)
     assert float(dead["amplitude_std"]) == pytest.approx(0, abs=1e-6)
     assert dead["rendered_share"] == 0
-    plain = {kind: {"backbone": tree["backbone"]} for kind, tree in variables.items()}
-    assert diagnostics.describe({}, decompose(PDR(backbone()), plain, frames)) == {}
 
 
 def test_a_clip_backbone_takes_no_true_frames(made, frames):

@@ -27,38 +27,48 @@ def small(preset, **overrides):
     )
 
 
+@functools.cache
+def start(preset, shape=(16, 24, 1)):
+    """An adapter's variables and Gaussians at the start, their picture and its gradients."""
+    adapter = PredGS(small(preset))
+
+    def run(key, clip):
+        def loss(params, stats):
+            gaussians = adapter.apply({"params": params, **stats}, clip)
+            picture = gaussians.render()
+            return jnp.mean((picture - clip) ** 2), (gaussians, picture)
+
+        variables = adapter.init(key, clip)
+        stats = {name: tree for name, tree in variables.items() if name != "params"}
+        grads, (gaussians, picture) = jax.grad(loss, has_aux=True)(variables["params"], stats)
+        return variables, gaussians, picture, grads
+
+    return jax.jit(run)(jax.random.key(0), frames(*shape))
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("shape", [(16, 24, 1), (24, 16, 3)])
 def test_shapes_and_ranges(preset, shape):
-    clip = frames(*shape)
-    adapter = PredGS(small(preset))
-    gaussians, variables = jax.jit(adapter.init_with_output)(jax.random.key(0), clip)
+    variables, gaussians, picture, _ = start(preset, shape)
     assert gaussians.mean.shape == (2, 3, 48, 2)
     assert gaussians.amplitude.shape == (2, 3, 48, shape[2])
-    assert gaussians.render().shape == clip.shape
+    assert picture.shape == (2, 3, *shape)
     assert 0 < float(gaussians.scale.min()) <= float(gaussians.scale.max()) < 1
     assert float(jnp.abs(gaussians.rotation).max()) <= np.pi / 2
-    low = jax.eval_shape(adapter.apply, variables, clip.astype(jnp.bfloat16))
+    clip = jax.ShapeDtypeStruct((2, 3, *shape), jnp.bfloat16)
+    low = jax.eval_shape(PredGS(small(preset)).apply, variables, clip)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(low))
 
 
 def test_paper_preset_has_the_papers_activations():
-    gaussians, _ = jax.jit(PredGS(small("paper")).init_with_output)(jax.random.key(0), frames())
+    _, gaussians, _, _ = start("paper")
     assert float(jnp.abs(gaussians.mean).max()) <= 1
     assert 0 < float(gaussians.amplitude.min()) < float(gaussians.amplitude.max()) < 1
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_head_has_a_gradient_at_the_start(preset):
-    clip = frames()
-    adapter = PredGS(small(preset))
-    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
-
-    def loss(params):
-        gaussians = adapter.apply({**variables, "params": params}, clip)
-        return jnp.mean((gaussians.render() - clip) ** 2)
-
-    grads = jax.jit(jax.grad(loss))(variables["params"])
+    *_, grads = start(preset)
     norms = diagnostics.gradient_norms({"adapter": grads})
     assert set(norms) == set(diagnostics.HEADS)
     for head, norm in norms.items():
@@ -70,21 +80,25 @@ def test_positions_hardly_move_at_the_start(preset):
     """Less than a pixel between frames, or the renderer shows noise before it shows frames."""
     clip = frames(64, 64)
     adapter = PredGS(small(preset, num_gaussians=256, hidden=64))
-    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
-    apply = jax.jit(functools.partial(adapter.apply, train=True, mutable=["batch_stats"]))
-    gaussians, _ = apply(variables, clip)
-    assert 0 < float(diagnostics.gaussian_statistics(gaussians)["position_std"]) < 1
+
+    @jax.jit
+    def spread(key, clip):
+        variables = adapter.init(key, clip)
+        gaussians, _ = adapter.apply(variables, clip, train=True, mutable=["batch_stats"])
+        return diagnostics.gaussian_statistics(gaussians)["position_std"]
+
+    assert 0 < float(spread(jax.random.key(0), clip)) < 1
 
 
 @pytest.mark.parametrize("preset", ["robust", "robust_offset", "conv"])
 def test_overfits_frames_to_below_cubic_upsampling_of_its_input(preset):
-    clip = frames(32, 32)
-    adapter = PredGS(small(preset, num_gaussians=256, pool=8 if preset != "conv" else 4))
+    clip = frames(16, 16)
+    adapter = PredGS(small(preset, num_gaussians=64, pool=8 if preset != "conv" else 4))
     pool = adapter.config.pool
     variables = jax.jit(adapter.init)(jax.random.key(0), clip)
     tx = optax.adam(5e-3)
-    pooled = nn.avg_pool(clip.reshape(6, 32, 32, 1), (pool, pool), (pool, pool))
-    upsampled = jax.image.resize(pooled, (6, 32, 32, 1), "cubic").reshape(clip.shape)
+    pooled = nn.avg_pool(clip.reshape(6, 16, 16, 1), (pool, pool), (pool, pool))
+    upsampled = jax.image.resize(pooled, (6, 16, 16, 1), "cubic").reshape(clip.shape)
     cubic = float(jnp.mean((upsampled - clip) ** 2))
 
     def loss(params, stats):
@@ -119,9 +133,13 @@ def test_conv_heads_are_local():
     """A change in one corner moves nothing in the other."""
     clip = frames(64, 64)
     adapter = PredGS(small("conv", num_gaussians=256))
-    variables = jax.jit(adapter.init)(jax.random.key(0), clip)
-    draw = jax.jit(lambda clip: adapter.apply(variables, clip).render())
-    before, after = draw(clip), draw(clip.at[:, :, :4, :4].add(1.0))
+
+    @jax.jit
+    def draw(key, clips):
+        variables = adapter.init(key, clips[0])
+        return [adapter.apply(variables, clip).render() for clip in clips]
+
+    before, after = draw(jax.random.key(0), [clip, clip.at[:, :, :4, :4].add(1.0)])
     changed = jnp.max(jnp.abs(after - before), axis=(0, 1, 4))
     assert float(changed[:8, :8].max()) > 1e-4
     assert float(changed[32:, 32:].max()) == 0
@@ -130,11 +148,16 @@ def test_conv_heads_are_local():
 def test_conv_gaussians_lie_in_their_cells():
     clip = frames(16, 24)
     config = small("conv", num_gaussians=96, head_std=0.0)
-    variables = jax.jit(PredGS(config).init)(jax.random.key(0), clip)
-    variables = jax.tree.map_with_path(
-        lambda path, leaf: 0 * leaf if "out" in str(path) else leaf, variables
-    )
-    mean = PredGS(config).apply(variables, clip).pixels()[0][0, 0].reshape(4, 6, 4, 2)
+
+    @jax.jit
+    def means(key, clip):
+        variables = jax.tree.map_with_path(
+            lambda path, leaf: 0 * leaf if "out" in str(path) else leaf,
+            PredGS(config).init(key, clip),
+        )
+        return PredGS(config).apply(variables, clip).pixels()[0]
+
+    mean = means(jax.random.key(0), clip)[0, 0].reshape(4, 6, 4, 2)
     cell = np.floor((np.asarray(mean) + 0.5) / 4)
     np.testing.assert_array_equal(
         cell[..., 0], np.arange(6)[None, :, None].repeat(4, 0).repeat(4, 2)

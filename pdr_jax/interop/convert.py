@@ -62,7 +62,7 @@ def from_openstl(
     try:
         module = build(kind, config)
     except KeyError as error:
-        raise ValueError(f"config lacks {error}, which {model_type(config)} needs") from error
+        raise ValueError(f"config: {error} is missing; {model_type(config)} needs it") from error
     variables, problems = _read(counterparts(module, kind), kind, state_dict)
     if problems:
         shapes = {key: np.shape(value) for key, value in state_dict.items()}

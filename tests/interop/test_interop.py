@@ -39,7 +39,7 @@ def test_method_serves_if_there_is_no_model_type(tau):
 def test_an_entry_that_config_lacks_is_named(tau):
     config, weights = tau
     del (config := dict(config))["in_shape"]
-    with pytest.raises(ValueError, match="config lacks 'in_shape', which tau needs"):
+    with pytest.raises(ValueError, match="config: 'in_shape' is missing; tau needs it"):
         from_openstl(config, weights)
 
 

@@ -47,7 +47,7 @@ UNITS = {
 
 
 class Hints(NamedTuple):
-    """What is said of a checkpoint; None leaves it to what the checkpoint says itself.
+    """What is known about a checkpoint; None leaves a field to what the checkpoint says.
 
     Attributes:
       config: of the model, as in OpenSTL's files; entries here count before the checkpoint's.
@@ -57,7 +57,7 @@ class Hints(NamedTuple):
       data_dir: where prepared data sets lie.
       in_length: observed frames.
       out_length: frames to predict.
-      protocol: OpenSTL's says on which clips its checkpoints were trained, and on which chosen.
+      protocol: the clips that the weights were trained and chosen on: "openstl" for OpenSTL's.
     """
 
     config: Mapping[str, Any] = {}
@@ -79,12 +79,12 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
       hints: what the checkpoint does not say.
 
     Returns:
-      What the folder's data.json says.
+      The content of data.json.
 
     Raises:
       FileExistsError: there is something in `out`.
       ImportError: PyTorch is needed to read the file, and is not installed.
-      ValueError: the checkpoint is none, of an unknown model, or does not fit what is said of it.
+      ValueError: the file is no checkpoint, or one of an unknown model, or contradicts the hints.
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} holds something already: choose another folder")
@@ -153,7 +153,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
 
 
 def _scaling_note(data: VideoDataset, clips: Recipe) -> str:
-    """What to know of an array that the weights may know in other units."""
+    """A warning if the units of an array, set by its own values, may not be those of the weights."""
     if data.name != "arrays" or not isinstance(clips.data_options.get("scaling", ""), str):
         return ""
     if np.array_equal(np.ravel(data.units.scale), [255.0]):

@@ -72,8 +72,8 @@ class TrainState(struct.PyTreeNode):
       params: parameters, float32.
       batch_stats: running statistics of the norms.
       opt_state: optax's.
-      ema: exponential moving averages of "params" and of "batch_stats", or None. Averaged parameters
-        need averaged statistics.
+      ema: exponential moving averages of "params" and of "batch_stats", or None. Averaged
+        parameters need averaged statistics.
     """
 
     step: jax.Array

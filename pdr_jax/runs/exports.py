@@ -1,24 +1,19 @@
 """From a run folder to what the public PyTorch code loads."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
 from pdr_jax import backbones, torch_files
 from pdr_jax.backbones import Backbone
 from pdr_jax.files import write_json
 from pdr_jax.interop.convert import to_openstl
+from pdr_jax.interop.faithful import faithful
 from pdr_jax.interop.family import family_of, naming
 from pdr_jax.runs.folder import recorded_dataset
 from pdr_jax.runs.warm_start import read_origin
 from pdr_jax.task import open_dataset
-
-TOLERANCE = 1e-5  # of two ways to compute the same, relative to the largest value
 
 
 def write(folder: Path, out: Path, *, backbone_only: bool = False) -> dict[str, Any]:
@@ -81,7 +76,7 @@ def export_run(
         if "backbone" in parts
     }
     if not getattr(module, "faithful", True):
-        module, variables = _faithful(module, variables)
+        module, variables = faithful(module, variables)
     length, height, width, channels = module.in_shape
     settings = {field: getattr(module, field) for field in backbones.hyperparameters(kind.backbone)}
     config = {
@@ -94,33 +89,3 @@ def export_run(
         **kind.config(module),
     }
     return to_openstl(module, kind, variables), config
-
-
-def _faithful(module: Backbone, variables: Mapping[str, Any]) -> tuple[Backbone, dict[str, Any]]:
-    """The backbone with faithful=True, if that computes the same: found out by trying.
-
-    It may have parameters that it never uses, which are made zeros.
-
-    Raises:
-      ValueError: it does not.
-    """
-    here, there = module.clone(dtype=None), module.clone(dtype=None, faithful=True)
-    # Two clips, far beyond [0, 1]: what depends on the batch, or clips, would not show otherwise.
-    frames = 2 * np.random.default_rng(0).standard_normal((2, *module.in_shape), np.float32)
-    wanted = flatten_dict(jax.eval_shape(there.init, jax.random.key(0), frames))
-    found = flatten_dict(dict(variables))
-    if found.keys() <= wanted.keys():
-        padded = unflatten_dict(
-            {path: found.get(path, jnp.zeros(leaf.shape)) for path, leaf in wanted.items()}
-        )
-        horizon = module.in_shape[0] + 1  # into what no single pass reaches
-        ours, theirs = (
-            jax.jit(net.apply, static_argnums=2)(values, frames, horizon)
-            for net, values in ((here, variables), (there, padded))
-        )
-        if jnp.abs(ours - theirs).max() <= TOLERANCE * jnp.abs(ours).max():
-            return there, padded
-    raise ValueError(
-        "backbone_options.faithful=False: the public PyTorch code would compute something else "
-        f"from these weights ({module.card.corrected}) Only runs with faithful=True can be exported"
-    )

@@ -16,9 +16,9 @@ from pdr_jax import backbones, recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.evaluation.prediction import stored_range
 from pdr_jax.files import write_json
-from pdr_jax.interop import clues, state_dicts
+from pdr_jax.interop import clues, identify, state_dicts
 from pdr_jax.interop.convert import from_openstl
-from pdr_jax.interop.family import Family, family, model_type, naming
+from pdr_jax.interop.family import Family, family, naming
 from pdr_jax.interop.settings import check_settings, check_used, sources
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.runs.checkpoints import Checkpoints
@@ -94,20 +94,15 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     if not saved.lightning:  # two models' cells differ between the releases, not their weights
         given = {"release": "v0.3", **given}
     shapes = {key: value.shape for key, value in saved.state_dict.items()}
-    name = _model_type(given, shapes)
+    name = identify.model(given, shapes)
     kind = family(naming(name))
     check_settings(name, kind, hints.settings, given)
     in_shape = _in_shape(kind, given)
     length = clues.length(name, shapes)
     clips = _clips(hints, given, in_shape[0] if in_shape else length)
     data = _open(clips, in_shape)
-    config = _completed(name, kind, given, shapes, (clips.in_length, *data.frame_shape))
-    try:
-        module, variables = from_openstl(config, saved.state_dict)
-    except KeyError as error:
-        raise ValueError(
-            f"config: the configuration lacks {error}; give one that has it"
-        ) from error
+    config = identify.completed(name, given, shapes, (clips.in_length, *data.frame_shape))
+    module, variables = from_openstl(config, saved.state_dict)
     options = {
         field: value
         for field in backbones.hyperparameters(kind.backbone)
@@ -164,21 +159,6 @@ def _scaling_note(data: VideoDataset, clips: Recipe) -> str:
     )
 
 
-def _model_type(given: Mapping[str, Any], shapes: clues.Shapes) -> str:
-    """The model type, from what is given and from the keys, which must agree."""
-    named, told = model_type(given), clues.model_type(shapes)
-    if named in ("", "simvp"):
-        named = told
-    if not named:
-        raise ValueError(
-            f"config is missing: weights such as {', '.join(list(shapes)[:4])} are of no known "
-            "model; expected its configuration, or its name as settings.method"
-        )
-    if told not in ("", named):
-        raise ValueError(f"the configuration is of {named!r}, the weights are of {told!r}")
-    return named
-
-
 def _in_shape(kind: Family, given: Mapping[str, Any]) -> Sequence[int] | None:
     """(T, C, H, W), where it is given."""
     try:
@@ -207,37 +187,6 @@ def _clips(hints: Hints, given: Mapping[str, Any], length: int | None) -> Recipe
         data_dir=hints.data_dir,
         protocol=hints.protocol,
     )
-
-
-def _completed(
-    name: str,
-    kind: Family,
-    given: Mapping[str, Any],
-    shapes: clues.Shapes,
-    in_shape: tuple[int, ...],
-) -> dict[str, Any]:
-    """The configuration, with what keys and shapes tell where nothing is given.
-
-    Raises:
-      ValueError: that is not all.
-    """
-    length, height, width, channels = in_shape
-    config = {
-        **clues.sizes(name, shapes, channels),
-        **given,
-        **naming(name),
-        "in_shape": [length, channels, height, width],
-    }
-    fields = set(backbones.hyperparameters(kind.backbone)) - {"dtype", "faithful"}
-    absent = clues.missing(name, config)
-    if not clues.are_read(name) and not fields & given.keys():
-        absent = absent or tuple(sorted(fields))
-    if absent:
-        raise ValueError(
-            f"settings.{absent[0]} is missing: weights of {name} do not tell its "
-            f"{', '.join(absent)}; expected these settings, or a configuration (config)"
-        )
-    return config
 
 
 def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:

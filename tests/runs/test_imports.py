@@ -13,8 +13,6 @@ from imported_runs import ARRAYS, assert_close, fail, fill, pdr, refused
 
 from pdr_jax.commands import train
 from pdr_jax.files import write_json
-from pdr_jax.interop import settings
-from pdr_jax.interop.family import family
 from pdr_jax.runs.checkpoints import Checkpoints
 from pdr_jax.runs.folder import read_data, read_recipe, recorded_dataset
 from pdr_jax.runs.warm_start import read_origin
@@ -195,22 +193,6 @@ def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, c
     assert read_recipe(place / "x").out_length == 4
     (place / "theirs.json").write_text('{"pre_seq_length": 5}')
     assert "pre_seq_length = 5 is given, but T = 4" in refused(f"{command} y", capsys)
-
-
-def test_a_setting_in_whose_place_another_is_used_is_refused():
-    """As the public PhyDNet does with a patch_size that it does not know."""
-    with pytest.raises(ValueError, match="patch_size = 3 is given, but patch_size = 4 is what is"):
-        settings.check_used({"patch_size": 4}, settings={"patch_size": 3}, config={}, flags={})
-    agreeing = {"layer_norm": 1, "num_hidden": "8,8", "in_shape": [4, 1, 8, 8]}
-    values = {"layer_norm": True, "num_hidden": (8, 8), "T": 4, "C": 1, "H": 8, "W": 8}
-    settings.check_used(values, settings=agreeing, config={}, flags={})
-
-
-def test_models_without_the_entry_in_shape_have_their_own():
-    kind = family({"method": "predformer"})
-    settings.check_settings("predformer", kind, {"height": 32, "num_channels": 1}, {})
-    with pytest.raises(ValueError, match=r"settings\.height: convlstm has no such setting"):
-        settings.check_settings("convlstm", family({"method": "convlstm"}), {"height": 32}, {})
 
 
 def test_what_weights_do_not_tell_is_asked_for(place, capsys):

@@ -148,7 +148,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
 
 
 def _scaling_note(data: VideoDataset, clips: Recipe) -> str:
-    """A warning if the units of an array, set by its own values, may not be those of the weights."""
+    """A warning if an array sets its units by its own values, which the weights may not."""
     if data.name != "arrays" or not isinstance(clips.data_options.get("scaling", ""), str):
         return ""
     if np.array_equal(np.ravel(data.units.scale), [255.0]):

@@ -59,7 +59,7 @@ def test_every_tap_of_a_large_kernel_is_counted():
     frames = jax.ShapeDtypeStruct((1, 16, 16, 8), jnp.float32)
     kernel = jax.ShapeDtypeStruct((9, 9, 1, 8), jnp.float32)
     inside = (16 * 9 - 2 * (1 + 2 + 3 + 4)) ** 2
-    assert size._flops(depthwise_conv, frames, kernel) == pytest.approx(2 * 8 * inside, rel=1e-3)
+    assert size.flops(depthwise_conv, frames, kernel) == pytest.approx(2 * 8 * inside, rel=1e-3)
 
 
 def test_e3dlstm_recalls_from_all_the_room_it_has():

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import SupportsIndex
 
-import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from pallas_kernels.batching import align_frames
 from pallas_kernels.choice import call_first, chosen
@@ -18,7 +21,7 @@ ON_GPU = ("pallas_triton", "pallas_mosaic", "jax_triton")
 
 
 def _when_called(name: str) -> Callable:
-    """An implementation whose module, and what that imports, is loaded when it is first used."""
+    """An implementation whose module is imported at the first call."""
 
     def splat(*args, **options):
         return import_module(f"pallas_kernels.splat2d.{name}").splat(*args, **options)
@@ -31,25 +34,26 @@ IMPLEMENTATIONS: dict[str, Callable] = {
     "xla": xla.splat,
     **{name: _when_called(name) for name in ON_GPU},
 }
-"""Name -> function of (F, N, ...) arrays in one compute dtype, frames F first, that returns frames
-in `dtype`. It raises NotImplementedError for platforms, shapes, dtypes that it does not serve."""
+"""By name: functions of mean (F, N, 2), scale (F, N, 2), rotation (F, N) and amplitude (F, N, C),
+all of one dtype, that return frames (F, H, W, C) in `dtype`. They raise NotImplementedError for
+platforms, shapes and dtypes that they do not serve."""
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 SAMPLINGS = ("exact", "bilinear")
 
 
 def splat2d(
-    mean: jax.Array,
-    scale: jax.Array,
-    rotation: jax.Array,
-    amplitude: jax.Array,
+    mean: Float[ArrayLike, "*B N 2"],
+    scale: Float[ArrayLike, "*B N 2"],
+    rotation: Float[ArrayLike, "*B N"],
+    amplitude: Float[ArrayLike, "*B N C"],
     *,
-    height: int,
-    width: int,
-    window: int | None = None,
+    height: SupportsIndex,
+    width: SupportsIndex,
+    window: SupportsIndex | None = None,
     sampling: str = "exact",
     implementation: str | Sequence[str] | None = None,
-) -> jax.Array:
+) -> Float[Array, "*B {height} {width} C"]:
     """Draws 2D Gaussians into frames, additively and differentiably.
 
     Pixel p of a frame is sum_i amplitude_i exp(-1/2 (p - mean_i)^T Sigma_i^-1 (p - mean_i)) with
@@ -57,33 +61,32 @@ def splat2d(
 
     Args:
         mean: (..., N, 2), x and y in pixels; the centre of the top-left pixel is (0, 0).
-        scale: (..., N, 2), standard deviations in pixels along the Gaussian's own axes. Below
-            `reference.MIN_SCALE` (1e-3 pixels; zero and negative too) a scale is drawn as
-            MIN_SCALE and its gradient is zero.
+        scale: (..., N, 2), standard deviations in pixels along the Gaussian's own axes. A scale
+            below `reference.MIN_SCALE` (1e-3 pixels), zero and negative ones too, is drawn as
+            MIN_SCALE and has no gradient.
         rotation: (..., N), radians.
         amplitude: (..., N, C), the value at the mean, for any number of channels C.
         height: rows of the frame.
         width: columns of the frame.
-        window: odd K to draw each Gaussian only where |p - mean| <= K / 2 on both axes; None to
-            draw it everywhere.
-        sampling: "exact" for the formula above. "bilinear" for the published baseline's
-            semantics, a lattice of window x window values placed by bilinear interpolation;
-            it needs a window.
-        implementation: a name in `IMPLEMENTATIONS`, or several to be tried in order until one
-            does not raise NotImplementedError, or None for the best one here: on an NVIDIA GPU the
-            first of `ON_GPU` that can be had, "xla" elsewhere.
+        window: an odd K draws each Gaussian only where |p - mean| <= K / 2 on both axes; None
+            draws it everywhere.
+        sampling: "exact" evaluates the formula above at every pixel. "bilinear" draws as the
+            published baseline does, see `grid_sample`: it evaluates the formula on a lattice of
+            window x window points around the mean and interpolates; it needs a window.
+        implementation: a name in `IMPLEMENTATIONS`; or several, of which the first that serves the
+            call is used; or None, which on an NVIDIA GPU tries `ON_GPU` and uses "xla" elsewhere.
 
     Returns:
         (..., height, width, C) in amplitude's dtype. Sums are accumulated in the widest dtype of
         the arguments, at least float32.
 
-    Reverse-mode differentiable in all four arrays; jax.jvp and jax.jacfwd are available with
-    implementation="reference" only, because the others carry their own VJP. jax.vmap and sharded
-    leading axes under jax.jit cost no communication.
+    All four arrays have reverse-mode gradients. Forward mode (jax.jvp, jax.jacfwd) needs
+    implementation="reference": the others carry their own VJP. jax.vmap, and leading axes that are
+    sharded under jax.jit, cost no communication.
 
     Raises:
-        ValueError: shapes that do not fit each other, an even window, unknown names.
-        TypeError: arrays that are not bfloat16, float32 or float64, sizes that are not integers.
+        ValueError: shapes do not fit each other, a window is even, or a name is unknown.
+        TypeError: an array is not bfloat16, float32 or float64, or a size is not an integer.
         NotImplementedError: no implementation asked for serves these arguments.
     """
     arrays = _check_arrays(mean, scale, rotation, amplitude)

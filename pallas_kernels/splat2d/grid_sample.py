@@ -8,25 +8,27 @@ align_corners=True, zeros outside). Everything is an (N, C, H, W) array, which i
 
 import jax
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
 from pallas_kernels.splat2d.reference import gaussian, whitening
 
 
 def grid_sample(
-    mu: jax.Array,
-    scale: jax.Array,
-    rotation: jax.Array,
-    amplitude: jax.Array,
+    mu: Float[Array, "N 2"],
+    scale: Float[Array, "N 2"],
+    rotation: Float[Array, " N"],
+    amplitude: Float[Array, "N C"],
     *,
     height: int,
     width: int,
     window: int,
-) -> jax.Array:
+) -> Float[Array, "{height} {width} C"]:
     """Draws one frame the way the baseline does, in the baseline's own parameters.
 
     Args:
-        mu: (N, 2), x and y in [-1, 1]; positive moves left and up. 0 is the middle of the frame,
-            or half a pixel left of (above) it where width (height) - window is odd.
+        mu: (N, 2), x and y in [-1, 1]; positive moves left and up. 0 is the middle of the frame;
+            along an axis on which size - window is odd, half a pixel left of it (above it).
         scale: (N, 2), standard deviations in (0, 1), in units of (window - 1) / 10 pixels; the
             first is the vertical one at rotation 0.
         rotation: (N,), radians.
@@ -39,8 +41,8 @@ def grid_sample(
         (height, width, C).
 
     Raises:
-        ValueError: an even window, for which the kernel's maximum is not its centre and the
-            normalisations do not cancel, or one larger than the frame.
+        ValueError: the window is larger than the frame, or even: then the kernel's maximum is not
+            its centre, and the normalisations do not cancel.
     """
     if window % 2 == 0 or window > min(height, width):
         raise ValueError(f"window is {window}; expected an odd number <= {min(height, width)}")
@@ -63,20 +65,20 @@ def grid_sample(
 
 
 def base_grid(
-    mu: jax.Array,
-    scale: jax.Array,
-    rotation: jax.Array,
-    amplitude: jax.Array,
+    mu: Float[Array, "N 2"],
+    scale: Float[Array, "N 2"],
+    rotation: Float[Array, " N"],
+    amplitude: Float[Array, "N C"],
     *,
     height: int,
     width: int,
     window: int,
-) -> jax.Array:
-    """What `grid_sample` draws, with its arguments, from patches little larger than the window.
+) -> Float[Array, "{height} {width} C"]:
+    """Draws what `grid_sample` draws, with its arguments, from patches of K + 1 pixels.
 
-    All pixels of a Gaussian lie between lattice points at the same fractions, so its K x K values
-    on the base grid are blended by one 2 x 2 stencil, and the (K + 1) x (K + 1) patch is added to
-    the frame where the integer part of the translation puts it.
+    All pixels of a Gaussian lie at the same fractions between lattice points. So one 2 x 2 stencil
+    blends the K x K values on the base grid, and the (K + 1) x (K + 1) patch is added to the frame
+    where the integer part of the translation puts it.
     """
     mean, scale, rotation = paper_to_pixels(
         mu, scale, rotation, height=height, width=width, window=window
@@ -123,8 +125,14 @@ def _translate(image, mu):
 
 
 def paper_to_pixels(
-    mu: jax.Array, scale: jax.Array, rotation: jax.Array, *, height: int, width: int, window: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+    mu: Float[Array, "*B N 2"],
+    scale: Float[Array, "*B N 2"],
+    rotation: Float[Array, "*B N"],
+    *,
+    height: int,
+    width: int,
+    window: int,
+) -> tuple[Float[Array, "*B N 2"], Float[Array, "*B N 2"], Float[Array, "*B N"]]:
     """The mean, scale and rotation with which `splat2d` draws the baseline's Gaussians.
 
     * mean: the kernel's centre lies at (size - K) // 2 + (K - 1) / 2 before it is moved, and mu

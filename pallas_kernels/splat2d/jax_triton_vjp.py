@@ -10,7 +10,7 @@ from pallas_kernels.splat2d.tuned import tuned
 
 
 def backward(geometry, gaussians, amplitude, cotangent, options=None):
-    """The moments and the gradient by amplitude: see `gather.splat_with`, and `plan` for options."""
+    """The moments and amplitude's gradient: see `gather.splat_with`, and `plan` for options."""
     options = options or tuned("jax_triton_vjp", geometry, amplitude.shape[-1])
     if amplitude.shape[-1] <= FEW:
         moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 
-import jax
 import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+from jaxtyping import Float
 
 from pallas_kernels.batching import align_frames
 from pallas_kernels.choice import call_first, chosen
@@ -16,60 +18,61 @@ IMPLEMENTATIONS: dict[str, Callable] = {
     "xla": xla.ssim,
     "pallas_triton": pallas_triton.ssim,
 }
-"""Name -> function of two (F, H, W, C) arrays and a `Measure` that returns (F,). It raises
-NotImplementedError for platforms, windows and dtypes that it does not serve."""
+"""By name: functions of two arrays (F, H, W, C) and a `Measure` that return (F,). They raise
+NotImplementedError for platforms, windows and dtypes that they do not serve."""
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 
 
 def ssim(
-    x: jax.Array,
-    y: jax.Array,
+    x: Float[ArrayLike, "*B H W C"],
+    y: Float[ArrayLike, "*B H W C"],
     *,
     windows: tuple[Weights, Weights] = (gaussian_window(),) * 2,
     data_range: float | tuple[float, float] = 1.0,
     sample_covariance: bool = False,
     padding: Padding = "valid",
     implementation: str | Sequence[str] | None = None,
-) -> jax.Array:
+) -> Float[Array, "*B"]:
     """Structural similarity of frames, averaged over windows and channels.
 
-    Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 2004, with K1 = 0.01 and K2 = 0.03: see `reference`.
+    Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 2004, with K1 = 0.01 and K2 = 0.03. `reference` has
+    the formula.
 
     Args:
         x: (..., H, W, C).
         y: (..., H, W, C).
         windows: weights along H and along W, of odd lengths: `gaussian_window`, `uniform_window`
-            or others; they are scaled to sum to 1.
-        data_range: L for values in [0, L]; or (low, high), and both arrays are taken relative to
-            low, since SSIM compares brightness as a ratio to zero.
-        sample_covariance: divide (co)variances by n - 1 rather than n, n the pixels of a window
-            (scikit-image's `use_sample_covariance`; meaningful for uniform windows).
-        padding: "valid": only windows that lie inside the frame, as scikit-image's mean and
-            pytorch-msssim. "same": a window at every pixel, which at the border keeps the weights
-            of the pixels inside the frame, rescaled to sum to 1: no made-up pixels, and a constant
-            frame stays constant.
-        implementation: a name in `IMPLEMENTATIONS`, or several to be tried in order until one
-            does not raise NotImplementedError, or None for the best one here.
+            or others. They are scaled to sum to 1.
+        data_range: L for values in [0, L], or (low, high). `low` is subtracted from both arrays,
+            because SSIM compares brightness as a ratio to zero.
+        sample_covariance: divide variances and covariances by n - 1 rather than by the n pixels of
+            a window (scikit-image's `use_sample_covariance`; meaningful for uniform windows).
+        padding: "valid" takes the windows that lie inside the frame, as scikit-image's mean and
+            pytorch-msssim do. "same" takes a window at every pixel; at the border the weights of
+            the pixels inside the frame are scaled to sum to 1, so that no pixel is made up and a
+            constant frame stays constant.
+        implementation: a name in `IMPLEMENTATIONS`; or several, of which the first that serves the
+            call is used; or None for the best one here.
 
     Returns:
         (...), each in [-1, 1], computed and returned in the arrays' precision, at least float32.
 
-    Reverse-mode differentiable in both arrays; jax.jvp and jax.jacfwd are not available with
-    "pallas_triton", which carries its own VJP. Constant frames have finite gradients.
+    Both arrays have reverse-mode gradients, which are finite for constant frames too. Forward mode
+    (jax.jvp, jax.jacfwd) is not available with "pallas_triton", which carries its own VJP.
 
     Raises:
-        ValueError: shapes that differ, windows of even length or larger than a "valid" frame, a
-            range that is not positive, unknown names.
-        TypeError: arrays that are not bfloat16, float32 or float64.
+        ValueError: shapes differ, a window has an even length or is larger than a "valid" frame,
+            the range is not positive, or a name is unknown.
+        TypeError: an array is not bfloat16, float32 or float64.
         NotImplementedError: no implementation asked for serves these arguments.
     """
-    x, y = _check_arrays(x, y)
-    measure = _check_measure(x.shape, windows, data_range, sample_covariance, padding)
+    frames = _check_arrays(x, y)
+    shape = frames[0].shape
+    measure = _check_measure(shape, windows, data_range, sample_covariance, padding)
     names = chosen(implementation, IMPLEMENTATIONS, on_gpu=("pallas_triton",))
-    batch = x.shape[:-3]
-    x, y = align_frames([z.reshape(-1, *z.shape[-3:]) for z in (x, y)])
-    return call_first(names, IMPLEMENTATIONS, x, y, measure).reshape(batch)
+    flat = align_frames([z.reshape(-1, *shape[-3:]) for z in frames])
+    return call_first(names, IMPLEMENTATIONS, *flat, measure).reshape(shape[:-3])
 
 
 def _check_arrays(x, y):

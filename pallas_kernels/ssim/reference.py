@@ -1,20 +1,24 @@
 """The definition of `ssim`, dense and in plain jnp. Read this first.
 
-The pixels of every window are laid out beside each other, so an array as many times larger than the
-frames as a window has pixels is held: use it to check the other implementations, not to train.
+The pixels of every window are copied, which takes as many times the frames' memory as a window has
+pixels: this checks the other implementations and is not meant for training.
 """
 
-import jax
 import jax.numpy as jnp
+from jax import Array
+from jaxtyping import Float
 
 from pallas_kernels.ssim.measure import Measure, Weights
 
 
-def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
+def ssim(
+    x: Float[Array, "F H W C"], y: Float[Array, "F H W C"], measure: Measure
+) -> Float[Array, " F"]:
     """Mean SSIM of each frame, (F, H, W, C) -> (F,): see `api.ssim`.
 
-    Of every window with weights w: means m = sum w x and n = sum w y, variances and covariance
-    v_x = sum w (x - m)^2, v_y = sum w (y - n)^2, v_xy = sum w (x - m) (y - n), and
+    A window with weights w has the means m = sum w x and n = sum w y, the variances
+    v_x = sum w (x - m)^2 and v_y = sum w (y - n)^2, the covariance
+    v_xy = sum w (x - m) (y - n), and
 
     SSIM = (2 m n + C1) (2 v_xy + C2) / ((m^2 + n^2 + C1) (v_x + v_y + C2)).
     """
@@ -39,8 +43,11 @@ def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
     return (brightness * contrast_structure).mean((1, 2, 3))
 
 
-def _windows(length: int, weights: Weights, measure: Measure, dtype) -> tuple[jax.Array, jax.Array]:
-    """Of the windows along one axis, (windows, n) each: the pixels (clipped), and their weights."""
+def _windows(length: int, weights: Weights, measure: Measure, dtype) -> tuple[Array, Array]:
+    """The pixels, clipped to the frame, and the weights of the windows along an axis.
+
+    Both are (windows, pixels of a window).
+    """
     first = len(weights) // 2 if measure.padding == "same" else 0
     count = length if measure.padding == "same" else length - len(weights) + 1
     pixels = jnp.arange(count)[:, None] - first + jnp.arange(len(weights))[None, :]

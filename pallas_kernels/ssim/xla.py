@@ -8,11 +8,15 @@ shifted multiply-adds 5 / 24 ms, `lax.conv` 29 / 59 ms. The matrix stays ahead u
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
 
 from pallas_kernels.ssim.measure import Measure, Padding, Weights
 
 
-def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
+def ssim(
+    x: Float[Array, "F H W C"], y: Float[Array, "F H W C"], measure: Measure
+) -> Float[Array, " F"]:
     """Mean SSIM of each frame, (F, H, W, C) -> (F,): see `api.ssim`."""
     dtype = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
     x, y = (jnp.moveaxis(a, -1, -3).astype(dtype) - measure.low for a in (x, y))
@@ -21,15 +25,15 @@ def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
         for length, weights in zip(x.shape[-2:], (measure.rows, measure.columns), strict=True)
     )
 
-    def smooth(image: jax.Array) -> jax.Array:
-        # HIGHEST: accelerators would round float32 operands to TF32 or bfloat16, and the variance
-        # below is a difference of nearly equal numbers.
+    def smooth(image):
+        # The variance below is a difference of nearly equal numbers: accelerators must not round
+        # float32 to TF32 or bfloat16.
         highest = jax.lax.Precision.HIGHEST
         image = jnp.einsum("...hw,wj->...hj", image, columns, precision=highest)
         return jnp.einsum("hi,...hj->...ij", rows, image, precision=highest)
 
-    # Variances do not change when both images are shifted; around zero they lose no digits when the
-    # values are large beside their spread (temperatures in kelvin).
+    # Values that are large beside their spread (temperatures in kelvin) would lose digits in the
+    # variances, which do not change when both images are shifted.
     origin = jax.lax.stop_gradient(y.mean((-2, -1), keepdims=True))
     u, v = x - origin, y - origin
     u_mean, v_mean = smooth(u), smooth(v)
@@ -44,7 +48,7 @@ def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
     return (luminance * contrast_structure).mean((1, 2, 3))
 
 
-def _banded(length: int, weights: Weights, padding: Padding, dtype: jnp.dtype) -> jax.Array:
+def _banded(length: int, weights: Weights, padding: Padding, dtype: jnp.dtype) -> Array:
     """(length, windows): column j holds the weights at the place of window j."""
     half = len(weights) // 2
     matrix = np.zeros((length, length))

@@ -1,5 +1,6 @@
 """What splat2d refuses, how it chooses an implementation, and its benchmark."""
 
+import inspect
 import json
 
 import jax
@@ -19,7 +20,8 @@ ARRAYS = {
 
 
 def call(**changes):
-    return splat2d(**{**ARRAYS, "height": 4, "width": 6, **changes})
+    """As users call it: without the checks of shapes that only tests add to signatures."""
+    return inspect.unwrap(splat2d)(**{**ARRAYS, "height": 4, "width": 6, **changes})
 
 
 def zeros(*shape, dtype=np.float32):

@@ -113,7 +113,7 @@ def test_the_papers_conventions():
 
 
 def test_the_baseline_refuses_what_it_cannot_draw():
-    arrays = paper_arguments()
+    arrays = [jnp.asarray(x) for x in paper_arguments()]
     with pytest.raises(ValueError, match="window is 8"):
         grid_sample(*arrays, height=16, width=16, window=8)
     with pytest.raises(ValueError, match="<= 16"):

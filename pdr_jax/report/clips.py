@@ -27,9 +27,9 @@ def save_strip(
 ) -> None:
     """Saves rows input / truth / coarse / rendered / prediction / |error| over time as PNG.
 
-    All rows share `data_range`, except that the coarse or rendered row takes its own range, written
-    beside it, where more than a tenth of its values lie outside: with a fusion layer behind them
-    these need not be frames.
+    All rows share `data_range`, with one exception: a coarse or rendered row of which more than a
+    tenth lies outside takes its own range, written beside it. A fusion layer follows these rows, so
+    they need not look like frames.
 
     Args:
       path: ends in .png; its folder is made.
@@ -39,11 +39,11 @@ def save_strip(
       inputs: (T_in, H, W, C).
       coarse: (T, H, W, C), the backbone's frames.
       rendered: (T, H, W, C), the Gaussians' frames.
-      steps: at most so many columns, spread evenly over time.
+      steps: the most columns, spread evenly over time.
       title: above the picture.
-      error_max: absolute error (mean over RGB channels) shown as brightest; default a quarter of
-        the data range, so that pictures of different runs compare.
-      colormap: matplotlib's name; default grey for one channel, colours for three, else a heat map
+      error_max: absolute error (mean over RGB channels) shown as brightest. The default, a quarter
+        of the data range, lets pictures of different runs be compared.
+      colormap: matplotlib's name. Default: grey for one channel, colours for three, else a heat map
         of the first channel.
 
     Raises:
@@ -85,7 +85,7 @@ def save_strip(
         add(f"|error|\n0 … {error_max:.2g}", error, times, (0.0, error_max), _ERROR_COLORMAP)
     if prediction.shape[-1] not in (1, 3):
         title = ", ".join([*([title] if title else []), f"channel 0 of {prediction.shape[-1]}"])
-    _draw_rows(style.prepare(path, ".png"), rows, title)
+    _draw_rows(path, rows, title)
 
 
 def save_gif(
@@ -101,7 +101,7 @@ def save_gif(
 ) -> None:
     """Saves truth | prediction | |error| side by side as a GIF that loops.
 
-    Observed frames, if given, come first; meanwhile the other panels are empty.
+    Observed frames, if given, come first, with the other panels empty.
 
     Args:
       path: ends in .gif; its folder is made.
@@ -143,8 +143,9 @@ def save_gif(
         pictures.append(_side_by_side(shown, zoom, (height, width), f"{time:+d}"))
     durations = [1000.0 / frames_per_second] * len(pictures)
     durations[-1] = max(1000.0, durations[-1])
-    path = style.prepare(path, ".gif")
-    style.require("imageio.v3").imwrite(path, np.stack(pictures), duration=durations, loop=0)
+    with style.writing(path, ".gif") as partial:
+        imageio = style.require("imageio.v3")
+        imageio.imwrite(partial, np.stack(pictures), duration=durations, loop=0)
 
 
 def _like(prediction: np.ndarray, name: str, clip: np.ndarray) -> np.ndarray:
@@ -157,7 +158,7 @@ def _like(prediction: np.ndarray, name: str, clip: np.ndarray) -> np.ndarray:
 
 
 def _error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """(T, H, W, 1): of the channels that are shown."""
+    """(T, H, W, 1): absolute error of the channels that `style.to_rgb` shows."""
     error = np.abs(prediction - truth)
     return error.mean(-1, keepdims=True) if error.shape[-1] == 3 else error[..., :1]
 
@@ -167,15 +168,15 @@ def _mostly_outside(clip: np.ndarray, low: float, high: float) -> bool:
 
 
 def _zoom(height: int, width: int, columns: int, total_width: int) -> int:
-    """Whole number of screen pixels for a pixel, so that all pixels look alike.
+    """Screen pixels per pixel of a frame: a whole number, so that all pixels look alike.
 
-    The picture is about `total_width` wide, no frame higher than a third of that.
+    The picture is about `total_width` wide, and a frame at most a third of that high.
     """
     return max(1, min(round(total_width / (width * columns)), total_width // (3 * height)))
 
 
 def _draw_rows(
-    path: os.PathLike[str], rows: list[tuple[str, np.ndarray, list[str]]], title: str | None
+    path: str | os.PathLike[str], rows: list[tuple[str, np.ndarray, list[str]]], title: str | None
 ) -> None:
     columns = max(len(row) for _, row, _ in rows)
     height, width = rows[0][1].shape[1:3]
@@ -218,7 +219,8 @@ def _draw_rows(
             color=style.INK,
         )
         y += cell_height
-    figure.savefig(path, dpi=dpi)
+    with style.writing(path, ".png") as partial:
+        figure.savefig(partial, dpi=dpi)
 
 
 def _side_by_side(

@@ -17,14 +17,14 @@ def save_curves(
     key: str = "loss",
     title: str | None = None,
 ) -> None:
-    """Saves `key` over the training step as PNG: the values pale, their running mean on top.
+    """Saves `key` over the training step as PNG: pale values with their running mean on top.
 
     The axis is logarithmic where all values are positive and span more than a factor of ten.
 
     Args:
       path: ends in .png; its folder is made.
-      runs: label to metrics.jsonl.
-      key: which scalar.
+      runs: the metrics.jsonl of each run, by label.
+      key: the scalar to draw.
       title: above the plot; default the key.
 
     Raises:
@@ -53,7 +53,8 @@ def save_curves(
     if len(curves) > 1:
         axes.legend(frameon=False, fontsize=9)
     figure.tight_layout()
-    figure.savefig(style.prepare(path, ".png"), dpi=130)
+    with style.writing(path, ".png") as partial:
+        figure.savefig(partial, dpi=130)
 
 
 def read_curve(path: str | os.PathLike[str], key: str) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +91,7 @@ def read_curve(path: str | os.PathLike[str], key: str) -> tuple[np.ndarray, np.n
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:
-    """Centred mean over a fortieth of the curve (the curve itself if short), without the NaNs."""
+    """Centred mean over a fortieth of the curve, without the NaNs; a short curve is returned."""
     half = len(values) // 80
     if half < 1:
         return values

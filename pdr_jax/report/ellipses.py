@@ -23,8 +23,8 @@ def save_gaussians(
 ) -> None:
     """Saves the frame with an ellipse for each Gaussian as PNG.
 
-    An ellipse is the line of `sigmas` standard deviations; orange adds light, blue takes it away
-    (amplitude, mean over channels), and the fainter the line the smaller the amplitude.
+    An ellipse is the line of `sigmas` standard deviations. It is orange where the amplitude's mean
+    over channels is positive and blue where it is negative; small amplitudes are faint.
 
     Args:
       path: ends in .png; its folder is made.
@@ -35,7 +35,7 @@ def save_gaussians(
       amplitude: (N, C).
       data_range: values shown as black and white.
       rendered: (H, W, C), what the Gaussians draw; shown beside the frame, in `data_range`.
-      sigmas: size of the ellipses.
+      sigmas: size of the ellipses in standard deviations.
       title: above the picture.
       colormap: as in `save_strip`.
 
@@ -82,7 +82,8 @@ def save_gaussians(
     if title:
         figure.suptitle(title, size=11, x=0.01, ha="left")
     figure.tight_layout(pad=0.6)
-    figure.savefig(style.prepare(path, ".png"), dpi=130)
+    with style.writing(path, ".png") as partial:
+        figure.savefig(partial, dpi=130)
 
 
 def ellipses(

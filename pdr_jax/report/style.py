@@ -1,13 +1,17 @@
-"""Shared looks: arrays to colours, one matplotlib style, and the error when it is not installed."""
+"""What all pictures share: colours, one matplotlib style, checks, and how files are written."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pdr_jax.files import replacing
+
 COLOURS = ("#3b6fb6", "#d1603d", "#4f9d69", "#8e5ea2", "#c79a2b", "#5b6770")
-"""Of the lines of a plot, in order; tellable apart with the common colour blindnesses."""
+"""Of the lines of a plot, in order; they differ under common colour blindness too."""
 
 INK = "#333333"
 
@@ -16,7 +20,7 @@ def require(module: str) -> Any:
     """Imports a module of the extra `report`.
 
     Raises:
-      ImportError: it is not installed; names the extra.
+      ImportError: the module is not installed; the message names the extra.
     """
     import importlib
 
@@ -32,8 +36,8 @@ def require(module: str) -> Any:
 def to_rgb(frames: np.ndarray, low: float, high: float, colormap: str | None = None) -> np.ndarray:
     """(..., H, W, C) to uint8 (..., H, W, 3); NaN becomes magenta.
 
-    Three channels are colours; otherwise the first channel is shown, grey if it is the only one and
-    as a heat map ("viridis") if there are more, or in `colormap`.
+    Three channels are colours. Otherwise the first channel is shown in `colormap`; the default is
+    grey for one channel and the heat map "viridis" for more.
     """
     unit = (np.asarray(frames, np.float32) - low) / (high - low)
     if unit.shape[-1] == 3 and colormap is None:
@@ -55,7 +59,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def plain_axes(axes: Any) -> None:
-    """Only the two axis lines that carry numbers, in a quiet grey."""
+    """Leaves only the two axis lines that carry numbers, in grey, and a pale grid."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -66,7 +70,11 @@ def plain_axes(axes: Any) -> None:
 
 
 def prepare(path: str | os.PathLike[str], suffix: str) -> Path:
-    """The path, its folder made; refused without the right suffix."""
+    """Makes the folder of `path` and returns the path.
+
+    Raises:
+      ValueError: the name does not end in `suffix`.
+    """
     path = Path(path)
     if path.suffix.lower() != suffix:
         raise ValueError(f"path is {os.fspath(path)!r}; expected a name that ends in {suffix}")
@@ -74,8 +82,15 @@ def prepare(path: str | os.PathLike[str], suffix: str) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str], suffix: str) -> Iterator[Path]:
+    """A path to write to, which takes the place of `path` at the end; errors as in `prepare`."""
+    with replacing(prepare(path, suffix)) as partial:
+        yield partial
+
+
 def check_clip(name: str, clip: np.ndarray) -> np.ndarray:
-    """The clip as an array (T, H, W, C)."""
+    """The clip as an array (T, H, W, C), float32; refused in another shape."""
     clip = np.asarray(clip, np.float32)
     if clip.ndim != 4 or 0 in clip.shape:
         raise ValueError(f"{name} has shape {clip.shape}; expected one clip (T, H, W, C)")

@@ -1,5 +1,6 @@
 """Figures of runs, side by side: what they are of, whether they compare, where they are kept."""
 
+import collections
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,11 @@ def row_labels(runs: Sequence[Path]) -> dict[Path, str]:
     Raises:
       ValueError: the same folder is given twice.
     """
+    counts = collections.Counter(run.resolve() for run in runs)
+    for run in runs:
+        if counts[run.resolve()] > 1:
+            raise ValueError(f"run_folders: {run} is given twice")
     paths = {run: run.resolve() for run in runs}
-    if len(set(paths.values())) < len(runs):
-        twice = next(run for run in runs if sum(p == paths[run] for p in paths.values()) > 1)
-        raise ValueError(f"run_folders: {twice} is given twice")
     for length in range(1, max(len(path.parts) for path in paths.values()) + 1):
         labels = {run: "/".join(path.parts[-length:]) for run, path in paths.items()}
         if len({"persistence", *labels.values()}) == len(runs) + 1:

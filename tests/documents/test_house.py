@@ -26,6 +26,7 @@ ROOMS = (
 )
 # The flat files are "model", but for these.
 APART = {
+    "arrays": "pdr_jax.base",
     "files": "pdr_jax.base",
     "torch_files": "pdr_jax.base",
     "warp": "pdr_jax.base",

@@ -1,6 +1,8 @@
 """Run folders from checkpoints of the public PyTorch code, and what they are good for."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import re
@@ -22,14 +24,11 @@ from pdr_jax.runs.warm_start import read_origin
 def imported(tmp_path_factory):
     """A folder in which weights were imported as runs/theirs, and what was printed."""
     place = fill(tmp_path_factory.mktemp("imported"))
-    printed = []
-    with pytest.MonkeyPatch.context() as patch:
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(place)
-        patch.setattr(
-            "builtins.print", lambda *words, **_: printed.append(" ".join(map(str, words)))
-        )
         pdr(f"import-openstl theirs.npz --out runs/theirs {ARRAYS}")
-    return place, "\n".join(printed)
+    return place, printed.getvalue()
 
 
 def test_an_import_says_which_value_came_from_where(imported):

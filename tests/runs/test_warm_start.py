@@ -1,5 +1,7 @@
 """The parameters of one run as the start of another."""
 
+import contextlib
+import io
 from pathlib import Path
 
 import jax
@@ -25,19 +27,16 @@ NOTE = "'openstl' meet 'standard': held-out clips were trained on"
 def started(tmp_path_factory):
     """runs/theirs, imported, and runs/ours: PDR behind it. And what was printed."""
     place = fill(tmp_path_factory.mktemp("started"))
-    printed = []
-    with pytest.MonkeyPatch.context() as patch:
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(place)
-        patch.setattr(
-            "builtins.print", lambda *words, **_: printed.append(" ".join(map(str, words)))
-        )
         patch.setattr(
             train, "finish", lambda _: None
         )  # figures and pictures: commands/test_train.py
         pdr(f"import-openstl theirs.npz --out runs/theirs {ARRAYS}")
         command = "train --protocol standard --init-from runs/theirs --adapter robust"
         pdr(f"{command} --out runs/ours {TRAIN} {SMALL}")
-    return place, "\n".join(printed)
+    return place, printed.getvalue()
 
 
 @pytest.fixture

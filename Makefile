@@ -37,6 +37,7 @@ test: fresh-$(NEWEST)
 	$(ENV)/bin/ruff check .
 	$(ENV)/bin/ruff format --check .
 	$(ENV)/bin/mypy
+	mkdir -p .cache
 	$(ENV)/bin/$(PYTEST) --cov --cov-report=
 
 # What CI runs: `make test`, and what is not in it.

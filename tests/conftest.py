@@ -10,13 +10,16 @@ os.environ["XLA_FLAGS"] = (
     + " --xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Nothing is left outside the repository's .cache and the temporary folder.
+CACHE = Path(__file__).parent.parent / ".cache"
+os.environ.setdefault("MPLCONFIGDIR", str(CACHE / "matplotlib"))
 
 import jax
 import pytest
 from jaxtyping import install_import_hook
 
 # Compiled programs outlive the session: a second run of the suite is several times faster.
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".cache/jax"))
+jax.config.update("jax_compilation_cache_dir", str(CACHE / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 # A shape error should raise where it happens, not broadcast into something plausible.
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -23,11 +23,11 @@ def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 
         seed: Of parameters and data order.
     """
     out = Path(tempfile.mkdtemp(prefix="pdr-demo-")) if out is None else Path(out)
-    print(f"runs and figures: {out}")
+    print(f"runs, data and figures: {out}")
     rows: Rows = {}
     logs = {}
     for adapter, name in (("none", "plain"), ("predgs", "pdr")):
-        recipe = demo_recipe(adapter, steps=steps, size=size, seed=seed)
+        recipe = _recipe(adapter, out / "data", steps=steps, size=size, seed=seed)
         task = open_task(recipe)
         with TrainingProgress(recipe.label) as progress:
             state = fit(task, out / name, report=progress)
@@ -42,11 +42,12 @@ def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 
     show_pictures(task, state.variables(), out, logs)
 
 
-def demo_recipe(adapter: str, *, steps: int, size: int, seed: int) -> Recipe:
+def _recipe(adapter: str, data_dir: Path, *, steps: int, size: int, seed: int) -> Recipe:
     """The recipe of one of the demo's runs; loss and optimiser are the same with any adapter."""
     recipe = recipes.create(
         "moving_sprites",
         adapter=adapter,
+        data_dir=data_dir,
         loss="l1_ssim",
         optimizer="adamw",
         weight_decay=1e-2,

@@ -89,7 +89,7 @@ def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> Backbo
 
     Raises:
       ValueError: on an unknown name, or a setting that is impossible; the message lists what is.
-      TypeError: on an unknown hyperparameter, or one that is not a number.
+      TypeError: on an unknown hyperparameter, or one of the wrong type.
     """
     cls: Any = backbone(name)  # its fields are its own
     valid = _hyperparameters(name)
@@ -105,7 +105,7 @@ def create(name: str, in_shape: Sequence[int], **hyperparameters: Any) -> Backbo
     return module
 
 
-_hyperparameters = hyperparameters  # `create` uses the name for what it is given
+_hyperparameters = hyperparameters  # `create` has a parameter of that name
 
 
 def backbone(name: str) -> type[Backbone]:

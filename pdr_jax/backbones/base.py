@@ -23,9 +23,9 @@ class Card(NamedTuple):
       title: of the paper.
       venue: where and when it appeared.
       link: to the paper.
-      source: the public code that this one is held against: repository, commit.
-      faithful: what is exactly as there, quirks included.
-      corrected: what is not, and how `faithful=True` brings it back; "" if nothing.
+      source: the public code that the backbone is checked against: repository and commit.
+      faithful: what is exactly as in the public code, quirks included.
+      corrected: what differs, and what `faithful=True` brings back; "" if nothing differs.
     """
 
     title: str
@@ -40,9 +40,9 @@ class Forcing(struct.PyTreeNode):
     """True frames that a frame-at-a-time backbone sees in training instead of its own.
 
     Attributes:
-      frames: (B, horizon, H, W, C), those that follow the observed ones.
-      given: (B, T + horizon - 1) bool; whether a step's input is the true frame. The first step's
-        always is, for there is no other.
+      frames: (B, horizon, H, W, C), the true frames after the observed ones.
+      given: (B, T + horizon - 1) bool; whether a step sees the true frame. The first step always
+        does.
     """
 
     frames: Array
@@ -53,8 +53,8 @@ class Backbone(nn.Module):
     """Predicts a clip's next frames.
 
     Called as `module.apply(variables, frames, horizon=None, train=False)`. Training draws from the
-    "dropout" key, updates the "batch_stats" collection where there is one, and sows what else its
-    paper's loss contains into "losses": scalars that are to be added, already weighted.
+    "dropout" key, updates the "batch_stats" collection where there is one, and sows further terms
+    of its paper's loss into "losses": scalars, already weighted, that the trainer adds.
 
     Attributes:
       in_shape: (T, H, W, C) of the input clip; T is fixed, the horizon is not.
@@ -68,7 +68,7 @@ class Backbone(nn.Module):
 
     @property
     def output_range(self) -> tuple[float, float] | None:
-        """The least and the greatest value that it can predict; None where there are no bounds."""
+        """The smallest and the largest value that the backbone can predict; None if unbounded."""
         return None
 
     def check(self) -> None:
@@ -116,16 +116,16 @@ class Backbone(nn.Module):
             )
 
     def check_horizon(self, horizon: int | None) -> int:
-        """The horizon, which is in_shape's T by default; raises if it is no positive integer."""
+        """The horizon, by default in_shape's T; raises unless it is a positive integer."""
         return self.in_shape[0] if horizon is None else at_least("horizon", horizon, 1)
 
 
 class ClipPredictor(Backbone):
-    """A backbone that predicts a whole clip at once: subclasses say how."""
+    """A backbone that predicts a whole clip at once; subclasses implement `predict_clip`."""
 
     @property
     def clip_length(self) -> int:
-        """Frames that one pass predicts: as many as it sees, unless a subclass says otherwise."""
+        """Frames that one pass predicts: T, unless a subclass overrides it."""
         return self.in_shape[0]
 
     def predict_clip(self, frames: Array, train: bool) -> Array:
@@ -141,7 +141,7 @@ class ClipPredictor(Backbone):
         Args:
           frames: (B, T, H, W, C) with T, H, W, C as `in_shape`, floating point.
           horizon: number of frames to predict, in_shape's T by default.
-          train: whether to drop paths and to use and update the batch's own statistics.
+          train: whether to apply dropout, and to use and update the batch's statistics.
 
         Returns:
           (B, horizon, H, W, C) in the dtype of `frames`.
@@ -195,16 +195,16 @@ class ClipPredictor(Backbone):
 
 
 class FramePredictor(Backbone):
-    """A backbone that predicts the next frame from the last and a state: subclasses say how.
+    """A backbone that predicts the next frame from the last one and a state.
 
-    In training it also sows its predictions of the observed frames, which the recurrent models'
-    losses contain, into the collection "warmup": of the last T - 1 - `first_scored` of them,
-    (B, T - 1 - first_scored, H, W, C).
+    Subclasses implement `start` and `step`. In training it also sows its predictions of observed
+    frames, which are part of the recurrent models' losses, into the collection "warmup": those of
+    the last T - 1 - `first_scored` frames, (B, T - 1 - first_scored, H, W, C).
     """
 
     @property
     def first_scored(self) -> int:
-        """How many of the first predictions the loss leaves out: those of too few frames."""
+        """Number of first predictions that the loss leaves out: those from too few frames."""
         return 0
 
     def start(self, frames: Array) -> State:
@@ -230,8 +230,8 @@ class FramePredictor(Backbone):
         Args:
           frames: (B, T, H, W, C) with T, H, W, C as `in_shape`, floating point.
           horizon: number of frames to predict, in_shape's T by default.
-          train: whether to drop and to use and update the batch's own statistics.
-          forcing: true frames to see; None shows those observed, and then the backbone's own.
+          train: whether to apply dropout, and to use and update the batch's statistics.
+          forcing: true frames to see; None: the observed ones, then the backbone's own.
 
         Returns:
           (B, horizon, H, W, C) in the dtype of `frames`.
@@ -277,8 +277,8 @@ class FramePredictor(Backbone):
           state: as `start` makes it.
           frames: (B, T, H, W, C) observed frames.
           horizon: frames to predict after them.
-          train: as for calling the module.
-          forcing: likewise.
+          train: as in `__call__`.
+          forcing: as in `__call__`.
 
         Returns:
           The state, and (B, T + horizon - 1, H, W, C): predictions of the frames 2..T + horizon.
@@ -310,19 +310,19 @@ class FramePredictor(Backbone):
             in_axes=1,
             out_axes=1,
         )
-        # The first step sees a true frame whatever `given` says, for its "own" is that frame.
+        # The first step sees a true frame whatever `given` says: its "own" is that frame.
         (after, _), predicted = scan(self, (state, frames[:, 0]), (seen, given))
         if train:
             self.sow_losses(state, after, steps)
         return after, predicted
 
     def sow_losses(self, before: State, after: State, steps: int) -> None:
-        """Sows what the paper's loss contains besides the frames' errors, once a training run.
+        """Sows terms of the paper's loss other than errors of frames, once a training pass.
 
         Args:
           before: the state before the first step.
           after: the state after the last.
-          steps: how many there were.
+          steps: number of steps between the two.
         """
 
     def _step(self, state: State, frame: Array, train: bool) -> tuple[State, Array]:
@@ -350,7 +350,7 @@ def _check_forcing(forcing: Forcing, frames: Array, horizon: int) -> None:
 
 
 def _latest(frames: Array, following: Array) -> Array:
-    """The last of these frames and of those that follow, as many as the former are."""
+    """The last T of the frames (B, T, H, W, C) and those that follow them."""
     return jnp.concatenate([frames, following], axis=1)[:, -frames.shape[1] :]
 
 

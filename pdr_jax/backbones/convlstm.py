@@ -10,7 +10,7 @@ from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell, check_re
 
 
 class ConvLSTMCell(GatedCell):
-    """An LSTM whose products with matrices are convolutions.
+    """An LSTM with convolutions in place of matrix products.
 
     Attributes:
       faithful: as `ConvLSTM`.
@@ -39,8 +39,8 @@ class ConvLSTM(RecurrentShell):
 
     Attributes:
       faithful: have the weights that the public code declares and never uses.
-      release: of OpenSTL. "v0.3", which trained the model zoo, has another cell: what would be
-        written is the output, h = sigmoid(o) tanh(g), not what is remembered.
+      release: of OpenSTL. In "v0.3", which trained the model zoo, a cell's output is
+        h = sigmoid(o) tanh(g) in place of sigmoid(o) tanh(c).
     """
 
     faithful: bool = False
@@ -57,11 +57,11 @@ class ConvLSTM(RecurrentShell):
         faithful="No peepholes, no biases, so no forget bias. OpenSTL v0.3, which trained the "
         "model zoo, has another cell, h = sigmoid(o) tanh(g): release='v0.3'.",
         corrected="Two convolutions in each cell that are never used, nearly a quarter of the "
-        "published size, exist under faithful=True only.",
+        "published size, exist only with faithful=True.",
     )
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         check_release(self.release)
 

@@ -1,8 +1,8 @@
 """CrevNet: a conditionally reversible network (ICLR 2020).
 
-An invertible network makes features of three consecutive frames, without losing anything; a
-recurrent predictor, reversible too, moves them one frame on; the network's inverse makes frames of
-them again.
+An invertible network turns three consecutive frames into features without losing information. A
+recurrent predictor, also reversible, moves the features on by one frame. The network's inverse
+turns them back into frames.
 """
 
 import functools
@@ -34,7 +34,7 @@ class CrevNetState(NamedTuple):
       cells: each layer's cell, a map.
       memory: the one that goes through all layers, a map.
       seen: (B,) int32, frames so far.
-      error: (B,), summed squared errors of the frames of a window that were seen already.
+      error: (B,), summed squared errors of the predicted windows' frames that were already seen.
     """
 
     before: Array
@@ -51,7 +51,7 @@ class Residual(nn.Module):
     Attributes:
       features: output channels.
       stride: of the first convolution, in space.
-      first: whether there is nothing to normalise before the first.
+      first: whether the first convolution has no normalisation and ReLU before it.
       dtype: compute dtype.
     """
 
@@ -73,9 +73,9 @@ class Residual(nn.Module):
 
 
 class InvertibleNetwork(nn.Module):
-    """i-RevNet: pixels become channels, whose halves are added to each other's residuals in turn.
+    """i-RevNet: pixels become channels; in turn, a residual of one half is added to the other.
 
-    Every stage but the first halves the resolution, as does the splitting before.
+    The step from pixels to channels and every stage but the first halve the resolution.
 
     Attributes:
       channels: of the frames.
@@ -155,14 +155,14 @@ class STConvLSTMCell(nn.Module):
 class CrevNet(FramePredictor):
     """Predicts windows of three frames, of which the last is the next frame.
 
-    The window before is the two frames before the last and the last; of the two before the first
-    of all, that is a copy. The state starts with the first window of three frames. Where a frame
-    of a window is a predicted one, it is its latest prediction.
+    A window is predicted from the last three frames; copies of the first frame stand in for frames
+    before it. The recurrent states start with the first window of three frames. Where a window
+    holds a predicted frame, it is that frame's latest prediction.
 
-    In the paper's training all frames are true (sampling "teacher" with rate 0), and the loss is
-    the mean squared error of windows predicted from three frames seen: in training this sows that
-    of the frames of a window that were seen already, weighted so that "mse" of the other
-    predictions makes it complete, as a sum over a window's frames and a mean over windows.
+    In the paper's training all inputs are true frames (sampling "teacher" with rate 0), and the
+    loss is the squared error of predicted windows: a sum over a window's frames, a mean over
+    windows. The trainer's "mse" covers each window's last frame; this sows the error of the others,
+    which were already seen.
 
     Attributes:
       nBlocks: invertible blocks of each stage; features are 2^n times smaller than the frames for n
@@ -182,10 +182,10 @@ class CrevNet(FramePredictor):
         source="OpenSTL 0a0f36c0 (branch OpenSTLv0.3.0), method CrevNet",
         faithful="Every prediction is of three frames, two of them predicted anew. The public code "
         "works for 64x64 frames of one channel and one batch size only, and returns the first "
-        "channel; this for any.",
+        "channel; this works for any.",
         corrected="In evaluation the state is that after all observed frames, as in training and "
-        "in the authors' own code. The public code forgets it, and starts from nothing with the "
-        "last three of them: faithful=True.",
+        "in the authors' own code. The public code forgets that state and starts anew with the "
+        "last three observed frames: faithful=True.",
     )
 
     def check(self) -> None:
@@ -212,11 +212,11 @@ class CrevNet(FramePredictor):
 
     @property
     def first_scored(self) -> int:
-        """The predictions before that from the first whole window."""
+        """The predictions made before there is a whole window."""
         return min(WINDOW, self.in_shape[0]) - 1
 
     def start(self, frames: Array) -> CrevNetState:
-        """Nothing but the first frame, seen twice."""
+        """Zero states, and the first frame twice."""
         batch, _, height, width, _ = frames.shape
         side = 2 ** len(self.nBlocks)
         shape = (batch, WINDOW, height // side, width // side, self.width)

@@ -86,8 +86,8 @@ class DMVFN(FramePredictor):
     """Predicts the next frame from the last two, the first frame standing in for one before it.
 
     H and W must be divisible by 4 times the largest scale. In training it also sows the paper's
-    loss: of what every block would predict, for every three consecutive frames known (observed, and
-    true future ones where there is forcing). The trainer's loss of the prediction is added to it.
+    loss of every block's prediction, for every three consecutive known frames (observed, and true
+    future ones where there is forcing). The trainer adds its loss of the prediction.
 
     Attributes:
       num_features: width of each block.
@@ -142,7 +142,7 @@ class DMVFN(FramePredictor):
 
     @property
     def first_scored(self) -> int:
-        """The prediction from the first frame alone."""
+        """One, the prediction from the first frame alone; none where T is 1."""
         return min(1, self.in_shape[0] - 1)
 
     def setup(self) -> None:

@@ -23,9 +23,9 @@ class E3DState(struct.PyTreeNode):
     Attributes:
       hiddens: each layer's last output, a window.
       pasts: each layer's cells so far, the newest last: (B, N, WINDOW, H / p, W / p, width).
-      known: (B, N) bool, which of the N there were; the others are room for more.
+      known: (B, N) bool, which of the N hold a cell; the others are room for later ones.
       memory: the one that goes through all layers, a window.
-      last: the last input's patches (B, H / p, W / p, p p C), with which the next is seen.
+      last: the last input's patches (B, H / p, W / p, p p C), which begin the next window.
     """
 
     hiddens: tuple[Array, ...]
@@ -42,7 +42,7 @@ def as_channels(window: Array) -> Array:
 
 @functools.partial(jax.checkpoint, prevent_cse=False, static_argnums=3)
 def recall(query: Array, past: Array, known: Array, channels_first: bool) -> Array:
-    """What of the past is like the query: softmax(query past^T) past.
+    """Attention over the past: softmax(query past^T) past.
 
     A token is a position in a window, of which there are P = WINDOW H W. The gradient computes the
     weights, (P, N P) for each sample, again.
@@ -51,7 +51,7 @@ def recall(query: Array, past: Array, known: Array, channels_first: bool) -> Arr
       query: (B, WINDOW, H, W, C).
       past: (B, N, WINDOW, H, W, C).
       known: (B, N) bool, what to attend to.
-      channels_first: whether a token is rather any C values in a row of (C, WINDOW, H, W).
+      channels_first: whether a token is C consecutive values of (C, WINDOW, H, W) instead.
 
     Returns:
       (B, WINDOW, H, W, C).
@@ -83,13 +83,13 @@ class EideticCell(GatedCell):
     ) -> list[Array]:
         """What a window (B, WINDOW, H, W, C) adds to `count` gates.
 
-        A 3D convolution as deep as the window and not padded in time: so one map for all of the
-        window, and the same as a 2D convolution of the frames side by side as channels.
+        A 3D convolution as long as the window and not padded in time gives one map for the whole
+        window. It equals a 2D convolution of the window's frames stacked as channels.
         """
         return super().gates(source, count, as_channels(x), initializer)
 
     def as_state(self, out: Array) -> Array:
-        """(B, H, W, C) -> (B, WINDOW, H, W, C); but 1 for WINDOW where that will broadcast."""
+        """(B, H, W, C) -> (B, WINDOW, H, W, C); 1 in place of WINDOW where that broadcasts."""
         return jnp.repeat(out[:, None], WINDOW if self.layer_norm else 1, axis=1)
 
     @nn.compact
@@ -102,7 +102,7 @@ class EideticCell(GatedCell):
           x: (B, WINDOW, H, W, C), from the layer below.
           hidden: (B, WINDOW, H, W, features), the last step's output.
           past: (B, N, WINDOW, H, W, features), the cells so far.
-          known: (B, N) bool, which of them there were.
+          known: (B, N) bool, which of them hold a cell.
           memory: as hidden, the one from the layer below.
 
         Returns:
@@ -144,10 +144,11 @@ class E3DLSTM(RecurrentShell):
         link="https://openreview.net/forum?id=B1lKS2AqtX",
         source="OpenSTL c74deb5d, method E3DLSTM",
         faithful="Windows of two frames, so the 3D convolutions are 2D ones of both. The attention "
-        "is not scaled. The public code trains on MSE + L1, which is the trainer's.",
-        corrected="The memory that goes through all layers is updated; there each cell returns the "
-        "old one, and it stays zero. The attention's tokens are positions; there they are C values "
-        "in a row of (C, WINDOW, H, W). faithful=True brings both back.",
+        "is not scaled. The public code trains with MSE + L1, here the loss mse_l1.",
+        corrected="The memory that goes through all layers is updated; in the public code each "
+        "cell returns the old one, so it stays zero. The attention's tokens are positions; in the "
+        "public code they are C consecutive values of (C, WINDOW, H, W). faithful=True brings both "
+        "back.",
     )
 
     def make_cells(self) -> list[EideticCell]:

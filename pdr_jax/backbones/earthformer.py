@@ -1,8 +1,8 @@
 """Earthformer (NeurIPS 2022): attention within cuboids of space and time, and to global vectors.
 
-Convolutions make tokens of frames; an encoder makes a memory of them at each of several
-resolutions; a decoder goes back through these, from learned positions alone, attending to the
-memories; convolutions make frames of its tokens.
+Convolutions turn frames into tokens. An encoder keeps a memory of them at each of several
+resolutions. A decoder starts from learned positions and goes back through these resolutions,
+attending to the memories. Convolutions turn its tokens into frames.
 """
 
 import jax.numpy as jnp
@@ -73,7 +73,7 @@ class Encoder(nn.Module):
       pattern: of their attention.
       scale: rows and columns that merge, and the factor by which channels grow.
       settings: of the attention.
-      updates: whether the very last attention updates the global vectors, which no one reads then.
+      updates: whether the very last attention updates the global vectors, which nothing reads.
     """
 
     depths: tuple[int, ...]
@@ -171,7 +171,7 @@ class Earthformer(ClipPredictor):
         or "full", see layers/cuboids.py.
       cross_self_pattern: likewise of the decoder's attention to itself.
       cross_pattern: "cross_KxK": the decoder's tokens attend to the memory's in their KxK square.
-      dec_cross_last_n_frames: frames of the memory that they attend to, the last; None for all.
+      dec_cross_last_n_frames: number of the memory's last frames they attend to; None for all.
       attn_drop: dropout of the attention's weights.
       proj_drop: dropout after attention.
       ffn_drop: dropout within and after the MLPs.
@@ -268,14 +268,14 @@ class Earthformer(ClipPredictor):
                 raise ValueError(f"{field}: {error}") from None
 
     def _check_lists(self, *fields: str) -> None:
-        """Refuses anything but lists of positive integers, one as long as the other."""
+        """Refuses anything but lists of positive integers of equal length."""
         for field in fields:
             integers(field, getattr(self, field), 1)
         lengths = [len(getattr(self, field)) for field in fields]
         if len(set(lengths)) > 1:
             raise ValueError(
                 f"{', '.join(fields)} have {', '.join(map(str, lengths))} elements; "
-                f"they must have as many"
+                f"they must be equally long"
             )
 
     def _check_stages(self) -> None:

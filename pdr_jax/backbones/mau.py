@@ -120,7 +120,7 @@ class MAU(FramePredictor):
     many transposed convolutions and a 1x1 convolution.
 
     Attributes:
-      num_hidden: channels of each unit; all alike, for a unit's output is the next one's state.
+      num_hidden: channels of each unit; all equal, since a unit's output is the next one's input.
       filter_size: side of the units' convolutions, odd.
       patch_size: side of the cells of pixels that become channels before anything else.
       sr_size: by how much the encoder reduces the resolution, a power of 2.
@@ -146,12 +146,12 @@ class MAU(FramePredictor):
         source="OpenSTL c74deb5d, method MAU",
         faithful="The attention's softmax counts the zero states before the first frame. The layer "
         "norms have a gain and a bias for every position, so the weights fit one frame size.",
-        corrected="Two convolutions that nothing calls, merge and conv_last_sr, exist under "
-        "faithful=True only. patch_size > 1, on which the original fails, works.",
+        corrected="Two convolutions that nothing calls, merge and conv_last_sr, exist only with "
+        "faithful=True. patch_size > 1, on which the original fails, works.",
     )
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         if len(set(integers("num_hidden", self.num_hidden, 1))) != 1:
             raise ValueError(
@@ -193,7 +193,7 @@ class MAU(FramePredictor):
             self.conv_last_sr = conv(pixel)
 
     def start(self, frames: Array) -> tuple[Memory, ...]:
-        """Memories of nothing."""
+        """Empty memories."""
         factor = self.patch_size * self.sr_size
         batch, _, height, width, _ = frames.shape
         shape = (batch, self.tau, height // factor, width // factor, self.num_hidden[0])

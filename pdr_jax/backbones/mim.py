@@ -20,7 +20,7 @@ class MIMState(struct.PyTreeNode):
       memory: the one that goes through all layers.
       differences: (hidden, cell) of each MIM-N, one fewer than layers.
       stationary: the cell of each MIM-S, likewise.
-      began: (B,) bool, whether there was a frame before: differences are of two frames.
+      began: (B,) bool, whether a frame was seen before: a difference needs two.
     """
 
     layers: tuple[tuple[Array, Array], ...]
@@ -57,7 +57,7 @@ class PeepholeLSTM(GatedCell):
 
 
 class MIMBlock(GatedCell):
-    """A spatiotemporal LSTM in whose forget gate's place is a recurrent cell of its own, MIM-S.
+    """A spatiotemporal LSTM with a recurrent cell, MIM-S, in place of the forget gate.
 
     Attributes:
       faithful: as `MIM`.
@@ -104,7 +104,7 @@ class MIMBlock(GatedCell):
 
 
 class MIM(RecurrentShell):
-    """A spatiotemporal LSTM, and on it blocks that learn from how the layer below changes.
+    """A spatiotemporal LSTM, and above it blocks that learn from how the layer below changes.
 
     Attributes:
       faithful: train as the public code does: no gradient through time in MIM-S's cell; and have
@@ -120,11 +120,11 @@ class MIM(RecurrentShell):
         link="https://arxiv.org/abs/1811.07490",
         source="OpenSTL c74deb5d, method MIM",
         faithful="No biases but the forget gates' constant 1.",
-        corrected="MIM-S's cell starts from zero and is learned through time. There it is never "
-        "reset, so that a prediction depends on the batches before, and gradients stop at it. "
-        "faithful=True stops them; carry `stationary` of the state yourself to continue from an "
-        "earlier batch. A convolution in each MIM-N that is never used exists under faithful=True "
-        "only.",
+        corrected="MIM-S's cell starts from zero and is learned through time. In the public code "
+        "it is never reset, so a prediction depends on earlier batches, and gradients stop at it. "
+        "faithful=True stops the gradients; to continue from an earlier batch, carry the state's "
+        "`stationary` over. A convolution in each MIM-N that is never used exists only with "
+        "faithful=True.",
     )
 
     def make_cells(self) -> list[nn.Module]:

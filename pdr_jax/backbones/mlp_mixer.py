@@ -21,7 +21,7 @@ class MixerBlock(nn.Module):
     The pixels are H W inputs of the first MLP, so the parameters fit one size of frame only.
 
     Attributes:
-      mlp_ratio: width of the second MLP over the block's width; the first MLP has half the block's.
+      mlp_ratio: width of the second MLP over the block's; the first is half as wide as the block.
       drop: dropout within both.
       drop_path: stochastic depth of both branches.
       dtype: compute dtype.
@@ -69,6 +69,6 @@ class MLPMixer(SimVPShell):
         ]
 
     def check(self) -> None:
-        """Refuses a width whose half is nothing."""
+        """Refuses a width below 2, of which the MLP over pixels has half."""
         super().check()
         at_least("hid_T", self.hid_T, 2)

@@ -1,6 +1,6 @@
-"""The shell of SwinLSTM and VMRNN: LSTMs on grids of patches, whose blocks are vision backbones'.
+"""The shell of SwinLSTM and VMRNN: LSTMs on grids of patches, made of vision models' blocks.
 
-Either one cell on the grid ("B"), or cells on ever coarser grids and back ("D").
+The "B" models have one cell; the "D" models have cells on coarser and coarser grids, and back.
 """
 
 import itertools
@@ -36,10 +36,10 @@ class Stage(NamedTuple):
 
     Attributes:
       name: of the cell.
-      level: 0 for the cell on the finest grid on its way, down or up.
-      halvings: how often the cell's grid is halved; its channels are as often doubled.
+      level: counted from the finest grid, on the way down and on the way up.
+      halvings: how often the cell's grid is halved and its channels are doubled.
       drop_path: stochastic depth of each of its blocks.
-      resample: what the cell's output goes through, if anything.
+      resample: makes the layer after the cell, which changes the grid; None: there is none.
     """
 
     name: str
@@ -52,16 +52,16 @@ class Stage(NamedTuple):
 def pyramid(
     down: Sequence[int], up: Sequence[int], drop_path: float, mirrored: bool = True
 ) -> tuple[Stage, ...]:
-    """A cell on every level down, and on every level up, there one grid coarser.
+    """One cell a level on the way down, and one a level, on a grid half as fine, on the way up.
 
     Stochastic depth grows linearly from 0 in the first block to `drop_path` in the last on the
     way down, and falls alike on the way up.
 
     Args:
       down: blocks of the cells on the way down, by level.
-      up: likewise on the way up, which begins with the last.
+      up: blocks of the cells on the way up, by level; the way up begins with the last.
       drop_path: largest stochastic depth.
-      mirrored: whether it falls within a cell on the way up; else it falls from cell to cell only.
+      mirrored: whether it falls within a cell too on the way up, not only from cell to cell.
     """
     descent = [
         Stage(f"down_{level}", level, level, rates, PatchMerge)
@@ -87,15 +87,15 @@ def _rising(depths: Sequence[int], drop_path: float) -> list[tuple[float, ...]]:
 
 
 class PatchLSTMCell(nn.Module):
-    """Blocks for the convolution of a ConvLSTM, and one gate for its three.
+    """A ConvLSTM with blocks in place of the convolution, and one gate in place of three.
 
     The first block joins the cell's input with the hidden state. From the last block's output o:
     c = sigmoid(o) (c + tanh o), h = sigmoid(o) tanh c.
 
     Attributes:
       blocks: what makes each block.
-      recalls: whether blocks 2, 4, ... join what they get with the cell's input.
-      spare: whether blocks that join nothing have, unused, the layer that would.
+      recalls: whether blocks 2, 4, ... also see the cell's input.
+      spare: whether blocks without a second input have the layer, unused, that would join it.
       dtype: compute dtype.
     """
 
@@ -125,7 +125,7 @@ class PatchLSTMCell(nn.Module):
 
 
 class PatchLSTM(FramePredictor):
-    """Predicts the next frame; subclasses say of which cells, and of which blocks in them.
+    """Predicts the next frame; subclasses choose the cells and their blocks.
 
     The prediction is a sigmoid's, so frames must be scaled to (0, 1).
 
@@ -133,7 +133,7 @@ class PatchLSTM(FramePredictor):
       patch_size: side of the patches in pixels: 2, 4, 8, ...
       embed_dim: channels of the finest grid.
       drop_path_rate: largest stochastic depth.
-      faithful: have, unused, the parameters that the original declares and never uses.
+      faithful: have the parameters that the original declares and never uses.
     """
 
     patch_size: int = 2
@@ -159,7 +159,7 @@ class PatchLSTM(FramePredictor):
         return height // cell, width // cell
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         size = at_least("patch_size", self.patch_size, 2)
         if size & (size - 1):
@@ -221,11 +221,11 @@ class OneCell(PatchLSTM):
     depths: int = 12
 
     def stages(self) -> tuple[Stage, ...]:
-        """One."""
+        """The only cell."""
         return (Stage("cell", 0, 0, (self.drop_path_rate,) * self.depths),)
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         at_least("depths", self.depths, 1)
         super().check()
 
@@ -242,11 +242,11 @@ class Pyramid(PatchLSTM):
     depths_upsample: tuple[int, ...] = (6, 2)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Two on every level."""
+        """Two cells for every level."""
         return pyramid(self.depths_downsample, self.depths_upsample, self.drop_path_rate)
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         for field in ("depths_downsample", "depths_upsample"):
             integers(field, getattr(self, field), 1)
         if len(self.depths_upsample) != len(self.depths_downsample):

@@ -1,4 +1,4 @@
-"""PhyDNet (CVPR 2020): partial differential equations beside a ConvLSTM for all that is not."""
+"""PhyDNet (CVPR 2020): a learned differential equation, and a ConvLSTM for all else."""
 
 import functools
 import math
@@ -149,9 +149,9 @@ class PhyDNet(FramePredictor):
     Attributes:
       patch_size: by how much the encoder reduces the resolution, 2 or 4.
       nf: channels of the encoder's and decoder's first two layers, a multiple of 16.
-      input_dim: channels of the latent space and of the physical state, likewise.
+      input_dim: channels of the latent space and of the physical state, a multiple of 16.
       hidden_dims: channels of the ConvLSTM's layers; the last is input_dim.
-      kernel_size: side of the physical filters, of which there are its square; odd.
+      kernel_size: odd side k of the physical filters; there are k^2 of them.
     """
 
     patch_size: int = 4
@@ -168,16 +168,16 @@ class PhyDNet(FramePredictor):
         venue="CVPR 2020",
         link="https://arxiv.org/abs/2003.01460",
         source="OpenSTL c74deb5d, method PhyDNet",
-        faithful="The network is, a sigmoid at its end included: values outside (0, 1), such as "
-        "standardised temperatures, are out of its reach.",
+        faithful="The network, with the sigmoid at its end: it cannot predict values outside "
+        "(0, 1), such as standardised temperatures.",
         corrected="The loss. The original computes the paper's, then hands that number to a mean "
         "squared error against the target frames and minimises mean((loss - target)^2). Here the "
         "paper's loss is minimised: the mean squared error of every predicted frame plus the "
-        "filters' moment loss. This is training's, so there is no faithful=True.",
+        "filters' moment loss. Only training differs, so there is no faithful=True.",
     )
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         if self.patch_size not in (2, 4):
             raise ValueError(f"patch_size = {self.patch_size} must be 2 or 4")
@@ -235,5 +235,5 @@ class PhyDNet(FramePredictor):
         return PhyDNetState(physics, tuple(residual)), following
 
     def sow_losses(self, before: PhyDNetState, after: PhyDNetState, steps: int) -> None:
-        """The moment loss, as much of it as one step's error counts."""
+        """The moment loss over the number of steps, as each step's error counts."""
         self.sow("losses", "moments", self.physics.moment_loss() / steps)

@@ -1,4 +1,4 @@
-"""PoolFormer: a transformer's block whose attention is a mere mean over neighbouring pixels."""
+"""PoolFormer: a transformer's block with a mean over near pixels in place of attention."""
 
 import functools
 

@@ -20,7 +20,7 @@ ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh}
 
 
 class Late(NamedTuple):
-    """What it takes to be one step late, as the original is.
+    """What being one step late, as the original is, needs.
 
     Attributes:
       before: (B, H, W, C), the prediction of the last frame.
@@ -32,7 +32,7 @@ class Late(NamedTuple):
 
 
 class PredNetState(NamedTuple):
-    """What the levels, the frame's first, believe before the next frame is seen.
+    """The levels' states before the next frame is seen, lowest level first.
 
     Attributes:
       hidden: (B, H / 2^l, W / 2^l, C_l) of every level l; its prediction is made from it.
@@ -45,8 +45,8 @@ class PredNetState(NamedTuple):
     late: Late | None
 
 
-def no_bias(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
-    """PyTorch's default kernel; biases start at 0."""
+def zero_bias(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
+    """Kernels start as PyTorch's default, biases at 0."""
     return pytorch_default(fan_in, fan_out)[0], zeros
 
 
@@ -72,7 +72,7 @@ class Representation(nn.Module):
     def __call__(self, inputs: Array, cell: Array) -> tuple[Array, Array]:
         """The hidden state and the cell after `inputs`, the last hidden state among them."""
         conv = functools.partial(
-            Conv, self.features, self.filter_size, initializer=no_bias, dtype=self.dtype
+            Conv, self.features, self.filter_size, initializer=zero_bias, dtype=self.dtype
         )
         input_gate, forget_gate, output_gate = (
             hard_sigmoid(conv(name=name)(inputs)) for name in "ifo"
@@ -94,11 +94,13 @@ class PredNet(FramePredictor):
     the paper found to harm, are not offered.
 
     Attributes:
-      stack_sizes: channels of the levels above the frame's, whose C come first in OpenSTL's list.
+      stack_sizes: channels of the levels above the lowest, which has the frame's C. (OpenSTL's list
+        includes C.)
       A_filt_sizes: sides of the convolutions from errors to the features of the next level: one
         for all, or one for each level but the highest.
-      Ahat_filt_sizes: sides of those from states to predictions: one, or one for each level.
-      R_filt_sizes: sides of those in the ConvLSTMs, likewise.
+      Ahat_filt_sizes: sides of the convolutions from states to predictions: one for all, or one
+        for each level.
+      R_filt_sizes: sides of the ConvLSTMs' convolutions: one for all, or one for each level.
       pixel_max: the largest value in a frame.
       error_activation: "relu" or "tanh", of both halves of an error.
       A_activation: "relu" or "tanh", of features and of their predictions.
@@ -127,7 +129,7 @@ class PredNet(FramePredictor):
     )
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         levels = len(integers("stack_sizes", self.stack_sizes, 1)) + 1
         for field, count in (
@@ -149,7 +151,7 @@ class PredNet(FramePredictor):
 
     @property
     def output_range(self) -> tuple[float, float]:
-        """That of the clipped ReLU."""
+        """The range of the clipped ReLU."""
         return 0.0, self.pixel_max
 
     def setup(self) -> None:
@@ -163,13 +165,13 @@ class PredNet(FramePredictor):
             pairs = zip(widths, per_level(sides, len(widths)), strict=True)
             return [make(width, side, dtype=self.dtype) for width, side in pairs]
 
-        conv = functools.partial(Conv, initializer=no_bias)
+        conv = functools.partial(Conv, initializer=zero_bias)
         self.represent = parts(Representation, self.widths, self.R_filt_sizes)
         self.guess = parts(conv, self.widths, self.Ahat_filt_sizes)
         self.ascend = parts(conv, self.stack_sizes, self.A_filt_sizes)
 
     def start(self, frames: Array) -> PredNetState:
-        """What the levels believe before the first frame: as after a moment without any error."""
+        """The states before the first frame: what follows zero states and zero errors."""
         batch, _, height, width, _ = frames.shape
         dtype = self.dtype or frames.dtype
 
@@ -197,14 +199,14 @@ class PredNet(FramePredictor):
         return PredNetState(hidden, cells, late), self.predict(0, hidden[0])
 
     def predict(self, level: int, hidden: Array) -> Array:
-        """A level's prediction, from its state, of the features that come up to it."""
+        """A level's prediction of the features from the level below, made from its state."""
         guess = self.guess[level](hidden)
         if level == 0:
             return jnp.minimum(jax.nn.relu(guess), self.pixel_max)
         return ACTIVATIONS[self.A_activation](guess)
 
     def errors(self, hidden: tuple[Array, ...], frame: Array) -> tuple[Array, ...]:
-        """How wrong every level was about what came up to it, (B, H / 2^l, W / 2^l, 2 C_l)."""
+        """Every level's error about the features from below, (B, H / 2^l, W / 2^l, 2 C_l)."""
         positive, activate = ACTIVATIONS[self.error_activation], ACTIVATIONS[self.A_activation]
         actual, errors = frame, []
         for level, state in enumerate(hidden):

@@ -77,7 +77,7 @@ class PredRNNpp(RecurrentShell):
     Attributes:
       faithful: have the weights that the public code declares and never uses.
       release: of OpenSTL. In "v0.3", which trained the model zoo, the first memory's gates see the
-        second memory a second time in place of the first.
+        second memory in place of the first.
     """
 
     faithful: bool = False
@@ -91,8 +91,8 @@ class PredRNNpp(RecurrentShell):
         source="OpenSTL c74deb5d, method PredRNNpp",
         faithful="No biases but the forget gates' constant 1. OpenSTL v0.3, which trained the "
         "model zoo, has another cell, whose conv_c sees the memory: release='v0.3'.",
-        corrected="A convolution in each cell that is never used exists under faithful=True only. "
-        "layer_norm works; there it cannot, for the highway's norm has half the width.",
+        corrected="A convolution in each cell that is never used exists only with faithful=True. "
+        "layer_norm works; in the public code it fails: the highway's norm has half the width.",
     )
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from pdr_jax.backbones.base import FramePredictor, State, at_least, integers, od
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
-# Of OpenSTL's code: two models' cells differ between them, under the same weights.
+# Releases of OpenSTL: the cells of two models differ between them, with the same weights.
 RELEASES = ("v1.0", "v0.3")
 
 
@@ -76,7 +76,7 @@ class RecurrentShell(FramePredictor):
         return state, unpatchify(self.readout(hidden), self.patch_size)
 
     def cell_settings(self) -> dict[str, Any]:
-        """What all cells are made with, but for their widths."""
+        """The settings that all cells share."""
         return {
             "kernel_size": self.filter_size,
             "layer_norm": self.layer_norm,

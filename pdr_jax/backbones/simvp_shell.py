@@ -42,7 +42,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latent and skip -> frames; the encoder's mirror, the skip added before its last layer."""
+    """Latent and skip -> frames: the encoder mirrored; its last layer also sees the skip."""
 
     width: int
     depth: int
@@ -64,12 +64,12 @@ class Decoder(nn.Module):
 
 
 class SimVPShell(ClipPredictor):
-    """Predicts a clip's next frames; a subclass says of which blocks its translator is made.
+    """Predicts a clip's next frames; subclasses choose the translator's blocks.
 
     Attributes:
       hid_S: width of the encoder and decoder, even.
       hid_T: width of the translator.
-      N_S: layers of the encoder, and of the decoder; even, every second changes the resolution.
+      N_S: layers of the encoder and of the decoder, even; every second changes the resolution.
       N_T: blocks of the translator, at least 2 (IncepU: on either side of the U).
       mlp_ratio: width of the translator's MLPs over their block's width.
       drop: dropout in the translator's MLPs.

@@ -37,8 +37,8 @@ class Swin(SimVPShell):
         "drop_path is 0.",
         corrected="Pixels from opposite borders do not see each other in shifted windows: OpenSTL "
         "makes the mask for this and does not apply it. Where one window spans the latent frame "
-        "along one axis, windows are still shifted along the other; there they are not, and never "
-        "see each other. faithful=True brings both back.",
+        "along one axis, windows are still shifted along the other; in OpenSTL they are not, and "
+        "never see each other. faithful=True brings both back.",
     )
 
     def make_blocks(self) -> list[Block]:

@@ -16,10 +16,10 @@ _CARD = Card(
     faithful="The prediction is a sigmoid's: data must lie in [0, 1], which standardised "
     "temperatures do not. The hidden state is normalised with the input's norm. Blocks 2, 4, ... "
     "of a cell see its input again, as they would a hidden state.",
-    corrected="Layers that the original declares and never uses are left out; they are there with "
-    "faithful=True. Where one window spans a grid along one axis, windows are still shifted along "
-    "the other; there, and with faithful=True, they are not. Where patch_size > 2 the original's "
-    "prediction is too small to be compared with a frame; here it is enlarged as VMRNN's.",
+    corrected="Layers that the original declares and never uses exist only with faithful=True. "
+    "Where one window spans a grid along one axis, windows are still shifted along the other; in "
+    "the original, and with faithful=True, they are not. Where patch_size > 2 the original's "
+    "prediction is smaller than a frame; here it is enlarged as VMRNN's.",
 )
 
 
@@ -28,7 +28,7 @@ class SwinLSTM(PatchLSTM):
 
     Attributes:
       window_size: side of the windows, in patches.
-      faithful: as the base; and do not shift windows at all where one spans an axis of the grid.
+      faithful: as `PatchLSTM`; also do not shift windows where one spans an axis of the grid.
     """
 
     window_size: int = 4
@@ -36,7 +36,7 @@ class SwinLSTM(PatchLSTM):
     recalls = True
 
     def heads(self, level: int) -> int:
-        """Of the attention in a level's cells."""
+        """Heads of the attention in a level's cells."""
         raise NotImplementedError
 
     def make_blocks(self, stage: Stage) -> list[Block]:
@@ -54,12 +54,12 @@ class SwinLSTM(PatchLSTM):
         ]
 
     def windows(self, stage: Stage, number: int) -> Cuboid:
-        """Of a cell's block, by its number."""
+        """The windows of a cell's block, by the block's number."""
         grid, shifted = self.grid(stage.halvings), number % 2 == 1
         return windowing(*grid, self.window_size, shifted=shifted, faithful=self.faithful)
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         at_least("window_size", self.window_size, 2)
         for stage in self.stages():
@@ -82,7 +82,7 @@ class SwinLSTMB(SwinLSTM, OneCell):
     card = _CARD
 
     def heads(self, level: int) -> int:
-        """Alike, for there is one cell."""
+        """The same for every level: there is one cell."""
         del level
         return self.num_heads
 
@@ -99,11 +99,11 @@ class SwinLSTMD(SwinLSTM, Pyramid):
     card = _CARD
 
     def heads(self, level: int) -> int:
-        """The level's."""
+        """The heads of this level."""
         return self.num_heads[level]
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         for field in ("num_heads", "depths_downsample"):
             integers(field, getattr(self, field), 1)
         if len(self.num_heads) != len(self.depths_downsample):

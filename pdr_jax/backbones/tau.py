@@ -76,7 +76,7 @@ class TAU(SimVPShell):
         ]
 
     def check(self) -> None:
-        """Refuses widths that leave the channel attention none."""
+        """Refuses widths too small for the channel attention."""
         super().check()
         at_least("hid_T", self.hid_T, 4)
         at_least("T * hid_S", self.in_shape[0] * self.hid_S, 4)

@@ -1,7 +1,7 @@
 """UniFormer: Unifying Convolution and Self-attention for Visual Recognition (TPAMI 2023).
 
-Its local block is a transformer's with a depthwise convolution for attention; its global block has
-attention. Both begin with a depthwise convolution that tells a pixel where it is.
+The local block is a transformer's with a depthwise convolution in place of attention; the global
+block has attention. Both begin with a depthwise convolution, which encodes positions.
 """
 
 import functools

@@ -13,8 +13,7 @@ HEADS = 8
 class ViT(SimVPShell):
     """SimVP's encoder and decoder with a Vision Transformer between them.
 
-    It knows where a pixel is only through the zeros around the encoder's frames: there is no
-    positional embedding.
+    There is no positional embedding: only the zeros around the encoder's frames tell positions.
     """
 
     card = Card(

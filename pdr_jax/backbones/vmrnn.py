@@ -22,13 +22,12 @@ _CARD = Card(
     source="VMRNN-PyTorch 8e6cfb7",
     faithful="The prediction is a sigmoid's: data must lie in [0, 1], which standardised "
     "temperatures do not. The hidden state is normalised with the input's norm.",
-    corrected="Layers that the original declares and never uses are left out; they are there with "
-    "faithful=True.",
+    corrected="Layers that the original declares and never uses exist only with faithful=True.",
 )
 
 
 class VSSBlock(nn.Module):
-    """x + SelectiveScan2D(LN x), with drop path; what is joined with x passes the same norm.
+    """x + SelectiveScan2D(LN x), with drop path; a second input is joined with x after the norm.
 
     Attributes:
       drop: dropout after the scan.
@@ -69,7 +68,7 @@ class VMRNN(PatchLSTM):
         ]
 
     def check(self) -> None:
-        """As the base, and the fields of this class."""
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
         fraction("attn_drop_rate", self.attn_drop_rate)
 
@@ -91,7 +90,7 @@ class VMRNND(VMRNN, Pyramid):
     )
 
     def stages(self) -> tuple[Stage, ...]:
-        """Two on every level."""
+        """Two cells for every level."""
         return pyramid(
             self.depths_downsample,
             self.depths_upsample,

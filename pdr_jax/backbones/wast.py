@@ -273,9 +273,10 @@ class WaST(ClipPredictor):
         "pdr_jax.losses_wavelet.high_frequency_focal to the mean squared error.",
         corrected="The wavelet bands that follow each other in time are those low and high in "
         "time; in the public code they are low and high along the width, for it mistakes the order "
-        "of the axes. Each block's second branch has a layer scale of its own; there it shares the "
-        "first's and its own is never used. faithful=True brings both back. The published training "
-        "drops no path in its first 20 epochs; this one drops them from the first step.",
+        "of the axes. Each block's second branch has its own layer scale; in the public code it "
+        "shares the first's and its own is never used. faithful=True brings both back. The "
+        "published training drops no path in its first 20 epochs; this one does from the first "
+        "step.",
     )
 
     def check(self) -> None:

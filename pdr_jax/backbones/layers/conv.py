@@ -67,9 +67,9 @@ class Conv(nn.Module):
 def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
     """Convolution (N, H, W, C), (K, K', C / groups, C') -> (N, H / stride, W / stride, C').
 
-    XLA's CPU back end computes a grouped convolution more than 10 times, and its kernel's gradient
-    more than 200 times, slower than its groups one by one (8 groups of 16 channels, 11x11;
-    experiments/results/depthwise_cpu.json). So there it gets them one by one.
+    On CPUs the groups are convolved one by one: XLA's CPU back end computes a grouped convolution
+    more than 10 times, and its kernel's gradient more than 200 times, slower (8 groups of 16
+    channels, 11x11; experiments/results/depthwise_cpu.json).
     """
     pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
     padding = ((pad_y, pad_y), (pad_x, pad_x))
@@ -86,7 +86,7 @@ def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -
 
 
 def grouped_conv(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
-    """The same as one operation of XLA's."""
+    """The same convolution as one XLA operation."""
     pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
     return lax.conv_general_dilated(
         x,

@@ -64,8 +64,8 @@ class Conv3D(nn.Module):
 def conv3d(x: Array, kernel: Array, *, stride: int, time_padding: int, groups: int) -> Array:
     """Convolution (N, T, H, W, C), (K, K', K'', C / groups, C') -> (N, T', H', W', C').
 
-    XLA's CPU back end computes it, and its gradients, slower than 2D convolutions of frames that
-    have their neighbours in time as further channels. So there it gets those.
+    On CPUs it is computed as 2D convolutions of frames that have their neighbours in time as
+    further channels: XLA's CPU back end is faster at these, and at their gradients.
     """
     cpu, default = (
         functools.partial(form, stride=stride, time_padding=time_padding, groups=groups)
@@ -75,7 +75,7 @@ def conv3d(x: Array, kernel: Array, *, stride: int, time_padding: int, groups: i
 
 
 def xla_conv3d(x: Array, kernel: Array, stride: int, time_padding: int, groups: int) -> Array:
-    """As one operation of XLA's."""
+    """The 3D convolution as one XLA operation."""
     pad_y, pad_x = (side // 2 for side in kernel.shape[1:3])
     return lax.conv_general_dilated(
         x,
@@ -88,7 +88,7 @@ def xla_conv3d(x: Array, kernel: Array, stride: int, time_padding: int, groups: 
 
 
 def conv_of_frames(x: Array, kernel: Array, stride: int, time_padding: int, groups: int) -> Array:
-    """As a 2D convolution per group."""
+    """The 3D convolution as one 2D convolution per group."""
     taps, rows, columns = kernel.shape[:3]
     padding = ((rows // 2, rows // 2), (columns // 2, columns // 2))
     x = jnp.pad(x, ((0, 0), (time_padding, time_padding), (0, 0), (0, 0), (0, 0)))

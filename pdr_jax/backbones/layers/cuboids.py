@@ -26,7 +26,7 @@ class Cuboid(NamedTuple):
     shift: Size = (0, 0, 0)
 
     def within(self, clip: Size) -> "Cuboid":
-        """The same for a clip that may be smaller: an axis that one block spans is not shifted."""
+        """This cuboid cropped to a clip; along an axis that one block spans it is not shifted."""
         axes = zip(self.size, self.shift, clip, strict=True)
         size, shift = zip(*((min(b, n), s if b < n else 0) for b, s, n in axes), strict=True)
         return Cuboid(size, shift)
@@ -91,7 +91,7 @@ def cut(x: Array, cuboid: Cuboid) -> Array:
 
 
 def join(tokens: Array, cuboid: Cuboid, clip: Size) -> Array:
-    """The inverse, for a clip of this size: (B, cuboids, tokens, C) -> (B, T, H, W, C)."""
+    """The inverse of `cut`: (B, cuboids, tokens, C) -> (B, T, H, W, C), (T, H, W) being `clip`."""
     i, j, k = cuboid.size
     t, h, w = (
         full // block for full, block in zip(padded(clip, cuboid.size), (i, j, k), strict=True)

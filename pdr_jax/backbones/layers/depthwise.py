@@ -19,8 +19,8 @@ from pdr_jax.backbones.layers.by_platform import by_platform
 # the step's inputs out instead of recomputing their addresses for every term.
 STEP = 16
 
-# Taps that one fused loop may have. With more, XLA's CPU back end at last does not vectorise it,
-# and takes seconds to compile it; parts of about 32 taps it does vectorise.
+# Taps that one fused loop may have. With more, XLA's CPU back end does not vectorise the loop and
+# takes seconds to compile it; it does vectorise parts of about 32 taps.
 MOST_TAPS, PART_TAPS = 64, 32
 
 
@@ -70,7 +70,7 @@ def xla_conv(x: Array, kernel: Array, dilation: int) -> Array:
 
 @functools.partial(jax.jit, static_argnums=2)  # traced once for all layers of a size
 def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
-    """The same as K K' shifted multiply-adds, which XLA fuses into one loop over the output."""
+    """The convolution as K K' shifted multiply-adds, which XLA fuses into one loop."""
     rows, columns = kernel.shape[:2]
     if rows * columns > MOST_TAPS:
         return sum_in_parts(x, kernel, dilation)
@@ -78,7 +78,7 @@ def shifted_sum(x: Array, kernel: Array, dilation: int) -> Array:
 
 
 def sum_in_parts(x: Array, kernel: Array, dilation: int) -> Array:
-    """The same, some rows of the kernel at a time."""
+    """`shifted_sum`, a few rows of the kernel at a time."""
     rows, columns = kernel.shape[:2]
     if columns > rows:
         swapped = sum_in_parts(x.swapaxes(1, 2), kernel.swapaxes(0, 1), dilation)
@@ -177,7 +177,7 @@ def kernel_gradient(x: Array, cotangent: Array, rows: int, columns: int, dilatio
 
 
 def _wide(x: Array) -> jnp.dtype:
-    """What sums are taken in: a bfloat16 total of many terms no longer grows by one more."""
+    """The dtype of sums: a bfloat16 total of many terms stops growing."""
     return jnp.promote_types(x.dtype, jnp.float32)
 
 

@@ -1,7 +1,7 @@
-"""What the recurrent cells are built of: gates from convolutions, and how they are used.
+"""Parts of the recurrent cells: gates made by convolutions, and what they do.
 
-The two functions of gates keep their arguments alone for the gradient and compute the rest again:
-what a step saves is most of the memory that training through time takes.
+`gated` and `remember` keep only their arguments for the gradient and compute the rest again: what
+each step keeps is most of the memory that training through time takes.
 """
 
 import functools
@@ -22,7 +22,7 @@ _checkpoint = functools.partial(jax.checkpoint, prevent_cse=False)
 
 @_checkpoint
 def gated(gate: Array, value: Array) -> Array:
-    """The value, in (-1, 1), as far as its gate is open: sigmoid(gate) tanh(value)."""
+    """sigmoid(gate) tanh(value), in (-1, 1)."""
     return jax.nn.sigmoid(gate) * jnp.tanh(value)
 
 

@@ -7,8 +7,8 @@ from flax import linen as nn
 from jax import Array, lax
 from jax.typing import DTypeLike
 
-# Not flax's own variance, the mean of squares less the squared mean: what is left of that where the
-# mean is large is rounding.
+# Not flax's fast variance, the mean of squares less the squared mean: where the mean is large, the
+# difference is mere rounding error.
 layer_norm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
 group_norm = functools.partial(nn.GroupNorm, epsilon=1e-5, use_fast_variance=False)
 

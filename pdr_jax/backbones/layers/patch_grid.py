@@ -23,7 +23,7 @@ GROUPS = 16  # of the norms between an inflation's convolutions
 class PatchEmbed(nn.Module):
     """A linear layer on every patch of pixels, and a norm: (B, H, W, C) -> (B, H/p, W/p, features).
 
-    Its parameter `kernel` is that of the equal convolution, (p, p, C, features).
+    Its parameter `kernel` is the equivalent convolution's, (p, p, C, features).
 
     Attributes:
       features: channels of the grid.

@@ -1,7 +1,7 @@
 """One number for each channel: a layer's bias, a branch's gain, a gate that saw all of the frame.
 
 Applied in float32 (or wider) whatever the compute dtype. JAX sums a gradient over all positions in
-the dtype that the operation had, and a bfloat16 sum of many terms no longer grows by one more.
+the dtype that the operation had, and a bfloat16 sum of many terms stops growing.
 """
 
 import jax.numpy as jnp

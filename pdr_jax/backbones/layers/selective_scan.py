@@ -27,7 +27,7 @@ Sequences = tuple[Array, Array, Array, Array]
 # Positions between two states that are kept for the gradient: about the square root of a usual
 # sequence's length, where what is kept and what is computed anew balance.
 CHUNK = 16
-# Where steps are dear and parallel work is cheap.
+# The same for `parallel`, where steps are expensive and parallel work is cheap.
 PARALLEL_CHUNK = 64
 
 DIRECTIONS = 4
@@ -54,25 +54,25 @@ def selective_scan(u: Array, delta: Array, A: Array, B: Array, C: Array) -> Arra
 
 
 def definition(u: Array, delta: Array, A: Array, B: Array, C: Array) -> Array:
-    """`selective_scan` as it is written down; the other two are held against it."""
+    """`selective_scan` by its definition, which the fast forms are tested against."""
     return lax.scan(functools.partial(advance, A), rest(u, A), (u, delta, B, C))[1]
 
 
 def stepwise(u: Array, delta: Array, A: Array, B: Array, C: Array) -> Array:
-    """The same, with a gradient that keeps one state in `CHUNK` and no intermediate results.
+    """The same scan; its gradient keeps one state in `CHUNK` and no intermediate results.
 
-    On a CPU, at L = 256 and 1024, D = 256 and N = 16, the definition's gradient takes three times
-    as long, for it writes all of this to memory, and `parallel`'s five to
-    six times (medians: experiments/loop_bench.py, experiments/results/loops_cpu.json).
+    On a CPU, at L = 256 and 1024, D = 256 and N = 16, the gradient of the definition, which writes
+    all intermediate results to memory, takes three times as long, that of `parallel` five to six
+    times (medians: experiments/loop_bench.py, experiments/results/loops_cpu.json).
     """
     step = jax.checkpoint(functools.partial(advance, A), prevent_cse=False)
     return in_chunks(functools.partial(lax.scan, step), CHUNK, A, (u, delta, B, C))
 
 
 def parallel(u: Array, delta: Array, A: Array, B: Array, C: Array) -> Array:
-    """The same as an associative scan, whose steps are few and large.
+    """The same scan as an associative one, whose steps are few and large.
 
-    For accelerators, where `stepwise` would wait for L small ones. It was timed on CPUs alone.
+    For accelerators, where `stepwise` would wait for L small steps. It was timed on CPUs only.
     """
 
     def compose(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:

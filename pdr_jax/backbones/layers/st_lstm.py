@@ -10,8 +10,8 @@ from pdr_jax.backbones.layers.gates import GatedCell, gated, remember
 class SpatioTemporalLSTM(GatedCell):
     """An LSTM with two memories: one of its own, and one that goes through all layers.
 
-    The cell's own moves in time only. The other rises through the layers and goes from the top
-    layer to the bottom one of the next step.
+    Its own memory moves only in time. The other memory rises through the layers, and goes from the
+    top layer to the bottom layer of the next step.
     """
 
     @nn.compact

@@ -26,7 +26,7 @@ class Stage(NamedTuple):
     Attributes:
       width: channels.
       scale: rows and columns of pixels, or of tokens, that become one.
-      down: convolutions before they do.
+      down: convolutions before the merge.
       up: convolutions on the way back.
       groups: of the convolutions' normalisation.
     """
@@ -156,7 +156,7 @@ class Enlarge(nn.Module):
 
 
 def nearest(x: Array, axis: int, size: int) -> Array:
-    """An axis resampled to `size`: element i is the old one at i, scaled and rounded down."""
+    """An axis resampled to `size`: element i is the old element i * old / size, rounded down."""
     old = x.shape[axis]
     if size % old == 0:  # no gather, whose gradient is slow
         return jnp.repeat(x, size // old, axis)

@@ -35,7 +35,7 @@ def haar(x: Array, axes: Sequence[int]) -> Array:
 
 
 def inverse_haar(bands: Array, axes: Sequence[int]) -> Array:
-    """The array whose bands along `axes` these are."""
+    """The inverse of `haar`: (2^n, ...) bands along `axes` -> the array."""
     halves = bands.shape[1:]
     pairs = _transform(bands).reshape(*[2] * len(axes), *halves)
     pairs = jnp.moveaxis(pairs, range(len(axes)), _places(axes))

@@ -39,11 +39,10 @@ def windowing(
     Args:
       height: rows of the grid.
       width: its columns.
-      side: of the windows; no larger than the grid is high or wide, both of which the side that
-        results must divide.
-      shifted: whether the windows are moved by half their side, cyclically: along an axis that
-        one window spans they are not.
-      faithful: as in timm, not to move them along the other axis either.
+      side: of the windows; the grid's shorter side where that is less. It must divide both.
+      shifted: whether the windows are moved by half their side, cyclically. Along an axis that one
+        window spans they are not.
+      faithful: as in timm: where one window spans one axis, do not move them along the other.
     """
     side = min(side, height, width)
     shift = side // 2 if shifted else 0

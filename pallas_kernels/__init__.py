@@ -1,4 +1,4 @@
-"""Differentiable kernels for video prediction. Needs jax and numpy only."""
+"""Differentiable kernels for video prediction. Needs jax, numpy and jaxtyping."""
 
 from pallas_kernels.splat2d import splat2d
 from pallas_kernels.ssim import ssim

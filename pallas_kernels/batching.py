@@ -1,9 +1,9 @@
 """Makes a function of independent frames batch under `jax.vmap` and shard under `jax.jit`.
 
-An implementation loops over frames and Gaussians, which neither the batching rules of JAX nor
-XLA's partitioner sees through: vmapped updates at data-dependent places become slow scatters, and
-a loop over a sharded axis starts with an all-gather. Both are avoidable because frames do not
-depend on each other, and this file is where that fact is stated.
+An implementation loops over frames and Gaussians. Neither JAX's batching rules nor XLA's
+partitioner see through such loops: vmapped updates at data-dependent places become slow scatters,
+and a loop over a sharded axis starts with an all-gather. Frames do not depend on each other, which
+makes both unnecessary; this file tells JAX so.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ def independent_frames(function: Callable) -> Callable:
     `function` on its own; all other axes are gathered first if they are sharded.
 
     Args:
-        function: (F, ...) arrays -> an (F, ...) array or a tuple of them; positional arguments
-            only, and not differentiated through: give it a VJP outside.
+        function: of positional (F, ...) arrays, to an (F, ...) array or a tuple of them. It is not
+            differentiated: the result needs a VJP, see `differentiable`.
     """
 
     @custom_partitioning
@@ -86,10 +86,10 @@ def differentiable(forward: Callable, backward: Callable) -> Callable:
 
 
 def align_frames(arrays):
-    """Gives arrays on a mesh with Explicit axes, where shardings are types, one sharding.
+    """Shards the frames of all arrays like those of the first array that is sharded.
 
-    It is that of the leading axis of the first array whose frames are sharded. On other
-    meshes nothing needs to be done: XLA's partitioner does it.
+    Only on a mesh with Explicit axes, where shardings are part of types and have to agree. On
+    other meshes XLA's partitioner does it.
     """
     mesh, frames = _explicit_sharding(arrays)
     if mesh is None:
@@ -98,7 +98,7 @@ def align_frames(arrays):
 
 
 def _explicit_sharding(args):
-    """The mesh, if it has Explicit axes, where shardings are types; and the axes of the frames."""
+    """The mesh, if it has Explicit axes, and those axes over which the frames lie."""
     for x in args:
         sharding = jax.typeof(x).sharding
         if AxisType.Explicit in sharding.mesh.axis_types and sharding.spec[0] is not None:
@@ -107,7 +107,7 @@ def _explicit_sharding(args):
 
 
 def _frames_axis(arg_shapes):
-    """The mesh axes over which the frames of the first sharded argument lie, or None."""
+    """The mesh axes over which the first sharded argument's frames lie, or None."""
     for shape in jax.tree.leaves(arg_shapes):
         spec = shape.sharding.spec
         if len(spec) and spec[0] is not None:

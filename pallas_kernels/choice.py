@@ -6,7 +6,7 @@ from typing import Any
 from pallas_kernels import gpu
 
 Implementations = Mapping[str, Callable]
-"""Name -> function, which raises NotImplementedError for platforms, shapes and dtypes that it does
+"""By name: functions that raise NotImplementedError for platforms, shapes and dtypes that they do
 not serve."""
 
 
@@ -15,10 +15,10 @@ def chosen(
     implementations: Implementations,
     on_gpu: Sequence[str],
 ) -> tuple[str, ...]:
-    """The names to try: those asked for, or for None `on_gpu` where there is one, then "xla".
+    """The names to try, in order. None stands for `on_gpu` and "xla" on a GPU, for "xla" elsewhere.
 
     Raises:
-        ValueError: an unknown name, or none.
+        ValueError: a name is unknown, or there is none.
     """
     if implementation is None:
         return (*on_gpu, "xla") if gpu.present() else ("xla",)
@@ -41,7 +41,7 @@ def call_first(
     """Calls the first implementation that serves the arguments.
 
     Raises:
-        NotImplementedError: none does; each one's reason.
+        NotImplementedError: none does; the message has the reason of each.
     """
     refusals = []
     for name in names:

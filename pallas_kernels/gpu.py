@@ -1,7 +1,7 @@
 """Which kernels can run here: the GPU that JAX sees, or the Pallas interpreter.
 
 With PALLAS_KERNELS_INTERPRET=1 in the environment, Pallas kernels that are asked for by name run in
-the interpreter, on any machine: slow, and the way to check them without a GPU.
+the interpreter, on any machine. That is slow, and checks them without a GPU.
 """
 
 import os
@@ -15,7 +15,7 @@ def interpreting() -> bool:
 
 
 def device() -> jax.Device:
-    """What JAX computes on unless told otherwise."""
+    """The device that JAX computes on by default."""
     chosen = getattr(jax.config, "jax_default_device", None)
     if chosen is None:
         return jax.devices()[0]
@@ -23,7 +23,7 @@ def device() -> jax.Device:
 
 
 def present() -> bool:
-    """Whether that is a GPU."""
+    """Whether `device` is a GPU."""
     return device().platform == "gpu"
 
 
@@ -34,7 +34,7 @@ def require(capability: tuple[int, int]) -> None:
         capability: the least compute capability, (major, minor).
 
     Raises:
-        NotImplementedError: which GPU was found, or that none was.
+        NotImplementedError: there is none; the message says what was found.
     """
     least = ".".join(map(str, capability))
     if not present():

@@ -1,7 +1,7 @@
-"""Arithmetic that the Triton route of Pallas does not emit by itself.
+"""Arithmetic that Pallas does not emit by itself for Triton.
 
-It never contracts a product and a sum into one instruction, and lowers exp2 with care for
-denormals. Interpreted kernels use the plain forms.
+It never contracts a product and a sum into one instruction, and its exp2 spends instructions on
+denormals. With `plain=True`, for the interpreter, these functions are ordinary arithmetic.
 """
 
 from typing import Any

@@ -20,7 +20,7 @@ from pallas_kernels.splat2d.factor import factor_of, gradients
 from pallas_kernels.splat2d.reference import MAX_MEAN, MIN_SCALE
 
 MAX_SCALE = 2.0**24
-"""Scales are drawn as at most this many pixels, which is flat in float32 on any frame."""
+"""Larger scales are drawn as this many pixels, which is flat in float32 on any frame."""
 
 FLUSHED = 126.0
 """Where u^2 + v^2 is larger, exp2 is below the smallest normal float32 and counts as zero."""
@@ -117,9 +117,10 @@ def pack(geometry: Geometry, mean: jax.Array, factor: jax.Array) -> jax.Array:
 
 
 def bounds(gaussians: jax.Array) -> jax.Array:
-    """What each chunk of `pack`'s Gaussians reaches, (F, 4, P / CHUNK): least x, most x, y alike.
+    """The boxes that chunks of packed Gaussians reach, (F, 4, P / CHUNK).
 
-    Padded to a multiple of CHUNK by boxes that hold nothing.
+    The four are the least and the most x, the least and the most y. The chunks are padded to a
+    multiple of CHUNK by boxes that hold nothing.
     """
     chunks = gaussians.reshape(*gaussians.shape[:2], -1, CHUNK)
     mean, reach = chunks[:, :2], chunks[:, 5:]
@@ -132,7 +133,7 @@ def bounds(gaussians: jax.Array) -> jax.Array:
 
 
 def curve(geometry, mean):
-    """Places of means (F, N, 2) along a Morton curve over the frame, (F, N) int32."""
+    """The places of means (F, N, 2) along a Morton curve over the frame, (F, N) int32."""
     cells = 2**12
     x, y = (
         jnp.clip(mean[..., axis] * (cells / size), 0, cells - 1).astype(jnp.int32)

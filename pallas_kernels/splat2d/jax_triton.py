@@ -4,7 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from pallas_kernels.splat2d import gather, jax_triton_vjp
-from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, FEW, Launch, call, require
+from pallas_kernels.splat2d.jax_triton_call import (
+    ACROSS,
+    BLOCK,
+    Launch,
+    call,
+    constants_of,
+    require,
+)
 from pallas_kernels.splat2d.tuned import tuned
 
 
@@ -15,10 +22,10 @@ def forward(geometry, gaussians, amplitude, boxes, options=None):
     launch = plan(geometry, frames, count, channels, **options)
     shape = (frames, geometry.height, geometry.width, channels)
     out = [jax.ShapeDtypeStruct(shape, geometry.dtype)]
-    if channels > FEW:
-        # Where a program lists the Gaussians that hit its tile.
+    if channels > gather.FEW:
+        # A program lists here the Gaussians that hit its tile.
         out.append(jax.ShapeDtypeStruct((*launch.grid, 32 * gather.CHUNK), jnp.int32))
-    # Without boxes none is read: any array will do.
+    # Without boxes the kernel reads none, and any array will do.
     arrays = (gaussians, amplitude, gaussians if boxes is None else boxes)
     return call(launch, arrays, out)[0]
 
@@ -40,7 +47,7 @@ def plan(
         geometry: of the frames.
         frames: F.
         count: P, a multiple of 32.
-        channels: C; up to FEW they are added up one by one, more as a product of matrices.
+        channels: C; up to gather.FEW they are added up one by one, more as a product of matrices.
         rows: of a tile, a power of two: 16 for few channels, 8 for many.
         columns: of a tile, a power of two.
         block: channels a program owns; used for many channels.
@@ -48,18 +55,11 @@ def plan(
     """
     from pallas_kernels.splat2d.jax_triton_kernels import few, many
 
-    constants = {
-        "HEIGHT": geometry.height,
-        "WIDTH": geometry.width,
-        "CHANNELS": channels,
-        "COUNT": count,
-        "WINDOW": geometry.window or 0,
-        "SKIP": count > gather.SORTED,
-    }
-    matrix = channels > FEW
+    matrix = channels > gather.FEW
     rows = rows or (8 if matrix else 16)
     programs = frames * -(-geometry.height // rows) * -(-geometry.width // columns)
-    constants |= {"ROWS": rows, "COLUMNS": columns}
+    constants = constants_of(geometry, count, channels)
+    constants |= {"SKIP": count > gather.SORTED, "ROWS": rows, "COLUMNS": columns}
     if not matrix:
         constants["ACROSS"] = ACROSS
         return Launch(few.few, (programs,), warps or 1, constants)

@@ -11,13 +11,10 @@ from typing import Any, NamedTuple
 import jax
 
 from pallas_kernels import gpu
-
-FEW = 8
-"""Up to this many channels are added up one by one, more as a product of matrices."""
+from pallas_kernels.splat2d.gather import Geometry
 
 ACROSS = 4
 """Pixels of one row that a thread of a kernel for few channels owns."""
-
 
 BLOCK = 32
 """Channels that a program of a kernel for many channels owns, a power of two from 16: 64 spill."""
@@ -31,6 +28,17 @@ class Launch(NamedTuple):
     grid: tuple[int, ...]
     warps: int
     constants: dict[str, Any]
+
+
+def constants_of(geometry: Geometry, count: int, channels: int) -> dict[str, Any]:
+    """What forward and backward kernels alike are compiled for."""
+    return {
+        "HEIGHT": geometry.height,
+        "WIDTH": geometry.width,
+        "CHANNELS": channels,
+        "COUNT": count,
+        "WINDOW": geometry.window or 0,
+    }
 
 
 def require() -> None:

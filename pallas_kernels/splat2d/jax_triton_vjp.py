@@ -5,14 +5,14 @@ import jax.numpy as jnp
 
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.factor import MOMENTS
-from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, FEW, Launch, call
+from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, Launch, call, constants_of
 from pallas_kernels.splat2d.tuned import tuned
 
 
 def backward(geometry, gaussians, amplitude, cotangent, options=None):
     """The moments and amplitude's gradient: see `gather.splat_with`, and `plan` for options."""
     options = options or tuned("jax_triton_vjp", geometry, amplitude.shape[-1])
-    if amplitude.shape[-1] <= FEW:
+    if amplitude.shape[-1] <= gather.FEW:
         moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
         return moments[0], d_amplitude
     # A program reads the box of all its Gaussians: neighbours make it small.
@@ -55,7 +55,7 @@ def plan(
         geometry: of the frames.
         frames: F.
         count: P, a multiple of 32.
-        channels: C; up to FEW they are added up one by one, more as products of matrices.
+        channels: C; up to gather.FEW they are added up one by one, more as products of matrices.
         owned: Gaussians of a program: a divisor of 32, 4 for few channels; 16 or 32 for many.
         rows: pixels that are read at a time, a power of two: 16 for few channels, 2 for many.
         columns: of them, a power of two.
@@ -64,14 +64,9 @@ def plan(
     """
     from pallas_kernels.splat2d.jax_triton_kernels import few_vjp, many_vjp
 
-    matrix = channels > FEW
+    matrix = channels > gather.FEW
     owned = owned or (16 if matrix else 4)
-    constants = {
-        "HEIGHT": geometry.height,
-        "WIDTH": geometry.width,
-        "CHANNELS": channels,
-        "COUNT": count,
-        "WINDOW": geometry.window or 0,
+    constants = constants_of(geometry, count, channels) | {
         "OWNED": owned,
         "ROWS": rows or (2 if matrix else 16),
         "COLUMNS": columns,

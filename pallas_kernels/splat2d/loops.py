@@ -1,7 +1,7 @@
 """What kernels loop over, whichever compiler takes them: bits of a word, pixels of an axis.
 
-A Gaussian is drawn where |pixel - mean| <= reach in float32. Whatever is skipped is skipped by that
-very comparison: a sum mean + reach can round to the other side of a pixel.
+A Gaussian is drawn where |pixel - mean| <= reach in float32. Pixels are skipped by that very
+comparison, because a sum mean + reach can round to the other side of a pixel.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ class Area(NamedTuple):
     bottom: jax.Array
 
     def missed(self, mean_x, mean_y, reach_x, reach_y) -> jax.Array:
-        """Which Gaussians reach none of the pixels; one that is NaN reaches all."""
+        """Which Gaussians reach none of the pixels. A NaN reaches all."""
         beside = (self.left - mean_x > reach_x) | (mean_x - self.right > reach_x)
         return beside | (self.top - mean_y > reach_y) | (mean_y - self.bottom > reach_y)
 
@@ -42,9 +42,9 @@ class Area(NamedTuple):
 
 
 def within(mean: jax.Array, reach: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """First and last pixel of an axis of `size` that a Gaussian reaches, as int32; NaN: all.
+    """The first and the last of the pixels 0..size - 1 that a Gaussian reaches, int32.
 
-    The last comes before the first, by at most 3, if it reaches none.
+    A NaN reaches all. Where none is reached, the last comes before the first, by at most 3.
     """
     least, most = mean - reach, mean + reach
     least = jnp.where(least > 0, jnp.minimum(least, size), 0.0)

@@ -1,8 +1,9 @@
 """The backward kernel in Pallas for Mosaic GPU.
 
-A program owns some Gaussians, one after the other, and runs over the pixels of the frame that each
-can reach, patch by patch. At the end the sums of all threads meet in shared memory and are added up
-together, each by eight lanes of a warp: one after the other, each would pass through all threads.
+A program takes some Gaussians, one after the other, and runs over the pixels of the frame that each
+can reach, patch by patch. At the end the threads write their sums to shared memory. There eight
+lanes of a warp add up each sum, all at the same time; reductions over all threads would follow one
+another.
 """
 
 from functools import partial
@@ -63,7 +64,7 @@ def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shar
     def pull(i, _):
         index = place * GAUSSIANS + i
 
-        @pl.when(~(gaussians[frame, 5, index] < 0))  # what pads the Gaussians is left as it is
+        @pl.when(~(gaussians[frame, 5, index] < 0))  # of padding nothing is written
         def used():
             gather(index)
 
@@ -75,7 +76,8 @@ def _kernel(geometry, across, passes, gaussians, amplitude, cotangent, out, shar
 
         strips = (last_x - first_x) // (across * COLUMNS) + 1
         steps = (last_y - first_y) // ROWS + 1
-        # The sweep ends in the frame; where it starts earlier for that, the Gaussian is zero.
+        # The sweep has to end in the frame, so it may start before the first pixel that is reached:
+        # the Gaussian is zero there.
         first_x = jnp.minimum(first_x, width - strips * across * COLUMNS)
         first_y = jnp.minimum(first_y, height - steps * ROWS)
 

@@ -2,8 +2,7 @@
 
 A program owns a tile of pixels and keeps its sums in registers. It tests CHUNK Gaussians at a time
 against the tile, one in each lane, packs the answers into the bits of a word and runs over those
-that are set. So what a program pays for the Gaussians that do not reach it is a few instructions
-for each CHUNK of them, and nothing is sorted, listed or capped.
+that are set. Gaussians that do not reach the tile cost a few instructions for each CHUNK of them.
 """
 
 from functools import partial

@@ -1,8 +1,8 @@
 """The forward kernel in Pallas for Triton, for many channels: a sum of matrix products.
 
 A frame is (pixels x Gaussians) weights times (Gaussians x channels) amplitudes. A program owns a
-square of pixels and a block of channels; it evaluates the weights of CHUNK Gaussians at a time,
-unless none of them reaches it, and multiplies them on the tensor cores.
+square of pixels and a block of channels. It takes CHUNK Gaussians at a time; if any of them reaches
+the square, it evaluates their weights and multiplies on the tensor cores.
 """
 
 from functools import partial
@@ -20,7 +20,7 @@ from pallas_kernels.triton_math import ballot_false, dot, exp2_minus, fma
 
 
 class Product(NamedTuple):
-    """What a program owns: a square of side x side pixels, and of the channels at most so many."""
+    """What a program owns: a square of side x side pixels, and at most so many channels."""
 
     side: int = 8
     channels: int = 64

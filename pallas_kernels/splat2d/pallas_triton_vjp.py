@@ -1,10 +1,10 @@
 """The backward kernel in Pallas for Triton.
 
-A program of one warp owns some Gaussians, one after the other, and runs over the pixels of the
-frame that each can reach: the same number for all of them but at the frame's edges. Of many
-channels a program owns some as well; moments are linear in the channels, so those of several
-programs are added outside. (Matrix products do not win here: Gaussians would have to share pixels,
-and the box that a block of them reaches is several times one Gaussian's window.)
+A program of one warp takes some Gaussians, one after the other, and runs over the pixels of the
+frame that each can reach. Where there are many channels, a program takes a block of them: moments
+are linear in the channels, so those of several programs are added outside. Matrix products would be
+slower here: Gaussians would have to share pixels, and the box that a block of Gaussians reaches is
+several times the window of one.
 """
 
 from functools import partial
@@ -26,7 +26,7 @@ class Sweep(NamedTuple):
     """How a program runs over a window: patches of `rows` x `columns`, one pixel a thread.
 
     It goes down `across` neighbouring columns of patches at a time, `down` rows of them unrolled.
-    None is as many as hold the window, at most 8.
+    With across=None as many as hold the window, at most 8.
     """
 
     rows: int = 4
@@ -91,7 +91,7 @@ def _kernel(
     def load(ref, index, mask):
         if mask is None:
             return plt.load(ref.at[index])
-        mask &= index[0] >= 0  # true, and of the shape that is loaded
+        mask &= index[0] >= 0  # always true: it gives the mask the shape of what is loaded
         return plt.load(ref.at[index], mask=mask, other=0.0)
 
     def pull(index):

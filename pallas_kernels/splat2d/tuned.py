@@ -1,9 +1,9 @@
-"""Block shapes that were measured to be fast: tuned.json, which `tune` writes, and its look-up.
+"""Looks up block shapes that were measured to be fast, in tuned.json, which `tools.tune` writes.
 
 The table holds, by device kind and kernel, the options that won on some workloads. A call takes
-those of the nearest workload: by the ratios of window, frame area and channels, among workloads on
-the same side of `gather.FEW` channels, because the two sides are different kernels. On a device
-that is not in the table every kernel keeps its own defaults.
+those of the nearest workload, by the ratios of window, frame area and channels. Workloads with up
+to `gather.FEW` channels and with more are kept apart, because they run different kernels. On a
+device that is not in the table every kernel keeps its defaults.
 """
 
 import functools

@@ -1,8 +1,8 @@
 """The portable implementation: one patch at a time, never an N x H x W array.
 
-A Gaussian touches the patch of pixels its window can reach, or the whole frame without a window.
-Forward, the patches of a frame are added to it one after the other. Backward, the same patches of
-the cotangent are read and reduced to moments, from which every gradient follows. So both
+A Gaussian touches the patch of pixels that its window can reach, or the whole frame without a
+window. Forward, the patches of a frame are added to it one after the other. Backward, the same
+patches of the cotangent are read and reduced to moments, from which every gradient follows. So both
 directions hold their inputs, their outputs and a few patches.
 
 The patch is moved to lie inside the frame, so that nothing is padded and a Gaussian off the frame
@@ -154,7 +154,7 @@ def _reduce(weighed, powers_x, powers_y):
 
 
 def _origin(geometry, mean):
-    """First row and column of the patch: it lies in the frame and holds the window's part of it."""
+    """First row and column of the patch: in the frame, and around all that the window reaches."""
     rows, columns = geometry.patch
     first = jnp.floor(mean) - (geometry.window or 0) // 2
     row = jnp.clip(first[1], 0, geometry.height - rows).astype(jnp.int32)
@@ -218,8 +218,8 @@ def _unblend(geometry, cotangent, origin, fx, fy):
         fy: of its y.
 
     Returns:
-        Three arrays (C, rows + 1, columns + 1). Pixels beyond the patch are read at its edges; the
-        lattice points that they belong to are outside the window, so that it does not matter.
+        Three arrays (C, rows + 1, columns + 1). At the edges of the patch pixels beyond it are
+        read; they belong to lattice points outside the window, where the value is zero.
     """
     (row, column), (rows, columns) = origin, geometry.patch
 

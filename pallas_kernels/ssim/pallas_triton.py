@@ -1,10 +1,9 @@
 """SSIM fused into one kernel in Pallas for Triton (Ampere and newer), and the VJP around it.
 
-Each program sums the SSIM of its windows, and the sums of a frame's programs are added up outside,
-so nothing is written but those: the floor is to read both frames once, 8 bytes of float32 a pixel
-(1.9 ps at 4.3 TB/s), and 2 x 11 x 4 multiply-adds (2.6 ps). For training the kernel also writes the
-three maps that `pallas_triton_vjp` reads; in the loss, the last thing computed, they live no longer
-than if they were computed again.
+Each program writes the sum of its windows' SSIM, and a frame's sums are added up outside. The least
+work is to read both frames once, 8 bytes of float32 a pixel (1.9 ps at 4.3 TB/s), and 2 x 11 x 4
+multiply-adds (2.6 ps). For training the kernel also writes the three maps that `pallas_triton_vjp`
+reads. The loss comes last in a forward pass, so kept maps take no more memory than new ones would.
 
 A window's moments are the means of v = y - origin, d = x - y, u v and d^2, with u = x - origin.
 With a = 2 m n + C1 and b = 2 v_xy + C2 in the terms of `reference`,
@@ -27,7 +26,7 @@ from pallas_kernels.ssim.measure import Measure, Weights
 from pallas_kernels.ssim.stream import Geometry, call, origin, slide, strips_of
 
 LARGEST = 17
-"""The longest window: of each, four sums for every row of it have to fit a thread's registers."""
+"""The longest window: a thread's registers hold four sums for each of its rows."""
 
 
 def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
@@ -57,8 +56,8 @@ def _ssim(geometry):
 
     def cotangents(residuals, cotangent):
         x, y, maps = residuals
-        # SSIM is symmetric, so y's cotangent is x's with the two exchanged. It is a call of its
-        # own, which goes where nobody asks for it: a loss does not.
+        # SSIM is symmetric, so y's cotangent is x's with the two exchanged. A loss does not use it,
+        # and XLA then drops this second call.
         return pull(x, y, maps, cotangent), pull(y, x, with_maps(y, x)[1], cotangent)
 
     function = jax.custom_vjp(value)
@@ -69,8 +68,8 @@ def _ssim(geometry):
 def forward(geometry: Geometry, x, y, maps: bool = False):
     """Mean SSIM of each frame (F,), and with `maps` what `backward` reads.
 
-    That is (F, 3, H', W' C): the derivatives of each window's SSIM by mean(x), the other moments
-    held, by mean(u v) and by mean(d^2).
+    Those maps are (F, 3, H', W' C): the derivatives of each window's SSIM by mean(x), with the
+    other moments held, by mean(u v) and by mean(d^2).
     """
     measure, frames = geometry.measure, x.shape[0]
     strips = strips_of(geometry.windows, frames, geometry.channels)
@@ -91,7 +90,7 @@ def forward(geometry: Geometry, x, y, maps: bool = False):
 
 
 def _rescale(length: int, weights: Weights) -> jax.Array:
-    """What the windows along an axis are multiplied by to keep a sum of 1 inside the frame."""
+    """The factors by which windows along an axis have weights of sum 1 inside the frame."""
     pixel, total = jnp.arange(length) - len(weights) // 2, jnp.zeros(length, jnp.float32)
     for tap, weight in enumerate(weights):
         total += jnp.where((pixel + tap >= 0) & (pixel + tap < length), weight, 0)

@@ -1,8 +1,8 @@
 """The cotangent of SSIM's first argument in Pallas for Triton.
 
 A pixel gathers from the windows that it lies in: the same window, flipped, slides over the maps
-that the forward kernel left. The floor is to read three maps and both frames and to write one, 24
-bytes of float32 a pixel, and 2 x 11 x 3 multiply-adds.
+that the forward kernel wrote. The least work is to read three maps and both frames and to write one
+frame, 24 bytes of float32 a pixel, and 2 x 11 x 3 multiply-adds.
 """
 
 from functools import partial

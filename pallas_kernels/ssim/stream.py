@@ -2,13 +2,13 @@
 
 A frame is H rows of W C values, and a program owns a strip of them, one value in each lane: so
 channels cost nothing and all loads are contiguous. For each row it adds up the taps of the
-horizontal window, loaded C values apart; their reuse is the first-level cache's. Of the vertical
-window it keeps, for each of the windows that a row reaches into, the sum so far: a row is added to
-all of them, and completes one. Nothing is exchanged between lanes and no row of a map is stored.
+horizontal window, which lie C values apart and come from the first-level cache after the first
+load. A row lies in as many windows as a window has rows: it is added to the sums of all of them,
+and completes one. Nothing is exchanged between lanes and no row of a map is stored.
 
-Per value and map this is one multiply-add a tap and axis. As two banded matrix products in 3xtf32
-the same sums would cost about 1600 tensor-core multiply-adds a pixel for the forward kernel
-(a 32 x 32 patch yields 22 x 22 windows), modelled at twice the time of some 200 instructions.
+This costs one multiply-add a value, map, tap and axis. As two banded matrix products in 3xtf32 the
+forward kernel's sums would cost about 1600 tensor-core multiply-adds a pixel (a 32 x 32 patch
+yields 22 x 22 windows); by a model that is twice the time of the 200 instructions here.
 """
 
 from collections.abc import Callable
@@ -23,13 +23,13 @@ from pallas_kernels.ssim.measure import Measure, Weights
 from pallas_kernels.triton_math import fma
 
 LATTICE = 4
-"""The origin that variances are taken about is the mean of LATTICE x LATTICE pixels of a frame."""
+"""Variances are taken about the mean of LATTICE x LATTICE pixels of a frame."""
 
 ENOUGH = 2048
-"""Warps that keep a GPU busy: with fewer strips of columns than this, they are cut into pieces."""
+"""Warps that keep a GPU busy: strips of columns that are fewer are cut into pieces."""
 
 SHORTEST = 16
-"""Rows of such a piece, at least: above each one, a window's rows are read twice."""
+"""The fewest rows of such a piece: the rows of a window above each piece are read twice."""
 
 
 class Geometry(NamedTuple):
@@ -74,10 +74,11 @@ class Strips(NamedTuple):
         return pl.cdiv(self.shape[0], self.rows) * self.across
 
     def place(self):
-        """Which program of its frame this is, its first row, how many rows, and where in a row.
+        """What this program owns.
 
-        The last twice: as it is, and with the lanes that own nothing moved to the row's last value,
-        so that they may load whatever it may.
+        Returns:
+            Its number in its frame; its first row; how many rows; the place in a row that each lane
+            owns, which may lie beyond the row; and the same clipped to the row, for loads.
         """
         piece = pl.program_id(0) % self.programs
         first = piece // self.across * self.rows
@@ -96,7 +97,7 @@ def strips_of(shape: tuple[int, int], frames: int, channels: int) -> Strips:
 
 
 def call(geometry: Geometry, strips: Strips, kernel: Callable, arrays, out_shapes, name: str):
-    """Runs a kernel for every strip. Each ref it is given is a frame, or a table shared by all."""
+    """Runs a kernel for every strip, on references to its frame and to tables that all share."""
     frames = arrays[0].shape[0]
 
     def spec(x):
@@ -164,7 +165,7 @@ def slide(
 
 
 def origin(geometry: Geometry, y, lane):
-    """For each lane, a level of its frame and channel that is near the values of y."""
+    """For each lane, the mean of y over some pixels of its frame and channel."""
     channel, total = lane % geometry.channels, jnp.zeros(lane.shape, jnp.float32)
     for i in range(LATTICE):
         for j in range(LATTICE):

@@ -3,10 +3,10 @@
     for kernel in compile_for("sm_90a", f, jax.ShapeDtypeStruct((64,), jnp.float32)):
         print(kernel.name, kernel.registers, kernel.spill_bytes, len(kernel.instructions))
 
-XLA, Mosaic and Triton all hand their PTX to `ptxas`, so one that stands before it on PATH keeps
-every cubin and its resource report, whichever of them wrote the kernel. This needs `ptxas` and
-`nvdisasm` (on PATH, or from the packages nvidia-cuda-nvcc and nvidia-cuda-nvdisasm, or triton), and
-`compile_for` needs jax-cuda13-plugin and jax-cuda13-pjrt of jax's version.
+XLA, Mosaic and Triton all hand their PTX to `ptxas`. A script of that name stands first on PATH: it
+calls the real one, and keeps every cubin and its resource report. Needed are `ptxas` and `nvdisasm`
+(on PATH, or from the packages nvidia-cuda-nvcc and nvidia-cuda-nvdisasm, or triton), and for
+`compile_for` jax-cuda13-plugin and jax-cuda13-pjrt of jax's version.
 """
 
 import atexit
@@ -133,8 +133,8 @@ def compile_for(architecture: str, function: Callable, *arguments: Any) -> list[
         The Pallas kernels in it; those that XLA makes of the operations around them are left out.
 
     Raises:
-        RuntimeError: `missing` says what.
-        Exception: whatever Pallas, XLA or ptxas has against the function.
+        RuntimeError: something is not installed, see `missing`.
+        Exception: the function does not compile: what Pallas, XLA or ptxas raises.
     """
     if reason := missing():
         raise RuntimeError(reason)
@@ -172,7 +172,7 @@ def compile_triton(
         architecture: a name in `DEVICES`.
         kernel: a triton.jit function of arrays and constants.
         dtypes: of the arrays.
-        constants: by name, all that remain.
+        constants: the other arguments, by name.
         warps: of a block.
 
     Returns:
@@ -180,8 +180,8 @@ def compile_triton(
 
     Raises:
         ModuleNotFoundError: triton is not installed.
-        RuntimeError: `missing` says what.
-        Exception: whatever Triton or ptxas has against the kernel.
+        RuntimeError: something is not installed, see `missing`.
+        Exception: the kernel does not compile: what Triton or ptxas raises.
     """
     import triton
     from triton.backends.compiler import GPUTarget
@@ -204,7 +204,7 @@ def compile_triton(
 
 @contextmanager
 def recorded_kernels() -> Iterator[list[Kernel]]:
-    """Gives a list and fills it, at the end, with all kernels that were compiled in between."""
+    """Yields a list that holds, after the context, all kernels that were compiled in it."""
     import_module("jax.experimental.mosaic.gpu")  # sets MOSAIC_GPU_CUDA_ROOT, replaced below
     kernels: list[Kernel] = []
     folder = _folder()

@@ -2,8 +2,8 @@
 
 A pair is a pixel and a Gaussian whose window holds it. It costs an exp2 on the special function
 units, and additions and multiplications: 5 and one a channel forward, 12 and two a channel
-backward. Up to `gather.FEW` channels; those of more channels are a matrix product, and count as
-free. Memory moves each array once. What takes longest is the floor.
+backward. With more than `gather.FEW` channels those of the channels are a matrix product and count
+as free. Memory moves each array once. What takes longest is the floor.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ RATES = {"NVIDIA H200": Rates(exponentials=4.18e12, fp32=33.4e12, bytes=4.3e12)}
 
 
 def floors(case: Case, device_kind: str, seed: int = 0) -> dict[str, float]:
-    """Microseconds a frame, by pass, that cannot be undercut; none for unknown devices.
+    """The least microseconds a frame of each pass; {} for a device whose rates are not known.
 
     Forward, the pixels of every tile that a window touches are pairs: 16 x 16 pixels, 8 x 16 for
     windows of up to 32 pixels. Backward, those of the windows alone.

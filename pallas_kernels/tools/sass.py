@@ -45,9 +45,9 @@ def parse(text: str) -> dict[str, list[Instruction]]:
 
 
 def hot_loop(instructions: Sequence[Instruction]) -> Loop | None:
-    """The loop that draws: None where no loop evaluates exponentials.
+    """The loop that draws, or None if no loop evaluates exponentials.
 
-    A loop is what lies between a branch and where it jumps back to.
+    A loop is what lies between a branch and the earlier instruction that it jumps to.
     """
     spans = [
         (x.target, end)

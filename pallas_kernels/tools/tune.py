@@ -195,7 +195,7 @@ def search(kernel: str, case: Case, until: float) -> dict[str, Any] | None:
 
 
 def caller(kernel: str, case: Case) -> Callable[[dict[str, Any]], Callable[[int], Any]]:
-    """What compiles a kernel with some options, for inputs that are made once."""
+    """A function that compiles a kernel with given options, for inputs that are made once."""
     module: Any = import_module(f"pallas_kernels.splat2d.{kernel}")
     made = options_of(kernel)
     geometry = gather.Geometry(
@@ -225,7 +225,7 @@ def caller(kernel: str, case: Case) -> Callable[[dict[str, Any]], Callable[[int]
 
 
 def options_of(kernel: str) -> Callable[..., Any]:
-    """What makes a kernel's options of keyword arguments."""
+    """The class of a kernel's options, or dict."""
     name = KERNELS[kernel].options
     return getattr(import_module(f"pallas_kernels.splat2d.{kernel}"), name) if name else dict
 

@@ -83,6 +83,17 @@ def test_kernels_match_the_reference_in_bfloat16(monkeypatch, channels):
 
 @interpreted
 @pytest.mark.parametrize("channels", [2, 9])
+def test_kernels_match_for_thin_gaussians_along_a_row(monkeypatch, channels):
+    case = Case(1, 9, 11, channels, 2, 5)
+    mean, scale, rotation, amplitude = case.arguments()
+    mean[:], scale[:], rotation[:] = [4.2, 3.5], [0.7, 1e10], np.pi / 2
+    arrays = (mean, scale, rotation, amplitude)
+    for found, expected in zip(*results(monkeypatch, case, jnp.float32, arrays), strict=True):
+        assert distance(found, expected) < 1e-5
+
+
+@interpreted
+@pytest.mark.parametrize("channels", [2, 9])
 def test_kernels_match_where_a_gaussian_is_nan(monkeypatch, channels):
     case = Case(2, 9, 20, channels, 5, None)
     arrays = case.arguments()
@@ -108,9 +119,9 @@ def draw(case, arrays=None, splat=jax_triton.splat, dtype=jnp.float32):
     return splat(*map(jnp.asarray, arrays), **case.options, dtype=dtype)
 
 
-def results(monkeypatch, case, dtype):
+def results(monkeypatch, case, dtype, arrays=None):
     """Frames and four gradients, flat: of the kernels, and of the reference in float64."""
-    arrays = case.arguments()
+    arrays = case.arguments() if arrays is None else arrays
     frames, gradients = interpreted_results(monkeypatch, case, arrays, dtype)
     with jax.enable_x64(True):
         wide = [x.astype(np.float64) for x in arrays]

@@ -38,13 +38,16 @@ def test_refused_without_gpu_or_interpreter(monkeypatch):
 
 @has_interpreter
 def test_boxes_skip_chunks_only_where_nothing_is_drawn():
-    """All bits of a word are used, the sign among them; more channels than a pass holds."""
-    case = Case(1, 9, 30, 9, 70, 5)
+    """The first chunk sets all bits of a word, the sign too, and only in the left one of two tiles.
+
+    There are more channels than a pass holds.
+    """
+    case = Case(1, 9, 30, 9, 33, 5)
     geometry = gather.Geometry(case.height, case.width, case.window, jnp.dtype(jnp.float32), True)
     mean, scale, rotation, amplitude = map(jnp.asarray, case.arguments(seed=5))
-    mean = mean.at[:, :32].multiply(0.3)  # the first chunk is out of the second tile's reach
+    mean = mean.at[:, :32].multiply(0.3).at[:, 32].set(jnp.array([25.2, 4.1]))
     gaussians = gather.pack(geometry, mean, factor.factor_of(scale, rotation))
-    padded = jnp.pad(amplitude, ((0, 0), (0, 96 - 70), (0, 0)))
+    padded = jnp.pad(amplitude, ((0, 0), (0, 64 - 33), (0, 0)))
     draw = jax.jit(lambda boxes: pallas_mosaic.forward(geometry, gaussians, padded, boxes))
     got = draw(gather.bounds(gaussians))
     want = splat2d(mean, scale, rotation, amplitude, **case.options, **REFERENCE)

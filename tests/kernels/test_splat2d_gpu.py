@@ -226,17 +226,25 @@ def test_nan_stays_in_its_frame(implementation):
             assert np.array_equal(got[1], want[1])
 
 
+@cache
+def draw_and_gradients(implementation, case):
+    """Two functions of the arrays, compiled once for all tests below."""
+
+    def draw(*arrays):
+        return splat2d(*arrays, **case.options, implementation=implementation)
+
+    gradients = jax.grad(lambda *arrays: jnp.sin(draw(*arrays)).sum(), argnums=(0, 1, 2, 3))
+    return jax.jit(draw), jax.jit(gradients)
+
+
 class TestTransformations:
     """jit, vmap, checkpoint, scan, donation, sharding and export, on one small shape."""
 
     @pytest.fixture(autouse=True)
     def functions(self, implementation):
-        options = {"height": 5, "width": 6, "window": 3, "implementation": implementation}
-        self.draw = jax.jit(lambda *arrays: splat2d(*arrays, **options))
-        self.gradients = jax.jit(
-            jax.grad(lambda *arrays: jnp.sin(self.draw(*arrays)).sum(), argnums=(0, 1, 2, 3))
-        )
-        self.arrays = [jnp.asarray(x) for x in Case(2, 5, 6, 2, 3, 3).arguments()]
+        case = Case(2, 5, 6, 2, 3, 3)
+        self.draw, self.gradients = draw_and_gradients(implementation, case)
+        self.arrays = [jnp.asarray(x) for x in case.arguments()]
 
     def check(self, got, want):
         for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):

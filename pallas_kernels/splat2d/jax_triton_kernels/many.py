@@ -25,9 +25,9 @@ def many(
 ):
     """Draws BLOCK channels of one tile of one frame, 32 Gaussians at a time.
 
-    Of 1024 Gaussians the indices of those that hit the tile are first written to `found`, so that
-    the matrices hold no others. Weights (pixels, 32) times amplitudes (32, BLOCK) are then added
-    up in float32: in three tf32 products of float32 frames, in one of bfloat16 frames.
+    It takes 1024 Gaussians at a time and writes the indices of those that hit the tile to `found`,
+    so that the matrices hold no others. It then adds up weights (pixels, 32) times amplitudes
+    (32, BLOCK) in float32: by three tf32 products for float32 frames, by one for bfloat16 frames.
     """
     ACROSS_FRAME: tl.constexpr = (WIDTH + COLUMNS - 1) // COLUMNS
     TILES: tl.constexpr = (HEIGHT + ROWS - 1) // ROWS * ACROSS_FRAME

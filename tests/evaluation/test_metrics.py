@@ -139,10 +139,16 @@ def test_sums_over_large_frames_keep_their_digits():
     np.testing.assert_allclose(figures["mae"], np.abs(error).sum(), rtol=2e-6)
 
 
-def test_batches_and_padding_do_not_change_the_figures():
+@pytest.fixture(scope="module")
+def whole():
+    """An evaluator that has seen five clips of three frames in one batch."""
+    evaluator = Evaluator(NAMES, keep_samples=True)
+    evaluator.update(*clips((5, 3, 12, 12, 1)))
+    return evaluator
+
+
+def test_batches_and_padding_do_not_change_the_figures(whole):
     prediction, target = clips((5, 3, 12, 12, 1))
-    whole = Evaluator(NAMES, keep_samples=True)
-    whole.update(prediction, target)
     batched = Evaluator(NAMES, keep_samples=True)
     for start in (0, 2, 4):
         part = slice(start, start + 2)
@@ -155,6 +161,9 @@ def test_batches_and_padding_do_not_change_the_figures():
         expected = getattr(whole, figures)()
         for name, value in getattr(batched, figures)().items():
             np.testing.assert_allclose(value, expected[name], rtol=2e-6, err_msg=name)
+
+
+def test_figures_of_clips_and_frames_fit_together(whole):
     assert set(whole.compute()) == set(whole.per_frame()) == set(NAMES)
     # One clip has no diversity.
     assert set(whole.per_sample()) == set(NAMES) - {"diversity"}
@@ -168,17 +177,26 @@ def test_batches_and_padding_do_not_change_the_figures():
     np.testing.assert_allclose(whole.per_frame()["psnr"].mean(), whole.compute()["psnr"])
     # One square root at the end: not the mean of the roots.
     np.testing.assert_allclose(whole.compute()["rmse"] ** 2, whole.compute()["mse"])
-    whole.reset()
+
+
+def test_reset_forgets_the_batches():
+    evaluator = Evaluator(("mse",))
+    evaluator.update(FRAMES, FRAMES)
+    evaluator.reset()
     with pytest.raises(ValueError, match="call update"):
-        whole.compute()
+        evaluator.compute()
 
 
-def test_perfect_and_nan_predictions_show():
-    prediction, target = clips((2, 2, 12, 12, 1))
+def test_perfect_predictions():
+    _, target = clips((2, 2, 12, 12, 1))
     perfect = evaluate(target, target, ("mse", "psnr", "ssim", "snr"))
     assert perfect["mse"] == 0.0
     assert perfect["psnr"] == perfect["snr"] == np.inf
     np.testing.assert_allclose(perfect["ssim"], 1.0, atol=1e-6)
+
+
+def test_nan_makes_the_figures_of_its_step_nan():
+    prediction, target = clips((2, 2, 12, 12, 1))
     prediction[1, 1, 0, 0, 0] = np.nan
     evaluator = Evaluator(NAMES)
     evaluator.update(prediction, target)

@@ -21,7 +21,7 @@ def evaluate(prediction, target, names=NAMES, **options):
     return evaluator.compute()
 
 
-def test_the_truth_scores_one_and_offsets_do_not_matter():
+def test_the_truth_has_ratios_of_one_and_offsets_do_not_matter():
     target = clips((3, 2, 12, 16, 2))
     for prediction in (target, target + 7.0):
         figures = evaluate(prediction, target, NAMES)
@@ -37,7 +37,7 @@ def test_half_the_contrast():
 
 
 def test_units_do_not_matter():
-    """Kelvin from normalised frames: the same ratios, with all their digits."""
+    """Ratios in kelvin equal those of normalised frames in all digits."""
     target = clips((3, 2, 12, 16, 1))
     prediction = 0.7 * target + 0.1
     kelvin = evaluate(prediction, target, mean=278.0, std=21.0, data_range=(270.0, 310.0))
@@ -45,7 +45,7 @@ def test_units_do_not_matter():
         np.testing.assert_allclose(kelvin[name], value, rtol=2e-5, err_msg=name)
 
 
-def test_blur_shows():
+def test_blur_lowers_spectral_energy_and_sharpness():
     target = clips((3, 2, 24, 24, 1))
     blurred = ndimage.gaussian_filter(target, (0, 0, 1, 1, 0))
     figures = evaluate(blurred, target)
@@ -93,7 +93,7 @@ def test_kurtosis_equals_scipy():
 
 
 def test_diversity_is_the_distance_between_clips():
-    """Against all pairs of clips at each step, in batches with a filled-up end."""
+    """Against all pairs of clips at each step; the last batch is filled up."""
     prediction, target = clips((5, 3, 8, 8, 2), 1), clips((5, 3, 8, 8, 2), 2) * 2.0
     evaluator = Evaluator(("diversity",), keep_samples=True)
     evaluator.update(prediction[:4], target[:4])
@@ -123,7 +123,7 @@ def test_collapse_has_no_diversity():
     assert figures["diversity"] < 2e-3
 
 
-def test_what_has_no_value_is_nan():
+def test_undefined_figures_are_nan():
     target = clips((1, 2, 8, 8, 1))
     assert np.isnan(evaluate(target, target, ("diversity",))["diversity"])
     flat = np.full_like(target, 0.5)

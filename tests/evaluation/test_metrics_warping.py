@@ -27,7 +27,7 @@ def moving(step, length=3, seed=0):
 
 
 def uniform(dx):
-    """A flow function that knows the motion: dx from the first frames to the second."""
+    """A flow function for textures that move dx pixels to the right from first to second frames."""
 
     def flow(first, second):
         forward = (second[:, :, 5:-5] - first[:, :, 5 - dx : -5 - dx]).std() < 1e-6
@@ -57,13 +57,13 @@ def test_warp_equals_scipy():
             np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def test_following_the_motion_costs_nothing():
+def test_the_right_motion_has_no_error():
     target = moving(2)
     figures = evaluate(target, target, uniform(2)).compute()
     np.testing.assert_allclose(figures["warping_error"], 0.0, atol=1e-10)
 
 
-def test_wrong_motion_costs_and_is_what_the_definition_says():
+def test_wrong_motion_equals_the_definition():
     target, prediction = moving(2), moving(1, seed=1)
     evaluator = evaluate(prediction, target, uniform(2))
     # The last two columns come from outside the next frame: they count as occluded.
@@ -77,7 +77,7 @@ def test_wrong_motion_costs_and_is_what_the_definition_says():
 
 
 def test_occluded_pixels_are_left_out():
-    """Ruder et al.'s two conditions, each by itself."""
+    """Each of Ruder et al.'s two conditions by itself, and sources outside the frame."""
     zero = jnp.zeros((1, 8, 8, 2))
     assert (metrics.occlusion_mask(zero, zero) == 1).all()
     # A flow that does not lead back.
@@ -113,7 +113,7 @@ def test_batches_and_padding_do_not_change_the_figures():
         np.testing.assert_allclose(batched.compute()[name], value, rtol=1e-5)
 
 
-def test_nan_shows():
+def test_nan_makes_its_step_nan():
     target = moving(2)
     prediction = target.copy()
     prediction[0, 2, 3, 3] = np.nan
@@ -126,6 +126,10 @@ def test_opencv_finds_the_motion():
     target = moving(1)
     flow = metrics.dis_flow()(target[:, 0], target[:, 1])
     np.testing.assert_allclose(np.median(flow, (0, 1, 2)), [1.0, 0.0], atol=0.1)
+
+
+def test_opencvs_flow_tells_flicker_from_motion():
+    target = moving(1)
     good = evaluate(target, target).compute()
     assert good["warping_error"] < 2e-4
     assert good["warping_ratio"] == 1.0
@@ -135,6 +139,10 @@ def test_opencv_finds_the_motion():
     padded = Evaluator(NAMES)
     padded.update(filled, filled, valid=np.array([True, False]))
     assert padded.compute() == pytest.approx(good)
+
+
+def test_frames_too_small_for_opencv_are_refused():
+    target = moving(1)
     with pytest.raises(ValueError, match="8x32; this optical flow needs at least 12x12"):
         evaluate(target[:, :, :8], target[:, :, :8])
 

@@ -23,7 +23,7 @@ EXAMPLES = os.environ.get("PDR_ST_LPIPS_EXAMPLES")
 
 
 def closed_form(expected):
-    """Weights without a file: a multiplicative hash of the position, variance-preserving."""
+    """Weights that need no file: a hash of their position, scaled to preserve the variance."""
     arrays = {}
     for seed, (name, shape) in enumerate(expected.items()):
         index = np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(1000 * seed)
@@ -43,9 +43,9 @@ def image(height, width, channels, phase):
     return np.float32(0.5 + 0.5 * wave)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def narrow():
-    """A network of the same architecture, cheap enough for many small questions."""
+    """The same architecture with few channels, cheap enough for many small tests."""
     rng = np.random.default_rng(0)
     widths, params = (3, 4, 6, 8, 5, 5), {}
     for layer, k in enumerate((11, 5, 3, 3, 3)):
@@ -90,8 +90,11 @@ def lpips_files(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["rgb", "gray"])
 def test_lpips_equals_the_original(name, lpips_files):
-    """To 1e-5; each layer to 1e-4, as near as the original's float32 is to float64 (these weights
-    cancel more than trained ones), and so in float64: float32 would add as much again."""
+    """The sum to 1e-5, each layer to 1e-4.
+
+    Layers are compared in float64: the recorded float32 values have an error near 1e-4 already,
+    because these weights cancel more than trained ones do.
+    """
     lpips = perceptual.load_lpips_alex(*lpips_files)
     p, y = (GOLDEN[f"{name}/{key}"] for key in ("pred", "true"))
     np.testing.assert_allclose(lpips(p, y), GOLDEN[f"{name}/lpips"], rtol=0, atol=1e-5)
@@ -105,8 +108,8 @@ def test_lpips_equals_the_original(name, lpips_files):
         np.testing.assert_allclose(actual, GOLDEN[f"{name}/per_layer"][:, layer], rtol=1e-4)
 
 
-def test_lpips_reads_pytorch_files_as_checkpoints_are_read(tmp_path, monkeypatch):
-    """By PyTorch's safe reader alone, and only where that is safe."""
+def test_lpips_reads_pytorch_files_by_the_safe_reader_alone(tmp_path, monkeypatch):
+    """And only with a version of PyTorch whose reader is safe."""
     files = {"trunk.pth": golden_trunk(), "alex.pth": golden_heads()}
     paths = [tmp_path / name for name in files]
     for path in paths:
@@ -141,7 +144,7 @@ def test_lpips_files_that_are_wrong_are_refused(tmp_path, lpips_files):
         perceptual.load_lpips_alex(trunk, tmp_path / "cut.npz")
 
 
-def test_lpips_frames_it_cannot_take_are_refused(lpips_files):
+def test_lpips_refuses_frames_that_are_too_small(lpips_files):
     lpips = perceptual.load_lpips_alex(*lpips_files)
     with pytest.raises(ValueError, match="30x64; LPIPS needs at least 31x31"):
         lpips(np.zeros((1, 30, 64, 1), np.float32), np.zeros((1, 30, 64, 1), np.float32))
@@ -199,7 +202,7 @@ def test_flat_images_have_a_finite_gradient(narrow):
     assert jnp.isfinite(gradient).all()
 
 
-def test_as_a_metric(narrow):
+def test_st_lpips_as_a_metric(narrow):
     p, y = (np.stack([image(21, 21, 1, i + phase) for i in range(6)]) for phase in (0.0, 0.4))
     p, y = p.reshape(2, 3, 21, 21, 1), y.reshape(2, 3, 21, 21, 1)
     evaluator = Evaluator(("mse",), extra={"st_lpips_alex": narrow})
@@ -217,7 +220,7 @@ def test_as_a_metric(narrow):
         (((21, 21, 1), (21, 21, 3)), "equal shapes"),
     ],
 )
-def test_frames_it_cannot_take_are_refused(shapes, message, narrow):
+def test_bad_frames_are_refused(shapes, message, narrow):
     with pytest.raises(ValueError, match=message):
         narrow(*(np.zeros(shape, np.float32) for shape in shapes))
 

@@ -97,14 +97,17 @@ def test_save_and_load(tmp_path):
     assert jax.tree.structure(again) == jax.tree.structure(gaussians)
     np.testing.assert_array_equal(again.render(), gaussians.render())
     assert [entry.name for entry in tmp_path.iterdir()] == ["gaussians.npz"]
+
+
+def test_files_that_hold_no_gaussians_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\.npz"):
-        gaussians.save(tmp_path / "gaussians.npy")
+        some_gaussians().save(tmp_path / "gaussians.npy")
     np.save(tmp_path / "array.npy", np.zeros(3))
     with pytest.raises(ValueError, match="one array"):
         Gaussians2D.load(tmp_path / "array.npy")
-    np.savez(path, mean=np.zeros(3))
+    np.savez(tmp_path / "gaussians.npz", mean=np.zeros(3))
     with pytest.raises(ValueError, match="no array scale"):
-        Gaussians2D.load(path)
+        Gaussians2D.load(tmp_path / "gaussians.npz")
 
 
 def test_activations():

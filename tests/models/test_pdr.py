@@ -116,7 +116,7 @@ def test_diagnostics_tell_a_live_branch_from_a_dead_one(made, frames):
     assert dead["rendered_share"] == 0
 
 
-def test_a_clip_backbone_takes_no_true_frames(made, frames):
+def test_backbones_that_predict_whole_clips_refuse_forcing(made, frames):
     model, variables = made
     forcing = Forcing(frames, jnp.ones((2, 2 * T - 1), bool))
     with pytest.raises(ValueError, match="forcing: expected None, for TAU predicts a whole clip"):

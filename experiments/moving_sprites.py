@@ -85,21 +85,20 @@ def draw(plain: Path, pdr: Path, path: Path, *, clip: int) -> None:
         "truth": truth,
         "plain": np.asarray(without.prediction[0]),
         "PDR": np.asarray(with_pdr.prediction[0]),
-        "rendered": (rendered - rendered.min()) / (rendered.max() - rendered.min()),
+        "Gaussians": (rendered - rendered.min()) / (rendered.max() - rendered.min()),
     }
     before, after = len(observed), len(truth)
-    figure = style.new_figure(9.0, 4.75)
+    figure = style.new_figure(9.0, 4.6)
     grid = figure.add_gridspec(
-        len(rows), before + after, left=0.045, right=0.91, top=0.94, bottom=0.01,
-        wspace=0.06, hspace=0.03,
+        len(rows), before + after, left=0.035, right=0.9, top=0.95, bottom=0.01,
+        wspace=0.05, hspace=0.05,
     )  # fmt: skip
 
     def show(place: Any, frame: np.ndarray, title: str = "") -> Any:
         axes = figure.add_subplot(place)
         axes.imshow(style.to_rgb(frame, 0, 1), interpolation="nearest")
-        axes.set_title(title, size=9, color=style.INK, pad=4)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set_title(title, size=9, color=style.INK, pad=3)
+        axes.set(xticks=[], yticks=[], anchor="C")
         axes.spines[:].set_visible(False)
         return axes
 
@@ -114,6 +113,7 @@ def draw(plain: Path, pdr: Path, path: Path, *, clip: int) -> None:
         axes.set_ylabel(name, size=10, color=style.INK, rotation=0, ha="left", va="center")
 
     axes = show(grid[1:, : before - 1], rows["PDR"][-1])
+    axes.set(anchor="W", autoscale_on=False)
     mean, scale, rotation, amplitude = (
         np.asarray(array[0, -1]) for array in with_pdr.gaussians.pixels()
     )
@@ -127,7 +127,7 @@ def draw(plain: Path, pdr: Path, path: Path, *, clip: int) -> None:
     )
     axes.add_collection(lines)
     figure.text(
-        0.367, 0.36,
+        0.365, 0.36,
         f"PDR at +{after}\nand its {len(mean)}\nGaussians\nat one sigma:\n"
         "orange adds,\nblue subtracts",
         size=9, color=style.INK, va="center", linespacing=1.4,

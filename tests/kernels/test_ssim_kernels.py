@@ -4,7 +4,7 @@ Pallas kernels run in the interpreter, mostly with short windows, which compile 
 """
 
 import inspect
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -21,9 +21,6 @@ unchecked = inspect.unwrap(ssim)
 
 SHORT = (gaussian_window(3),) * 2
 LOPSIDED = ((0.1, 0.2, 0.7), (0.3, 0.1, 0.1, 0.1, 0.4))
-
-# Interpreted kernels are large programs that run once: nearly all their time is compilation.
-QUICK = {"compiler_options": {"xla_backend_optimization_level": 0}}
 
 
 class Case(NamedTuple):
@@ -91,7 +88,7 @@ def assert_close(actual, expected, bound):
 @pytest.mark.parametrize("name", CASES)
 def test_equals_reference(name, implementation):
     x, y = CASES[name].frames(jnp.float32)
-    run = jax.jit(partial(CASES[name].values, implementation=implementation), **QUICK)
+    run = jax.jit(partial(CASES[name].values, implementation=implementation))
     actual = run(x, y)
     assert all(z.dtype == jnp.float32 for z in actual)
     assert_close(actual, in_float64(CASES[name], x, y), 3e-5)
@@ -101,7 +98,7 @@ def test_equals_reference(name, implementation):
 def test_bfloat16_is_computed_in_float32(implementation):
     case = CASES["lopsided"]
     x, y = case.frames(jnp.bfloat16)
-    run = jax.jit(partial(case.values, implementation=implementation), **QUICK)
+    run = jax.jit(partial(case.values, implementation=implementation))
     value, *gradients = run(x, y)
     assert value.dtype == jnp.float32
     assert all(z.dtype == jnp.bfloat16 for z in gradients)
@@ -113,7 +110,7 @@ def test_bfloat16_is_computed_in_float32(implementation):
 def test_equal_frames_have_a_similarity_of_one_and_no_gradient():
     """Exactly, in the kernel: constant frames, where variances are zero, and others."""
     case = Case((1, 6, 7, 1), {"windows": SHORT, "padding": "same"})
-    run = jax.jit(partial(case.values, implementation="pallas_triton"), **QUICK)
+    run = jax.jit(partial(case.values, implementation="pallas_triton"))
     constant = jnp.full(case.shape, 0.7)
     for frame in (0 * constant, constant, constant.at[:, 2:4, 1:3].add(0.3)):
         value, *gradients = run(frame, frame)
@@ -124,16 +121,21 @@ def test_equal_frames_have_a_similarity_of_one_and_no_gradient():
     assert_close(run(x, y), in_float64(case, x, y), 3e-4)
 
 
-def total(implementation):
+@cache
+def gradient(implementation):
     """(x, y) -> the gradient by x of the sum of all similarities."""
-    return jax.grad(lambda x, y: ssim(x, y, windows=SHORT, implementation=implementation).sum())
+
+    def total(x, y):
+        return ssim(x, y, windows=SHORT, implementation=implementation).sum()
+
+    return jax.jit(jax.grad(total))
 
 
 def test_gradient_under_vmap():
     x, y = Case((2, 3, 6, 7, 1), {}).frames(jnp.float32)
-    actual = jax.jit(jax.vmap(total("pallas_triton"), in_axes=(0, None)), **QUICK)(x, y[0])
+    actual = jax.vmap(gradient("pallas_triton"), in_axes=(0, None))(x, y[0])
     for i in range(2):
-        assert_close([actual[i]], [np.float64(total("xla")(x[i], y[0]))], 1e-5)
+        assert_close([actual[i]], [np.float64(gradient("xla")(x[i], y[0]))], 1e-5)
 
 
 def test_sharded_frames_stay_where_they_are():
@@ -141,12 +143,12 @@ def test_sharded_frames_stay_where_they_are():
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     sharding = jax.NamedSharding(mesh, jax.P("data"))
     x, y = jax.device_put((x, y), sharding)
-    compiled = jax.jit(total("pallas_triton"), **QUICK).lower(x, y).compile()
+    compiled = gradient("pallas_triton").lower(x, y).compile()
     text = compiled.as_text()
     assert not any(word in text for word in ("all-gather", "all-reduce", "all-to-all"))
     actual = compiled(x, y)
     assert actual.sharding.is_equivalent_to(sharding, 4)
-    assert_close([actual], [np.float64(total("xla")(x, y))], 1e-5)
+    assert_close([actual], [np.float64(gradient("xla")(x, y))], 1e-5)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 160])

@@ -1,0 +1,87 @@
+"""The benchmark of splat2d: its record, its table and the roofline beside it."""
+
+import json
+
+import pytest
+
+from pallas_kernels.splat2d import api, shapes
+from pallas_kernels.tools import bench, bench_table, roofline
+
+
+def test_bench_writes_a_record(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "WORKLOADS", {"tiny": shapes.Case(2, 8, 8, 1, 3, 5)})
+    output = tmp_path / "results" / "bench.json"
+    bench.main(["--repeats", "1", "--output", str(output)])
+    record = json.loads(output.read_text())
+    measured = [(row["implementation"], row["frames"]) for row in record["rows"]]
+    here = [name for name in bench.ROWS if name not in api.ON_GPU]
+    assert measured == [(name, frames) for name in here for frames in (2, 1)]
+    refused = {row["implementation"]: row["reason"] for row in record["left_out"]}
+    assert list(refused) == list(api.ON_GPU)
+    assert all("needs an NVIDIA GPU" in reason for reason in refused.values())
+    for row in record["rows"]:
+        for part in bench_table.PASSES:
+            assert 0 < row[part]["wall"] <= row[part]["median"]
+            assert row["implementation"] == "torch" or row[part]["bytes"] > 0
+    assert {"command", "commit", "versions", "hardware", "date", "seed"} <= set(record)
+    assert capsys.readouterr().err.count("times faster than grid_sample") == 1
+
+
+def test_bench_leaves_out_what_does_not_fit(monkeypatch, capsys):
+    cases = {"image": shapes.WORKLOADS["image"], "everywhere": shapes.Case(1, 8, 8, 1, 3, None)}
+    monkeypatch.setattr(bench, "WORKLOADS", cases)
+    bench.main(["--cases", "image", "--implementations", "reference", "grid_sample"])
+    bench.main(["--cases", "everywhere", "--implementations", "grid_sample"])
+    printed = capsys.readouterr()
+    assert printed.out.count('"rows": []') == 2
+    assert printed.err.count("dense arrays too large") == 2
+    assert printed.err.count("needs a window") == 1
+
+
+def test_bench_does_not_time_the_interpreter(monkeypatch, capsys):
+    monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")
+    with pytest.raises(SystemExit):
+        bench.main([])
+    assert "the interpreter's time says nothing" in capsys.readouterr().err
+
+
+def test_bench_table():
+    def row(implementation, frames, **figures):
+        return {"case": "A", "implementation": implementation, "frames": frames} | {
+            part: {"median": 1.0, "bytes": 2**20, "floor": None, **figures}
+            for part in bench_table.PASSES
+        }
+
+    result = {
+        "hardware": {"device": "NVIDIA H200"},
+        "shapes": {"A": shapes.WORKLOADS["A"]._asdict()},
+        "rows": [
+            row("quick", 256, median=0.002, floor=0.0005),
+            row("quick", 1, median=0.1),
+            row("grid_sample", 3, median=4.0),
+            row("grid_sample", 1, median=5.0),
+        ],
+    }
+    header, *lines = bench_table.lines(result)
+    ratio = header.index("times faster than grid_sample")
+    assert [line[ratio] for line in lines] == ["2,000", "50.0", "1.00", "1.00"]
+    assert lines[0][header.index("us a frame, forward")] == "2.00"
+    assert lines[0][header.index("frames a second, forward")] == "500,000"
+    assert [line[header.index("% of the roofline")] for line in lines] == ["25%", "", "", ""]
+    # What nobody measured has no column.
+    for x in result["rows"]:
+        for part in bench_table.PASSES:
+            x[part]["bytes"] = x[part]["floor"] = None
+    assert not {"MiB a frame, both", "% of the roofline"} & set(bench_table.lines(result)[0])
+
+
+@pytest.mark.parametrize(
+    ("case", "forward", "backward"),
+    [("A", 0.36, 0.53), ("B", 0.031, 0.030), ("weather", 0.152, 0.173)],
+)
+def test_roofline(case, forward, backward):
+    """Up to the part of the windows that lies off the frame: see `shapes.Case.arguments`."""
+    floors = roofline.floors(shapes.WORKLOADS[case], "NVIDIA H200")
+    assert 0.6 * forward < floors["forward"] < 1.05 * forward
+    assert 0.6 * backward < floors["forward+backward"] - floors["forward"] < 1.05 * backward
+    assert roofline.floors(shapes.WORKLOADS[case], "cpu") == {}

@@ -39,7 +39,7 @@ def require() -> None:
 
 
 def call(kernel, geometry, name: str, programs: int, out_type, scratch_types: Sequence = ()):
-    """A function of arrays that runs `kernel` in so many programs.
+    """A function of arrays that runs `kernel` in `programs` programs.
 
     The kernel finds its own number with `program()`.
     """
@@ -58,7 +58,7 @@ def call(kernel, geometry, name: str, programs: int, out_type, scratch_types: Se
     )
     if not geometry.interpret:
         return run
-    # The interpreter's effects are ordered, which custom_partitioning (batching.py) does not allow.
+    # The interpreter has ordered effects, which custom_partitioning (batching.py) does not allow.
     return partial(jax.pure_callback, jax.jit(run), out_type)
 
 

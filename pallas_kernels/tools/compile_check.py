@@ -177,7 +177,7 @@ def _triton_proper(architecture, module, function, *arguments):
 
 
 def _ssim(job: Job) -> Iterator[aot.Kernel]:
-    """Both borders: the value alone and with the maps for its gradient, or the gradient."""
+    """The kernels of ssim for both borders: forward without and with its maps, or backward."""
     case, window = WORKLOADS[job.case], gaussian_window()
     shape = (case.frames, case.height, case.width, case.channels)
     frames = jax.ShapeDtypeStruct(shape, jnp.dtype(job.dtype))

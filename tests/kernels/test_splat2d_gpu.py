@@ -21,7 +21,7 @@ NAMES = ("frame", "mean", "scale", "rotation", "amplitude")
 EXACT = [name for name, case in SMALL.items() if case.sampling == "exact"]
 OLD_JAX = jax.__version_info__ < (0, 11)
 MINUTES = {("pallas_mosaic", name) for name in ("many chunks", "many Gaussians", "many of both")}
-"""What its interpreter, which runs every thread, takes too long for."""
+"""Cases that take the interpreter of Mosaic GPU minutes, because it runs every thread."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -122,7 +122,7 @@ class TestAgainstReference:
 
 
 def test_means_an_ulp_from_a_tie(implementation):
-    # There rounding decides which pixels a window holds, so it is float32 that is compared with.
+    # Rounding decides there which pixels a window holds: the definition in float32 is the standard.
     case = Case(2, 12, 12, 1, 6, 5)
     ties = np.array([2.5, 4.5, 6.5, 8.5, 3.5, 1.5], np.float32)
     mean = np.stack([np.nextafter(ties, np.float32(end)) for end in (-np.inf, np.inf)])
@@ -142,7 +142,7 @@ ROTATIONS = np.array([0.0, 1e-5, 0.3, np.pi / 4, np.pi / 2, np.pi / 2 + 1e-4, np
 
 
 def test_gradients_hold_whatever_the_ratio_of_the_axes(implementation):
-    """In particular by the rotation, of thin Gaussians that lie along the rows."""
+    """The gradient by the rotation of thin Gaussians along the rows is the hardest."""
     ratio, rotation = (x.ravel() for x in np.meshgrid(RATIOS, ROTATIONS))
     case = Case(1, 9, 11, 2, len(ratio), 5)
     mean, _, _, amplitude = case.arguments(seed=7)
@@ -185,7 +185,7 @@ def check_degenerate_gaussians(mean, scale, rotation, amplitude):
     assert np.abs(np.asarray(got[0]) - want[0]).max() < 2e-5 * size
     for what, x, y, *ends in zip(NAMES, got, want, *turned, strict=True):
         assert np.isfinite(x).all(), what
-        # A gradient through a thin Gaussian is that much larger than what it is the gradient of.
+        # Gradients through thin Gaussians are far larger than the frames.
         bound = 1e-3 * np.abs(y) + 1e-4 * size + sum(np.abs(end - y) for end in ends)
         assert (np.abs(np.asarray(x, np.float64) - y) < bound).all(), what
 

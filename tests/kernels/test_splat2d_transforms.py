@@ -79,8 +79,8 @@ def test_checkpoint_and_scan():
 
 @pytest.fixture
 def uncached():
-    """Nothing below is kept on disk: a cached program is not keyed by how frames are partitioned,
-    so that a change there would be tested on the programs of an earlier run."""
+    """Compiles anew: the key of a program on disk leaves out how frames are partitioned, so that a
+    change there would be tested on the program of an earlier run."""
     seconds = jax.config.jax_persistent_cache_min_compile_time_secs
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
     yield

@@ -4,9 +4,9 @@
 
 The plain predictor and PDR with each preset, all with L1 + SSIM, from the same seeds for the same
 steps. KTH is as in experiments.kth_person01, whose finished runs are shared; ERA5 is (time, 33, 49)
-hourly 2 m temperature in kelvin (array "t2m"), cropped to 32x48, z-scored, 12 -> 12. What is looked
-at: the figures, and whether they get worse when the rendered frames are replaced by their mean (is
-the branch used?).
+hourly 2 m temperature in kelvin (array "t2m"), cropped to 32x48, z-scored, 12 -> 12. Compared are
+the figures, and whether they get worse when the rendered frames are replaced by their mean: if not,
+the renderer is not used.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
     python -m experiments.backbone_sizes
 
-At the size of each benchmark for which somebody published a size; PredFormer in each of its
-variants. Nothing is trained or run: shapes are evaluated, and XLA counts the operations.
+Each backbone on each benchmark for which a size was published, and PredFormer in each variant.
+Nothing is trained or run: shapes are evaluated, and XLA counts the operations.
 """
 
 import json

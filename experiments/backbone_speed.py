@@ -2,15 +2,15 @@
 
     python -m experiments.backbone_speed
 
-Each backbone in a process of its own: seconds of a forward pass and of a training step (MSE, Adam;
-the least of a few; also CPU seconds over all cores, which other work on the machine disturbs less),
-seconds to compile the step, and the process's peak memory (on an accelerator: the device's). A
-recurrent backbone takes smaller batches, for its step takes minutes on a CPU.
+Each backbone runs in a process of its own. Measured: seconds of a forward pass and of a training
+step (MSE, Adam), the least of a few; CPU seconds over all cores, which other work on the machine
+disturbs less; seconds to compile the step; and the process's peak memory (on an accelerator: the
+device's). Recurrent backbones take smaller batches, because their steps take minutes on a CPU.
 
-`--beside COMMAND` measures another program in the same run, alternating with ours: it is called
-with a backbone's name and its batch size and prints one JSON object, which is kept as it is under
-"beside". The committed figures have OpenSTL's and PredFormer's PyTorch code there; the program that
-calls it is no part of this repository.
+`--beside COMMAND` measures another program, alternating with this one. The command is called with a
+backbone's name and batch size and prints one JSON object, which is stored under "beside". In the
+committed figures that is the PyTorch code of OpenSTL and PredFormer; the program that calls it is
+not part of this repository.
 """
 
 import functools

@@ -1,11 +1,11 @@
 """Checks every GPU kernel on the device against its definition in float64: see `gpu_check`.
 
-A task is one kernel, case and dtype, forward and all gradients in one program. Its row holds
+A task is one kernel, case and dtype: forward and all gradients in one program. Its row holds
 
-    errors     of each result, relative in the Euclidean norm
-    written    no NaN, though the memory that the program was given was full of them
-    repeats    the same bits when that memory is full of ones instead
-    contained  a NaN in one frame leaves the bits of the others alone, and shows where it belongs
+    errors     the relative error of each result in the Euclidean norm
+    written    no result has a NaN, although the program's memory was full of them before
+    repeats    the results have the same bits when that memory was full of ones
+    contained  a NaN in one frame appears in that frame's results and changes no bit of the others
 """
 
 from collections.abc import Callable, Sequence

@@ -1,12 +1,12 @@
-"""How fast clips arrive, beside how fast a training step takes them.
+"""The rate at which clips arrive, beside the rate at which a training step takes them.
 
     python -m experiments.loader_bench --manual-dir kth=FOLDER bikenyc=FOLDER
 
 Writes experiments/results/loader_cpu.json. Every data set is prepared from files in its real
-format and at its real frame size, with few samples, written to a temporary folder by
-`experiments.loader_files`; those named by --manual-dir from the files in that folder. So everything
-is read from the operating system's memory: what is measured is reading records, decoding and
-stacking, not a disk. Takes about 15 minutes, most of them for compiling and running TAU's steps.
+format and frame size but with few samples, which `experiments.loader_files` writes to a temporary
+folder; a data set named by --manual-dir is prepared from the files in that folder. The operating
+system reads such small files from memory, so the rate is that of reading records, decoding and
+stacking, not of a disk. Takes about 15 minutes, mostly to compile and run TAU's steps.
 """
 
 import argparse

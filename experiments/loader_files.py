@@ -1,6 +1,7 @@
-"""Small copies of every data set's files, in their real format and frame size, of drawn content.
+"""Files of every data set in their real format and frame size, few and with made-up content.
 
-Each writer takes a folder and returns what `prepare` is to be given, and what both it and `load`.
+Each writer takes a folder and returns the options of `prepare` alone, and those of `prepare` and
+`load`.
 """
 
 import gzip

@@ -1,10 +1,10 @@
-"""What recurrent predictors run in scans, on a CPU: XLA's forms, and those that pdr_jax uses.
+"""Operations inside the scans of recurrent predictors, on a CPU: XLA's forms and pdr_jax's.
 
     python -m experiments.loop_bench
 
 The gradient of convolutions in a scan (layers/loop_conv.py), the selective scan of VMRNN
 (layers/selective_scan.py) and WaST's large depthwise kernels (layers/depthwise.py). Writes
-experiments/results/loops_cpu.json; takes minutes, since some of XLA's forms do.
+experiments/results/loops_cpu.json. Takes minutes: some of XLA's forms are slow.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Comparisons: the same data, steps and seeds for every arm, controls included.
 
-An arm is a recipe and, where no recipe can say it, a model. Finished runs are kept in a folder and
-not repeated, so that a study that was interrupted continues; each says what it was made from.
+An arm is a recipe, with a model of its own where no recipe describes it. Finished runs are kept in
+a folder and not repeated, so an interrupted study continues. Each records what it was made from.
 """
 
 import dataclasses
@@ -163,7 +163,7 @@ def run_arm(
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
-    """Which data that is, to tell it from other data of the same name."""
+    """What tells a data set from another of the same name."""
     return {
         **describe_dataset(dataset),
         "lengths": [dataset.in_length, dataset.out_length],
@@ -187,12 +187,12 @@ def _check_same(done: Path, origin: dict[str, Any], found: dict[str, Any]) -> No
 
 
 def file_name(label: str, seed: int) -> str:
-    """What an arm's finished run is called, and its run folders: those with a number behind."""
+    """The name of an arm's finished run; its run folders add a number."""
     return f"{label}-seed{seed}".replace(" ", "_").replace("/", "_")
 
 
 def latest(folder: Path, label: str, seed: int) -> Path:
-    """The run folder of an arm: of several, because a run was cut off, the last."""
+    """The run folder of an arm: the last one, where runs were cut off."""
     tries = folder.glob(f"{file_name(label, seed)}.*/")
     return max(tries, key=lambda path: int(path.suffix[1:]))
 

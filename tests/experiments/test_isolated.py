@@ -28,7 +28,7 @@ def tasks():
 
 def test_a_broken_task_costs_one_row():
     deadline = time.monotonic() + 100
-    rows = {row["name"]: row for row in isolated.rows(tasks, (), deadline, patience=15)}
+    rows = {row["name"]: row for row in isolated.rows(tasks, (), deadline, patience=8)}
     assert rows["good"]["value"] == 1
     assert rows["refused"]["refused"] == "NotImplementedError: not here"
     assert "CUDA_ERROR" in rows["lost"]["error"]

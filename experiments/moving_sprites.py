@@ -80,6 +80,8 @@ def draw(plain: Path, pdr: Path, path: Path, *, clip: int) -> None:
     """
     observed, truth, with_pdr = predict(pdr, clip)
     _, _, without = predict(plain, clip)
+    assert with_pdr.rendered is not None
+    assert with_pdr.gaussians is not None
     rendered = np.asarray(with_pdr.rendered[0])
     rows = {
         "truth": truth,

@@ -56,7 +56,7 @@ def harris(count: int, frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "{co
     return _top_pixels(jnp.where(response == neighbourhood, response + spread, response), count)
 
 
-def _mean_image(frames: Array) -> Array:
+def _mean_image(frames: AnyArray) -> Array:
     return jnp.mean(frames, axis=(*range(frames.ndim - 3), frames.ndim - 1))
 
 

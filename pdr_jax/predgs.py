@@ -14,10 +14,10 @@ A backbone predicts coarse frames X~; PredGS describes each of them by N Gaussia
 (`pdr_jax.position_init`). The units of mu and s, and the activations, are in `pdr_jax.gaussians`.
 
 Taken literally, this recipe tends to draw the same picture for every input, because pooled frames
-of different clips differ little compared with their mean. `PRESETS` has the paper's settings and three others that
-learn. Each differs from the paper by fields of `PredGSConfig`: small output kernels at the start,
-standardised input, signed amplitudes, a smallest scale, or convolutional heads that see a part of
-the frame each. experiments/README.md measures what they do.
+of different clips differ little compared with their mean. `PRESETS` has the paper's settings and
+three others that learn. They differ from the paper by fields of `PredGSConfig`: small output kernels
+at the start, standardised input, signed amplitudes, a smallest scale, or convolutional heads that
+see a part of the frame each. experiments/README.md measures what they do.
 """
 
 import dataclasses

@@ -15,7 +15,7 @@ A backbone predicts coarse frames X~; PredGS describes each of them by N Gaussia
 
 Taken literally, this recipe tends to draw the same picture for every input, because pooled frames
 of different clips differ little compared with their mean. `PRESETS` has the paper's settings and
-three others that learn. They differ from the paper by fields of `PredGSConfig`: small output kernels
+three others that learn. They change fields of `PredGSConfig`: small output kernels
 at the start, standardised input, signed amplitudes, a smallest scale, or convolutional heads that
 see a part of the frame each. experiments/README.md measures what they do.
 """

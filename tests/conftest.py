@@ -25,16 +25,16 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Shapes in signatures are checked here only: users pay nothing for them.
-_TYPED = ()
-with install_import_hook(_TYPED, "beartype.beartype"):
-    import dataclasses
+install_import_hook(["pdr_jax", "pallas_kernels"], "shape_checks.check")
 
-    from small_runs import SMALL, moving_blobs
+import dataclasses
 
-    import pdr_datasets
-    from pdr_jax import recipes
-    from pdr_jax.runs.fit import fit
-    from pdr_jax.task import open_task
+from small_runs import SMALL, moving_blobs
+
+import pdr_datasets
+from pdr_jax import recipes
+from pdr_jax.runs.fit import fit
+from pdr_jax.task import open_task
 
 
 @pytest.fixture(scope="session")

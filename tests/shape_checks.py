@@ -15,8 +15,10 @@ def check(function):
     """What `jaxtyping.install_import_hook` decorates the functions of its modules with."""
     if function.__name__ == "__init__":
         return function
-    hints = function.__annotations__.items()
-    function.__annotations__ = {name: hint for name, hint in hints if has_shape(hint)}
+    shapes = {name: hint for name, hint in function.__annotations__.items() if has_shape(hint)}
+    if not shapes:
+        return function
+    function.__annotations__ = shapes
     return beartype(function)
 
 

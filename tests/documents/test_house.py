@@ -6,7 +6,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import jax.numpy as jnp
+import jaxtyping
 import pytest
+
+from pdr_jax import metrics
 
 ROOT = Path(__file__).parents[2]
 # The rooms of pdr_jax. Each imports from itself and from those before it, never back.
@@ -101,6 +105,11 @@ def test_imports_run_one_way(path):
 def test_data_sets_import_neither_models_nor_kernels():
     for path in files("datasets/pdr_datasets"):
         assert not {"pdr_jax", "pallas_kernels", "experiments"} & packages(path), path
+
+
+def test_shapes_are_checked_under_pytest():
+    with pytest.raises(jaxtyping.TypeCheckError):
+        metrics.gradient_magnitude(jnp.zeros((4, 5)))
 
 
 def test_no_test_imports_from_another():

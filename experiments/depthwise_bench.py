@@ -18,8 +18,9 @@ import numpy as np
 from jax import Array
 
 from experiments.provenance import RESULTS, record
-from pdr_jax.backbones.layers.conv import convolve, grouped_conv
+from pdr_jax.backbones.layers.conv import convolve
 from pdr_jax.backbones.layers.depthwise import depthwise_conv, shifted_sum, xla_conv
+from pdr_jax.backbones.layers.loop_conv import grouped_conv
 from pdr_jax.files import write_json
 
 

@@ -5,8 +5,9 @@ from flax import linen as nn
 from jax import Array
 
 from pdr_jax.backbones.base import Card, State
+from pdr_jax.backbones.checks import one_of
 from pdr_jax.backbones.layers.gates import GatedCell, gated, remember
-from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell, check_release
+from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell
 
 
 class ConvLSTMCell(GatedCell):
@@ -63,7 +64,7 @@ class ConvLSTM(RecurrentShell):
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
-        check_release(self.release)
+        one_of("release", self.release, RELEASES)
 
     def make_cells(self) -> list[ConvLSTMCell]:
         """A cell for each layer."""

@@ -14,7 +14,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, integers
+from pdr_jax.backbones.base import Card, FramePredictor
+from pdr_jax.backbones.checks import at_least, integers
 from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.gates import gated, remember
 from pdr_jax.backbones.layers.norm import BatchNorm

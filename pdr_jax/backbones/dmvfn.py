@@ -12,7 +12,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, Forcing, FramePredictor, State, at_least, integers
+from pdr_jax.backbones.base import Card, Forcing, FramePredictor, State
+from pdr_jax.backbones.checks import at_least, integers
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.laplacian import laplacian_pyramid, most_levels

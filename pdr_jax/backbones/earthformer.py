@@ -10,7 +10,8 @@ from flax import linen as nn
 from jax import Array
 from jax.nn.initializers import normal
 
-from pdr_jax.backbones.base import Card, ClipPredictor, at_least, divisible, fraction, integers
+from pdr_jax.backbones.base import Card, ClipPredictor
+from pdr_jax.backbones.checks import at_least, divisible, fraction, integers, one_of
 from pdr_jax.backbones.layers.cuboid_attention import (
     CrossAttentionBlock,
     SelfAttentionBlock,
@@ -247,10 +248,7 @@ class Earthformer(ClipPredictor):
             fraction(field, getattr(self, field))
         divisible("base_units", self.base_units, self.num_heads, "num_heads")
         for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
-                raise ValueError(
-                    f"{field} = {getattr(self, field)!r} must be one of {', '.join(choices)}"
-                )
+            one_of(field, getattr(self, field), choices)
         self._check_patterns()
         self._check_lists("enc_depth", "dec_depth")
         self._check_stages()

@@ -10,9 +10,10 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, integers, odd
+from pdr_jax.backbones.base import Card, FramePredictor
+from pdr_jax.backbones.checks import at_least, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.conv_transpose import enlarging
 from pdr_jax.backbones.layers.norm import map_norm
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
@@ -177,16 +178,13 @@ class MAU(FramePredictor):
         width, halvings = self.num_hidden[0], int(math.log2(self.sr_size))
         pixel = self.patch_size**2 * self.in_shape[-1]
         conv = functools.partial(Conv, dtype=self.dtype)
-        double = functools.partial(
-            ConvTranspose, kernel_size=3, stride=2, padding=1, output_padding=1, dtype=self.dtype
-        )
         self.enter = conv(width)
         self.down = [conv(width, 3, stride=2) for _ in range(halvings)]
         self.units = [
             MotionAwareUnit(self.filter_size, self.cell_mode == "residual", self.dtype)
             for _ in self.num_hidden
         ]
-        self.up = [double(width) for _ in range(halvings)]
+        self.up = [enlarging(width, dtype=self.dtype) for _ in range(halvings)]
         self.readout = conv(pixel)
         if self.faithful:
             self.merge = conv(width)

@@ -14,7 +14,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import FramePredictor, at_least, divisible, fraction, integers
+from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.backbones.checks import at_least, divisible, fraction, integers
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.patch_grid import (
     GROUPS,

@@ -11,9 +11,11 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, at_least, divisible, integers, odd
+from pdr_jax.backbones.base import Card, FramePredictor
+from pdr_jax.backbones.checks import at_least, divisible, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.conv_transpose import enlarging
+from pdr_jax.backbones.layers.gates import gated, remember
 from pdr_jax.backbones.layers.norm import group_norm
 
 GROUPS = 16  # of the encoders' and decoders' norms
@@ -103,8 +105,8 @@ class ConvLSTMCell(nn.Module):
             jnp.concatenate([x, hidden], axis=-1)
         )
         input_gate, forget_gate, output_gate, new = jnp.split(gates, 4, axis=-1)
-        cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jnp.tanh(new)
-        return jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell
+        cell, _ = remember(cell, input_gate, forget_gate, new, forget_bias=0.0)
+        return gated(output_gate, cell), cell
 
 
 class Stack(nn.Module):
@@ -123,19 +125,12 @@ class Stack(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Maps (B, H, W, C) to (B, H', W', C')."""
-        conv = transposed if self.transposed else Conv
+        conv = enlarging if self.transposed else Conv
         for i, (features, stride) in enumerate(self.layers, start=1):
             x = conv(features, 3, stride=stride, dtype=self.dtype, name=f"conv_{i}")(x)
             x = group_norm(GROUPS, dtype=self.dtype, name=f"norm_{i}")(x)
             x = jax.nn.leaky_relu(x, 0.2)
         return x
-
-
-def transposed(features: int, kernel_size: int, stride: int, **options) -> ConvTranspose:
-    """The transposed convolution that enlarges exactly by its stride."""
-    return ConvTranspose(
-        features, kernel_size, stride, kernel_size // 2, output_padding=stride - 1, **options
-    )
 
 
 class PhyDNet(FramePredictor):
@@ -207,7 +202,7 @@ class PhyDNet(FramePredictor):
         self.decoder_physics = stack(own, transposed=True)
         self.decoder_residual = stack(own, transposed=True)
         self.decoder = stack(((nf, 2), (nf, 1)), transposed=True)
-        self.readout = transposed(self.in_shape[-1], 3, last, dtype=self.dtype)
+        self.readout = enlarging(self.in_shape[-1], 3, last, dtype=self.dtype)
 
     def start(self, frames: Array) -> PhyDNetState:
         """Both branches at rest."""

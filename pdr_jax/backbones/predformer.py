@@ -13,7 +13,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction
+from pdr_jax.backbones.base import Card, ClipPredictor
+from pdr_jax.backbones.checks import at_least, fraction, one_of
 from pdr_jax.backbones.layers.attention import SelfAttention
 from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.initializers import trunc_normal_002
@@ -223,8 +224,7 @@ class PredFormer(ClipPredictor):
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
-        if self.variant not in STAGES:
-            raise ValueError(f"variant = {self.variant!r} must be one of {', '.join(STAGES)}")
+        one_of("variant", self.variant, STAGES)
         for field in ("patch_size", "dim", "heads", "dim_head", "scale_dim", "Ndepth", "depth"):
             at_least(field, getattr(self, field), 1)
         self.frames_divisible(

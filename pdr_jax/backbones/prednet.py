@@ -12,7 +12,8 @@ from jax import Array
 from jax.nn.initializers import Initializer, zeros
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, FramePredictor, integers, odd
+from pdr_jax.backbones.base import Card, FramePredictor
+from pdr_jax.backbones.checks import integers, odd, one_of
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import pytorch_default
 
@@ -146,8 +147,7 @@ class PredNet(FramePredictor):
         if not self.pixel_max > 0:
             raise ValueError(f"pixel_max = {self.pixel_max} must be greater than 0")
         for field in ("error_activation", "A_activation"):
-            if (name := getattr(self, field)) not in ACTIVATIONS:
-                raise ValueError(f"{field} = {name!r} must be one of {', '.join(ACTIVATIONS)}")
+            one_of(field, getattr(self, field), ACTIVATIONS)
 
     @property
     def output_range(self) -> tuple[float, float]:

@@ -6,10 +6,11 @@ from flax import linen as nn
 from jax import Array
 from jax.nn.initializers import Initializer, zeros
 
-from pdr_jax.backbones.base import Card, State, at_least
+from pdr_jax.backbones.base import Card, State
+from pdr_jax.backbones.checks import at_least, one_of
 from pdr_jax.backbones.layers.gates import GatedCell, remember
 from pdr_jax.backbones.layers.initializers import uniform
-from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell, check_release
+from pdr_jax.backbones.recurrent_shell import RELEASES, RecurrentShell
 
 
 def nearly_zero(fan_in: int, fan_out: int) -> tuple[Initializer, Initializer]:
@@ -98,7 +99,7 @@ class PredRNNpp(RecurrentShell):
     def check(self) -> None:
         """Refuses a stack without a second layer, which the highway leads to."""
         super().check()
-        check_release(self.release)
+        one_of("release", self.release, RELEASES)
         at_least("the number of layers in num_hidden", len(self.num_hidden), 2)
 
     def make_cells(self) -> list[CausalLSTM]:

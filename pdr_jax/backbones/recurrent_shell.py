@@ -10,18 +10,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
-from pdr_jax.backbones.base import FramePredictor, State, at_least, integers, odd
+from pdr_jax.backbones.base import FramePredictor, State
+from pdr_jax.backbones.checks import at_least, integers, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.patches import patchify, unpatchify
 
 # Releases of OpenSTL: the cells of two models differ between them, with the same weights.
 RELEASES = ("v1.0", "v0.3")
-
-
-def check_release(release: str) -> None:
-    """Raises ValueError if there is no such release."""
-    if release not in RELEASES:
-        raise ValueError(f"release = {release!r} must be one of {', '.join(RELEASES)}")
 
 
 class RecurrentShell(FramePredictor):

@@ -11,7 +11,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import ClipPredictor, at_least, divisible, fraction, odd
+from pdr_jax.backbones.base import ClipPredictor
+from pdr_jax.backbones.checks import at_least, divisible, fraction, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_sc import ConvSC
 from pdr_jax.backbones.metaformer import Block, MetaFormer

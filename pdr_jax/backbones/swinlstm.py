@@ -2,7 +2,8 @@
 
 import functools
 
-from pdr_jax.backbones.base import Card, at_least, divisible, integers
+from pdr_jax.backbones.base import Card
+from pdr_jax.backbones.checks import at_least, divisible, integers
 from pdr_jax.backbones.layers.cuboids import Cuboid
 from pdr_jax.backbones.layers.initializers import pytorch_default
 from pdr_jax.backbones.layers.windows import SwinBlock, windowing

@@ -10,7 +10,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, divisible
+from pdr_jax.backbones.base import Card
+from pdr_jax.backbones.checks import divisible
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu

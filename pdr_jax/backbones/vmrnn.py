@@ -7,7 +7,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, fraction
+from pdr_jax.backbones.base import Card
+from pdr_jax.backbones.checks import fraction
 from pdr_jax.backbones.layers.drop_path import stochastic_depth
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import layer_norm

@@ -14,7 +14,8 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.base import Card, ClipPredictor, at_least, fraction, integers
+from pdr_jax.backbones.base import Card, ClipPredictor
+from pdr_jax.backbones.checks import at_least, fraction, integers
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv3d import Conv3D
 from pdr_jax.backbones.layers.drop_path import stochastic_depth

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 from pdr_jax import backbones
-from pdr_jax.backbones.base import fraction, integers, number, odd
+from pdr_jax.backbones.checks import fraction, integers, number, odd, one_of
 
 SHAPE = (4, 32, 32, 1)
 
@@ -49,21 +49,26 @@ def test_every_floating_point_type_is_taken(dtype):
     backbones.create("tau", SHAPE, dtype=dtype)
 
 
-def test_helpers():
+def test_integers_come_back_and_odd_numbers_pass():
     assert integers("f", (3, 4), 3) == (3, 4)
-    with pytest.raises(ValueError, match=r"f\[1\] = 2 must be at least 3"):
-        integers("f", (3, 2), 3)
-    with pytest.raises(ValueError, match="the length of f = 0 must be at least 1"):
-        integers("f", (), 3)
     odd("f", 3)
-    with pytest.raises(ValueError, match="f = 4 must be odd"):
-        odd("f", 4)
-    with pytest.raises(ValueError, match="f = nan must be finite"):
-        number("f", float("nan"))
-    with pytest.raises(TypeError, match="f = True must be a number"):
-        number("f", True)
-    with pytest.raises(TypeError, match="f = '0' must be a number"):
-        fraction("f", "0")
+
+
+@pytest.mark.parametrize(
+    ("check", "arguments", "error", "message"),
+    [
+        (integers, ((3, 2), 3), ValueError, r"f\[1\] = 2 must be at least 3"),
+        (integers, ((), 3), ValueError, "the length of f = 0 must be at least 1"),
+        (odd, (4,), ValueError, "f = 4 must be odd"),
+        (number, (float("nan"),), ValueError, "f = nan must be finite"),
+        (number, (True,), TypeError, "f = True must be a number"),
+        (fraction, ("0",), TypeError, "f = '0' must be a number"),
+        (one_of, ("c", ("a", "b")), ValueError, "f = 'c' must be one of a, b"),
+    ],
+)
+def test_a_check_names_the_field(check, arguments, error, message):
+    with pytest.raises(error, match=message):
+        check("f", *arguments)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdr_jax.backbones.layers.conv import convolve, grouped_conv
+from pdr_jax.backbones.layers.conv import convolve
 from pdr_jax.backbones.layers.depthwise import depthwise_conv, xla_conv
+from pdr_jax.backbones.layers.loop_conv import grouped_conv
 
 
 def compare(form, reference, x_shape, kernel_shape, tolerance=1e-12):

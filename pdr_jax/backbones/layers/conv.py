@@ -3,13 +3,13 @@
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
-from jax import Array, lax
+from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.depthwise import depthwise_conv
 from pdr_jax.backbones.layers.initializers import LayerInit, pytorch_default
-from pdr_jax.backbones.layers.loop_conv import loop_conv
+from pdr_jax.backbones.layers.loop_conv import grouped_conv, loop_conv
 from pdr_jax.backbones.layers.matmul import matmul
 from pdr_jax.backbones.layers.per_channel import add_bias
 
@@ -83,17 +83,3 @@ def convolve(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -
         return grouped_conv(x, kernel, stride, groups, dilation)
 
     return by_platform(cpu=apart, default=together)(x, kernel)
-
-
-def grouped_conv(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
-    """The same convolution as one XLA operation."""
-    pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(stride, stride),
-        padding=((pad_y, pad_y), (pad_x, pad_x)),
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-    )

@@ -1,6 +1,7 @@
 """The transposed 2D convolution, PyTorch's ConvTranspose2d."""
 
 from collections.abc import Callable
+from typing import Any
 
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
@@ -58,3 +59,12 @@ class ConvTranspose(nn.Module):
 
         out = by_platform(cpu=of(loop_conv), default=of(xla_conv))(x, kernel)
         return add_bias(out, bias)
+
+
+def enlarging(
+    features: int, kernel_size: int = 3, stride: int = 2, **options: Any
+) -> ConvTranspose:
+    """The transposed convolution, with an odd kernel, that enlarges exactly by its stride."""
+    return ConvTranspose(
+        features, kernel_size, stride, kernel_size // 2, output_padding=stride - 1, **options
+    )

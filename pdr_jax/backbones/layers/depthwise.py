@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from pdr_jax.backbones.layers.by_platform import by_platform
+from pdr_jax.backbones.layers.loop_conv import grouped_conv
 
 # Columns summed in one step of the kernel gradient. From 16 terms on, XLA's CPU back end copies
 # the step's inputs out instead of recomputing their addresses for every term.
@@ -56,16 +57,7 @@ def depthwise_conv(x: Array, kernel: Array, *, dilation: int = 1) -> Array:
 
 def xla_conv(x: Array, kernel: Array, dilation: int) -> Array:
     """XLA's grouped convolution: (N, H, W, C), (K, K', 1, C) -> (N, H, W, C)."""
-    pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1, 1),
-        padding=((pad_y, pad_y), (pad_x, pad_x)),
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=kernel.shape[-1],
-    )
+    return grouped_conv(x, kernel, 1, kernel.shape[-1], dilation)
 
 
 @functools.partial(jax.jit, static_argnums=2)  # traced once for all layers of a size

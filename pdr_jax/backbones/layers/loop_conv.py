@@ -1,4 +1,4 @@
-"""XLA's convolution, and `loop_conv`: the same, its gradient also fast in loops on a CPU.
+"""XLA's convolutions, and `loop_conv`: the same, its gradient also fast in loops on a CPU.
 
 The CPU back end's fast convolutions want inputs (N, H, W, C) and kernels (H, W, C, C'). The
 gradients that JAX writes have their axes in other orders. XLA transposes them, but not in the
@@ -33,6 +33,23 @@ def xla_conv(
         lhs_dilation=spread,
         rhs_dilation=dilation,
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def grouped_conv(x: Array, kernel: Array, stride: int, groups: int, dilation: int) -> Array:
+    """XLA's grouped convolution (N, H, W, C), (K, K', C / groups, C') -> (N, H', W', C').
+
+    H' is H / stride. Zeros are outside the frame: dilation * (K // 2) of them on every side.
+    """
+    pad_y, pad_x = (dilation * (side // 2) for side in kernel.shape[:2])
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding=((pad_y, pad_y), (pad_x, pad_x)),
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=groups,
     )
 
 

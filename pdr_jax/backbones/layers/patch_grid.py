@@ -10,7 +10,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
+from pdr_jax.backbones.layers.conv_transpose import enlarging
 from pdr_jax.backbones.layers.initializers import pytorch_default
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import group_norm, layer_norm
@@ -94,14 +94,7 @@ class PatchInflate(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Maps (B, H, W, C) to (B, size H, size W, features)."""
-        double = functools.partial(
-            ConvTranspose,
-            kernel_size=3,
-            stride=2,
-            padding=1,
-            output_padding=1,
-            dtype=self.dtype,
-        )
+        double = functools.partial(enlarging, dtype=self.dtype)
         for i in range(self.size.bit_length() - 2):
             x = double(x.shape[-1], name=f"conv_{i}")(x)
             norm = group_norm(GROUPS, dtype=self.dtype, name=f"norm_{i}")

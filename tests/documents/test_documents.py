@@ -1,4 +1,4 @@
-"""The README's code runs, and what tables and words say of the results is in the results."""
+"""The README's code runs; tables are those of the results, and sentences agree with them."""
 
 import json
 import re
@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from experiments import backbone_tables, markdown, study_tables, tables
-from experiments.backbones import BACKBONES, by_arm
+from experiments import tables
+from experiments.backbones import BACKBONES
+from experiments.pages import arms, backbones, markdown, studies
 from experiments.provenance import RESULTS
+from pdr_jax import predgs
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_readmes_python_runs():
+def test_the_readmes_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     names = {}
     for block in blocks:
         exec(block, names)
@@ -23,12 +26,40 @@ def test_the_readmes_python_runs():
     assert names["output"].rendered.shape == (2, 6, 32, 32, 2)
     assert names["image"].shape == (24, 40, 3)
     assert float(names["image"].max()) > 0.9
+    assert int(names["state"].step) == names["recipe"].steps
+    assert (tmp_path / "runs/mine/recipe.json").exists()
 
 
-def test_the_tables_are_those_of_the_results():
-    assert tables.README.read_text() == tables.document()
-    kernels = tables.KERNELS_README.read_text()
-    assert kernels == tables.kernels_document(kernels)
+@pytest.fixture(scope="module")
+def documents():
+    return tables.documents()
+
+
+def test_documents_are_those_generated_from_the_results(documents):
+    for path, text in documents.items():
+        assert path.read_text() == text, f"{path.name}: run python -m experiments.tables"
+
+
+def test_every_result_has_a_page_or_a_part_of_the_kernels_readme():
+    found = tables.load()
+    in_kernels = {"cpu_splat2d", "compile_check"}
+    assert set(tables.pages(found)) == set(found) - in_kernels
+    assert {path.stem for path in RESULTS.glob("*.md")} == set(tables.pages(found))
+
+
+def test_links_of_generated_documents_lead_to_files(documents):
+    for path, text in documents.items():
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+            assert "://" in target or (path.parent / target).exists(), (path, target)
+
+
+def test_only_the_part_between_the_marks_is_replaced():
+    marks = ("<begin>\n", "<end>\n")
+    assert tables.between(marks, "a\n<begin>\nold\n<end>\nb\n", "new\n") == (
+        "a\n<begin>\nnew\n<end>\nb\n"
+    )
+    with pytest.raises(ValueError, match="<end>"):
+        tables.between(marks, "a\n<begin>\n", "new\n")
 
 
 def results(name):
@@ -55,7 +86,7 @@ PLAIN, AFFINE, WIDE = "plain", "plain + affine", "plain, as large as PDR"
         ("bikenyc", "mse_ddr", PLAIN, ("mae",), 0),
         ("bikenyc", "mse_ddr", AFFINE, ("rmse", "mae"), 0),
         ("bikenyc", "mse_ddr", WIDE, ("rmse", "mae"), 3),
-        ("bikenyc", "mse_ddr", "model, mean Y", study_tables.ON_FLOW, 3),
+        ("bikenyc", "mse_ddr", "model, mean Y", studies.ON_FLOW, 3),
         ("era5", "mse_ddr", PLAIN, ("rmse",), 0),
         ("era5", "l1_ssim", PLAIN, ("rmse",), 0),
         *(("era5", "l1_ssim", other, ("ssim_range1", "spectral_energy"), 3)
@@ -63,14 +94,14 @@ PLAIN, AFFINE, WIDE = "plain", "plain + affine", "plain, as large as PDR"
     ],
 )  # fmt: skip
 def test_what_is_said_of_pdr_is_in_the_results(study, loss, other, figures, seeds):
-    """With how many seeds it is ahead, in README.md and in experiments/README.md."""
+    """The number of seeds with which PDR is ahead, for each sentence of README.md and the pages."""
     kth = study == "kth_person01"
     runs = results(study)["runs"] if kth else results("flow_and_weather")[study]
     horizon = next(iter(runs[0]["scores"]))
     other = f"{other}, {loss}" if other.startswith("plain") else other
     arm = f"PDR conv, {loss}"
     for figure in figures:
-        assert study_tables.ahead(runs, horizon, arm, other, figure) == seeds, figure
+        assert arms.ahead(runs, horizon, arm, other, figure) == seeds, figure
 
 
 def test_what_is_said_of_every_arm_is_in_the_results():
@@ -84,7 +115,7 @@ def test_what_is_said_of_every_arm_is_in_the_results():
         horizon = next(iter(runs[0]["scores"]))
         for label in {run["label"] for run in runs if run["label"].endswith(losses)}:
             for figure in figures:
-                found = study_tables.ahead(runs, horizon, label, "persistence", figure)
+                found = arms.ahead(runs, horizon, label, "persistence", figure)
                 assert found == passed, (label, figure)
 
 
@@ -92,17 +123,66 @@ def test_what_is_said_of_eleven_backbones_is_in_the_results():
     result = results("backbones_era5")
     assert len(BACKBONES) == 11
     assert result["seeds"] == [0]
-    lines = {
-        line[2:].partition(":")[0]: {
-            name: int(count) for name, count in re.findall(r"(\w+) in (\d+)", line)
-        }
-        for line in backbone_tables.reading(by_arm(result["runs"])).splitlines()
-        if line.startswith("* ")
-    }
-    for base in ("plain, mse", "plain, l1_ssim"):
-        assert lines[base]["ssim_range1"] >= 10
-        assert lines[base]["spectral_energy"] >= 10
+    lines = {base: backbones.gains(result["runs"], base) for base in backbones.BASES}
+    for counts in lines.values():
+        assert counts["ssim_range1"] >= 10
+        assert counts["spectral_energy"] >= 10
     assert lines["plain, mse"]["rmse"] > 11 / 2 > lines["plain, l1_ssim"]["rmse"]
+
+
+def test_what_is_said_of_the_adapters_is_in_the_results():
+    result = results("adapters")
+    sizes = {run["label"]: run["parameters"] for run in result["era5"]}
+    conv, robust, plain = (f"{name}, l1_ssim" for name in ("PDR conv", "PDR robust", "plain"))
+    assert sizes[conv] == min(sizes[f"PDR {preset}, l1_ssim"] for preset in predgs.PRESETS)
+    for runs, horizon, shown in (
+        (result["kth"], "10 -> 10", studies.SHOWN),
+        (result["era5"], "12 -> 12", studies.ON_ERA5),
+    ):
+        ahead = [arms.ahead(runs, horizon, conv, plain, metric) for metric in shown]
+        assert sum(count == 2 for count in ahead) > len(shown) / 2
+    over_conv = {
+        metric: arms.ahead(result["kth"], "10 -> 10", robust, conv, metric)
+        for metric in ("mse", "mae", "st_lpips_alex")
+    }
+    assert over_conv == {"mse": 2, "mae": 2, "st_lpips_alex": 0}
+    assert not any(
+        arms.ahead(result["era5"], "12 -> 12", robust, plain, metric) for metric in studies.ON_ERA5
+    )
+
+
+def test_arms_of_two_studies_that_share_a_table_are_the_same_runs():
+    """The KTH rows of adapters.md stand in kth_person01.md."""
+    kth = {(run["label"], run["seed"]): run for run in results("kth_person01")["runs"]}
+    shared = [run for run in results("adapters")["kth"] if (run["label"], run["seed"]) in kth]
+    assert len(shared) == 6
+    assert all(run["scores"] == kth[run["label"], run["seed"]]["scores"] for run in shared)
+
+
+def test_a_standing_names_what_is_ahead_and_what_is_behind_with_every_seed():
+    def run(label, seed, **figures):
+        return {"label": label, "seed": seed, "scores": {"1 -> 1": {"model": figures}}}
+
+    runs = [
+        run("PDR conv, mse", 0, mse=1.0, mae=3.0, psnr=2.0),
+        run("PDR conv, mse", 1, mse=1.0, mae=3.0, psnr=2.0),
+        run("plain, mse", 0, mse=2.0, mae=2.0, psnr=1.0),
+        run("plain, mse", 1, mse=2.0, mae=2.0, psnr=3.0),
+    ]
+
+    def said(*metrics):
+        return arms.standing(runs, "1 -> 1", "mse", "plain", metrics)
+
+    assert said("mse") == "ahead of plain in every figure"
+    assert said("mse", "psnr") == "ahead of plain in mse"
+    assert said("mae", "psnr") == "behind plain in mae"
+    assert said("psnr") == "neither ahead of plain nor behind in any figure"
+    assert said("mse", "mae", "psnr") == "ahead of plain in mse, and behind in mae"
+
+
+def test_a_spread_is_the_mean_and_the_span():
+    assert markdown.spread([1.0, 2.0]) == "1.500 (1.000 to 2.000)"
+    assert markdown.spread([12345.6]) == "12,346"
 
 
 def test_a_figure_is_ahead_where_it_is_better():
@@ -117,7 +197,7 @@ def test_a_figure_is_ahead_where_it_is_better():
         run("b", 1, mse=4.0, psnr=9.0, sharpness=1.6),
     ]
     counted = {
-        other: [study_tables.ahead(runs, "1 -> 1", "a", other, name) for name in runs[0]["scores"]
+        other: [arms.ahead(runs, "1 -> 1", "a", other, name) for name in runs[0]["scores"]
                 ["1 -> 1"]["model"]]
         for other in ("b", "persistence")
     }  # fmt: skip

@@ -1,9 +1,10 @@
-"""The command that measures how the cost of splat2d grows."""
+"""The command that measures the cost of splat2d against each size."""
 
 import json
 import sys
 
-from experiments import splat2d_growth, tables
+from experiments import splat2d_growth
+from experiments.pages import kernels
 
 
 def test_growth_writes_its_result_and_figure(tmp_path, monkeypatch):
@@ -16,4 +17,4 @@ def test_growth_writes_its_result_and_figure(tmp_path, monkeypatch):
     result = json.loads((tmp_path / "splat2d_growth_cpu.json").read_text())
     assert [(row["along"], row["value"]) for row in result["rows"]] == [("N", 3), ("N", 5)]
     assert (tmp_path / "figures/splat2d_growth_cpu.png").read_bytes().startswith(b"\x89PNG")
-    assert "| N, 3 to 5 | xla |" in tables.growth(result)
+    assert "| N, 3 to 5 | xla |" in kernels.growth(result)

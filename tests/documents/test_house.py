@@ -88,6 +88,12 @@ def test_kernels_need_jax_numpy_and_jaxtyping_only():
     subprocess.run([sys.executable, "-c", run], check=True)
 
 
+def test_tools_are_imported_by_tools_alone():
+    for path in files("pallas_kernels"):
+        if "tools" not in path.parts:
+            assert not [name for name in imports(path) if name.startswith("pallas_kernels.tools")]
+
+
 @pytest.mark.parametrize("path", files("pdr_jax"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_run_one_way(path):
     here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))

@@ -57,7 +57,8 @@ def test_the_training_loss_equals_openstl(golden):
     state = TrainState(jnp.zeros((), jnp.int32), **variables, opt_state=tx.init({}))
     step = functools.partial(
         train_step, model=PDR(module), loss=losses.create("mse"), tx=tx,
-        clip=ClipSpec(length, horizon, Units()), sampling=sampling.create("teacher", rate=0.0),
+        clip=ClipSpec(length, horizon, Units(0.0, 1.0)),
+        sampling=sampling.create("teacher", rate=0.0),
     )  # fmt: skip
     windows = length + horizon - 3
     loss = jax.jit(step)(state, clips)[1]["loss"]

@@ -41,14 +41,14 @@ SMALL = {
     "swinlstm_b": {"embed_dim": 8, "depths": 2, "num_heads": 2, "patch_size": 2},
     "swinlstm_d": {
         "embed_dim": 8,
-        "num_heads": (2, 2),
-        "depths_downsample": (2, 1),
-        "depths_upsample": (1, 1),
+        "num_heads": (2,),
+        "depths_downsample": (2,),
+        "depths_upsample": (1,),
         "patch_size": 2,
         "window_size": 2,
     },
     "vmrnn_b": {"embed_dim": 16, "depths": 2, "patch_size": 4},
-    "vmrnn_d": {"embed_dim": 8, "depths_downsample": (1, 1), "depths_upsample": (1, 1)},
+    "vmrnn_d": {"embed_dim": 8, "depths_downsample": (1,), "depths_upsample": (1,)},
     "wast": {"encoder_dim": 4, "block_list": (1, 1, 1), "mlp_ratio": 2.0, "drop_path": 0.0},
     "dmvfn": {"num_features": (8, 4), "scale": (2, 1), "routing_out_channels": 4},
     "crevnet": {"nBlocks": (1,), "predictor_rnn_layers": 2},
@@ -124,7 +124,7 @@ def test_shapes_and_dtypes(name, shape):
 def make_step(name, shape, horizon, adapter=True):
     """A training step over clips of shape[0] + horizon frames, and a state."""
     model = build(name, shape, adapter)
-    clip_spec = ClipSpec(in_length=shape[0], horizon=horizon, units=Units())
+    clip_spec = ClipSpec(in_length=shape[0], horizon=horizon, units=Units(0.0, 1.0))
     # By the gradient's sign: it moves what Adam moves, and compiles sooner.
     tx = optax.sign_sgd(1e-2)
     recurrent = issubclass(backbones.backbone(name), FramePredictor)

@@ -112,7 +112,7 @@ def test_a_long_horizon_traces_one_step(model):
 
 def test_the_training_loss_covers_warmup_and_terms(model):
     module, _, frames = model
-    clip = ClipSpec(in_length=3, horizon=2, units=Units())
+    clip = ClipSpec(in_length=3, horizon=2, units=Units(0.0, 1.0))
     clips = jnp.concatenate([frames, frames[:, :2]], 1)
     tx, _ = optim.create(
         optimizer="adam", learning_rate=0.1, schedule="constant", total_steps=9, epochs=1

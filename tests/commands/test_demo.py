@@ -13,6 +13,7 @@ def test_demo(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
     small = functools.partial(
         recipes.create,
+        backbone="simvp_convmixer",  # it compiles fastest
         in_length=2,
         out_length=2,
         backbone_options=SMALL["backbone_options"],
@@ -22,8 +23,8 @@ def test_demo(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recipes, "create", small)
     main(["demo", "--steps", "2", "--size", "16", "--out", str(tmp_path / "demo")])
     printed = capsys.readouterr().out
-    for row in ("tau", "tau + predgs", "persistence", "sharpness"):
+    for row in ("simvp_convmixer", "simvp_convmixer + predgs", "persistence", "sharpness"):
         assert row in printed
     figures = json.loads((tmp_path / "demo/metrics.json").read_text())
-    assert {"tau", "tau + predgs", "persistence"} <= set(figures["rows"])
+    assert {"simvp_convmixer", "simvp_convmixer + predgs", "persistence"} <= set(figures["rows"])
     assert (tmp_path / "demo/gaussians.png").exists()

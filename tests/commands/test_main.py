@@ -1,4 +1,4 @@
-"""Bad command lines: what is said, and that nothing is left behind."""
+"""Bad command lines are refused with a message, and leave nothing behind."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from pdr_jax.commands.main import with_option
         ("train --resume=runs/x --steps=3", "--resume takes no other option"),
         ("train --steps=3 --resume=runs/x", "--resume takes no other option"),
         ("train kth --resume=runs/x", "--resume takes no other option"),
-        # The recipe is that of the data set, wherever it stands; or it is refused.
+        # The data set decides the recipe wherever it stands, or the command is refused.
         ("train --epochs 5 kth", "kth '128x128_10to20' is not prepared"),
         ("train kth", "pdr data prepare kth --config 128x128_10to20"),
         ("train --out kth taxibj", "dataset='taxibj', but 'kth' was taken for it"),
@@ -101,6 +101,6 @@ def test_data_sets_are_listed(capsys):
     assert all(len(line.split()) > 3 for line in listed)  # each says what it is
 
 
-def test_a_data_set_s_card_is_shown(capsys):
+def test_the_card_of_a_data_set_is_shown(capsys):
     main(["data", "info", "kth"])
     assert "00sequences.txt" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Cards: every predictor has one; `pdr models` shows it, with its size beside the published one."""
+"""Every predictor has a card; `pdr models` shows it, with its size and the published size."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ def test_every_backbone_has_a_card(name):
     for field in ("title", "venue", "source", "faithful"):
         assert getattr(card, field).strip(), field
     assert card.link.startswith("https://")
-    # What the public code does otherwise is said where it can be brought back.
+    # A backbone with a faithful form says what was corrected in the other form.
     assert not ("faithful" in backbones.hyperparameters(name) and not card.corrected)
 
 

@@ -1,6 +1,6 @@
-"""`pdr train`: recipes from the command line, folders, and what a finished run leaves.
+"""`pdr train`: recipes from the command line, folders, and the files of a finished run.
 
-The run has the settings of small_runs.py, so that what is compiled for one test serves others.
+The run has the settings of small_runs.py, so that its compiled programs serve other tests too.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ OPTIONS = (
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with clips.npy and a run that the command left, and what was printed."""
+    """A folder with clips.npy and a run trained by the command; and what was printed."""
     place = tmp_path_factory.mktemp("trained")
     np.save(place / "clips.npy", moving_blobs())
     path = ["--data-options.path", str(place / "clips.npy")]
@@ -74,7 +74,7 @@ def test_a_complete_run_is_resumed_to_its_figures(trained, monkeypatch, capsys):
     assert "written" not in capsys.readouterr().err
 
 
-def test_without_clips_to_score_there_are_pictures_still(trained, capsys):
+def test_a_run_without_clips_to_score_still_gets_pictures(trained, capsys):
     run = trained[0] / "run"
     recipe = read_recipe(run)
     bare = dataclasses.replace(
@@ -88,7 +88,7 @@ def test_without_clips_to_score_there_are_pictures_still(trained, capsys):
     assert "strip.png" in printed
 
 
-def test_what_the_data_do_not_allow_is_said_before_the_recipe(trained, monkeypatch, capsys):
+def test_too_large_a_batch_is_refused_before_the_recipe_is_printed(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained[0])
     path = ["--data-options.path", "clips.npy"]
     with pytest.raises(SystemExit):
@@ -104,7 +104,7 @@ def test_an_occupied_folder_is_refused_before_data_are_opened(tmp_path, monkeypa
     with pytest.raises(SystemExit):
         main(["train", "moving_sprites", "--seed", "3", "--out", str(tmp_path)])
     said = capsys.readouterr().err
-    assert f"{tmp_path} holds a run already, and another one" in said
+    assert f"{tmp_path} holds another run already" in said
     assert f"pdr train --resume {tmp_path}" in said
 
 
@@ -118,7 +118,7 @@ def test_bounds_of_the_output_are_noted(tmp_path, monkeypatch, capsys):
     assert "note: output: PhyDNet predicts values from 0 to 1, and" in capsys.readouterr().out
 
 
-def test_where_a_run_that_starts_from_another_goes():
+def test_the_default_folder_names_protocol_and_source_run():
     plain = recipes.create("kth", protocol="openstl")
     started = dataclasses.replace(plain, init_from="runs/theirs", seed=3)
     assert train.default_folder(plain).name == "kth-tau-predgs-l1_ssim-openstl-seed0"

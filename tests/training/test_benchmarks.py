@@ -1,4 +1,4 @@
-"""What was published: settings, figures and sizes."""
+"""Published settings, figures and sizes."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from pdr_jax.benchmarks.figures import published_figures
 from pdr_jax.benchmarks.sizes import published_sizes
 
 
-def test_settings_are_those_given_for_a_backbone():
+def test_settings_of_a_backbone_override_shared_ones():
     sizes = dict(hid_S=8, hid_T=16, N_S=2, N_T=2, drop_path=0.0)
     found = metaformers(sizes=sizes, rates={"gsta": 1e-2}, options={"gsta": {"N_T": 4}})
     assert found["simvp_gsta"] == Settings(1e-2, sizes | {"N_T": 4})
@@ -35,13 +35,13 @@ def test_published_figures():
     assert published_figures("arrays") == {}
 
 
-def is_the_recipes(row):
+def has_the_recipes_options(row):
     recipe = recipes.create(row.dataset, backbone=row.backbone, adapter="none")
     return row.options.items() <= recipe.backbone_options.items()
 
 
-def test_only_variants_of_predformer_are_not_the_recipes():
-    others = {row.backbone for row in published_sizes() if not is_the_recipes(row)}
+def test_only_sizes_of_predformer_have_other_options_than_the_recipes():
+    others = {row.backbone for row in published_sizes() if not has_the_recipes_options(row)}
     assert others == {"predformer"}
 
 
@@ -57,12 +57,12 @@ def test_only_variants_of_predformer_are_not_the_recipes():
 )
 def test_recipes_have_the_published_sizes(dataset):
     for row in published_sizes():
-        if row.dataset != dataset or not is_the_recipes(row):
+        if row.dataset != dataset or not has_the_recipes_options(row):
             continue
         if (row.backbone, dataset) == ("phydnet", "human36m"):
             continue  # published 4.2 M; the public code makes 3.1 M with any patch that it takes
         printed = float(row.parameters)
         digits = len(row.parameters.partition(".")[2])
         millions = size.parameters(recipes.published_backbone(row.backbone, dataset)) / 1e6
-        # To the last digit, or 1%: some tables cut off, some were made with older code.
+        # To the last digit, or 1 %: some tables are truncated, some were made with older code.
         assert millions == pytest.approx(printed, abs=0.5 * 10**-digits, rel=0.01), row

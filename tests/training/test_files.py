@@ -14,7 +14,7 @@ def test_json_is_strict(tmp_path):
     assert written == {"psnr": None, "curve": [1.0, None], "clips": 3}
 
 
-def test_a_file_that_fails_leaves_the_old_one_alone(tmp_path):
+def test_a_write_that_fails_keeps_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
 

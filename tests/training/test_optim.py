@@ -1,3 +1,5 @@
+"""Optimisers and schedules: PyTorch's and timm's recorded values, decay, clipping."""
+
 import json
 from pathlib import Path
 
@@ -74,7 +76,7 @@ def test_adamw_is_adamw():
     np.testing.assert_allclose(one["kernel"], two["kernel"], rtol=1e-6)
 
 
-def test_decay_spares_what_it_would_hurt():
+def test_decay_of_kernels_spares_biases_positions_and_fusion():
     params = {
         "backbone": {"conv": {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}},
         "adapter": {"position_start": jnp.ones((4, 2)), "scale": {"out": {"kernel": jnp.ones(3)}}},
@@ -94,7 +96,7 @@ def test_decay_spares_what_it_would_hurt():
             assert bool(jnp.all(part == 0)) is spared
 
 
-def test_clipping():
+def test_gradients_are_clipped_to_the_norm():
     params = {"kernel": jnp.zeros((1, 1))}
     tx, _ = optim.create(**{**DEFAULTS, "optimizer": "adam"}, clip_norm=1.0)
     state = tx.init(params)

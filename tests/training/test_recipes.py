@@ -1,3 +1,5 @@
+"""Recipes: published settings, JSON, refusals."""
+
 import dataclasses
 import json
 

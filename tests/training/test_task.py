@@ -1,4 +1,4 @@
-"""Which clips train, choose and test, and what is said of the model beforehand."""
+"""Which clips train, choose the checkpoint and test; and the note on a model's output range."""
 
 import dataclasses
 
@@ -52,6 +52,6 @@ def test_bounds_of_the_output_are_noted(small_dataset):
     assert note("phydnet", (0.0, 1.0)) == note("tau", (-3.0, 4.0)) == ""
 
 
-def test_an_array_s_path_is_asked_for():
+def test_the_path_of_an_array_is_asked_for():
     with pytest.raises(ValueError, match=r"data_options\.path is missing: expected the file"):
         open_task(recipes.create("arrays"))

@@ -10,9 +10,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path`, with its suffix, to write to.
+    """A hidden path beside `path`, with the same suffix, to write to.
 
-    The written file takes the place of `path` when the block ends, and is removed if it fails.
+    When the block ends, the written file replaces `path`; if the block fails, it is removed.
     """
     partial = path.with_name(f".partial.{path.name}")
     try:

@@ -1,7 +1,7 @@
 """Optimisers and schedules of the field, as one optax transformation.
 
-The schedules are those under which the published figures were trained (OpenSTL): PyTorch's
-OneCycleLR, and timm's CosineLRScheduler stepped once an epoch. optax's own differ by a step.
+The schedules are those of the published trainings (OpenSTL): PyTorch's OneCycleLR, and timm's
+CosineLRScheduler stepped once an epoch. optax's schedules of these names differ by one step.
 """
 
 import math
@@ -20,7 +20,7 @@ def onecycle(
     div: float = 25.0,
     final_div: float = 1e4,
 ) -> optax.Schedule:
-    """torch.optim.lr_scheduler.OneCycleLR: cosine up to the peak, cosine down to almost nothing.
+    """torch.optim.lr_scheduler.OneCycleLR: a cosine up to the peak, then a cosine down.
 
     Args:
       peak: the highest learning rate.
@@ -38,7 +38,7 @@ def onecycle(
 def onecycle_beta1(
     total_steps: int, *, warmup: float = 0.3, base: float = 0.85, top: float = 0.95
 ) -> optax.Schedule:
-    """The momentum that OneCycleLR cycles against the learning rate: top -> base -> top."""
+    """Adam's beta1 as OneCycleLR cycles it against the learning rate: top -> base -> top."""
     low, last = _onecycle_phases(total_steps, warmup)
     return optax.piecewise_interpolate_schedule("cosine", top, {low: base / top, last: top / base})
 
@@ -60,7 +60,13 @@ def cosine(
 ) -> optax.Schedule:
     """Timm's CosineLRScheduler as OpenSTL steps it: constant within an epoch.
 
-    The warm-up covers the first epochs of the cosine instead of being put before it.
+    Args:
+      peak: the learning rate at the top of the cosine.
+      epochs: epochs of the whole run, warm-up included.
+      steps_per_epoch: optimiser steps in an epoch.
+      warmup_epochs: epochs of linear warm-up, which replace the first epochs of the cosine.
+      minimum: the learning rate at the end of the cosine.
+      warmup_start: the first learning rate of the warm-up.
     """
     decay = optax.cosine_decay_schedule(peak, epochs, alpha=minimum / peak)
 
@@ -94,9 +100,9 @@ def create(
       epochs: epochs of the whole run, the unit of the cosine schedule.
       warmup_epochs: epochs of linear warm-up, for "cosine".
       weight_decay: for "adamw".
-      decay: what decays: "all" (PyTorch's default, so the paper's) or "kernels", which spares
-        biases, norms, the fusion and the Gaussians' starting positions, scales and amplitudes:
-        decay would pull the grid of positions to the frame's centre.
+      decay: which parameters decay: "all" (PyTorch's default, so the paper's) or "kernels". The
+        latter spares biases, norms, the fusion and the Gaussians' starting positions, scales and
+        amplitudes: decay would pull the grid of positions to the frame's centre.
       clip_norm: the largest global gradient norm; 0 does not clip.
 
     Raises:
@@ -135,7 +141,7 @@ def create(
 
 
 def decay_mask(params: optax.Params) -> optax.Params:
-    """True for the parameters that weight decay is for: kernels, but not the fusion's."""
+    """True for the parameters that decay under "kernels": all kernels but the fusion's."""
 
     def is_kernel(path: tuple, _: jax.Array) -> bool:
         names = [key.key for key in path]

@@ -2,8 +2,8 @@
 
     recipe = recipes.create("kth", backbone="tau", adapter="predgs", loss="l1_ssim")
 
-A recipe is dataset x backbone x adapter x loss; `create` fills in what was published for them
-(OpenSTL's configuration files; the PDR paper's settings table), and every field can be replaced.
+A recipe is dataset x backbone x adapter x loss. `create` fills in the published settings (OpenSTL's
+configuration files; the PDR paper's table of settings), and every field can be replaced.
 """
 
 import dataclasses
@@ -24,10 +24,10 @@ from pdr_jax.predgs import PredGS, PredGSConfig
 
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
 DEFAULT_ADAPTER = "conv"
-TEACHER_RATE = 0.003  # PhyDNet's teacher forcing, per epoch
+TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
-# What says, with the data set and the protocol, which clips a run sees.
+# With the data set and the protocol, these fields decide which clips a run sees.
 CLIP_FIELDS = ("in_length", "out_length", "data_options", "data_dir")
 
 
@@ -38,8 +38,8 @@ class Recipe:
     Attributes:
       dataset: a name in `pdr_datasets.names()`.
       data_dir: where prepared data sets lie; None is the default place.
-      data_options: options of the data set's loader (frame size, path of an array, ...); "" leaves
-        one at the loader's default.
+      data_options: options of the data set's loader (frame size, path of an array, ...); the value
+        "" stands for the loader's default.
       in_length: observed frames, T.
       out_length: predicted frames, T'.
       backbone: a name in `pdr_jax.backbones.names()`.
@@ -51,35 +51,36 @@ class Recipe:
       dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
       loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "mse_hffl" (WaST's), "l1" or
         "l1_ssim" (PDR's).
-      loss_options: the loss's: "weight" (lambda) of l1_ssim and of mse_hffl, "alpha" of mse_ddr.
+      loss_options: options of the loss: "weight" (lambda) of l1_ssim and of mse_hffl, "alpha" of
+        mse_ddr.
       coarse_weight: weight of the same loss on the coarse frames.
-      sampling: when a recurrent backbone sees true future frames in training: "none" never does;
-        "scheduled", "reverse" and "teacher" are in `pdr_jax.sampling`.
-      sampling_options: of the schedule; "teacher" loses 0.003 an epoch unless told its rate.
+      sampling: when a recurrent backbone sees true future frames in training: never ("none"), or
+        by one of the schedules in `pdr_jax.sampling`: "scheduled", "reverse" or "teacher".
+      sampling_options: options of the schedule; by default the rate of "teacher" is 0.003 an epoch.
       optimizer: "adam" or "adamw".
       learning_rate: the schedule's peak.
       schedule: "onecycle", "cosine" or "constant".
-      warmup_epochs: of the cosine schedule.
-      weight_decay: for "adamw".
-      decay: what decays, "all" or "kernels".
+      warmup_epochs: epochs of linear warm-up, for "cosine".
+      weight_decay: decoupled weight decay, for "adamw".
+      decay: which parameters decay, "all" or "kernels"; see `pdr_jax.optim.create`.
       clip_norm: the largest gradient norm; 0 does not clip.
-      ema_decay: of averaged parameters used in evaluation; 0 keeps none.
+      ema_decay: decay of the averaged parameters that evaluation uses; 0 keeps no averages.
       batch_size: clips a step, over all devices.
       epochs: passes over the training clips.
-      steps: optimiser steps; 0 takes them from the epochs.
+      steps: optimiser steps in place of `epochs`; 0 trains for `epochs`.
       protocol: "standard", or "openstl" to compare with published figures; see
         `pdr_jax.evaluation.protocols`.
-      holdout: share of the training clips (its last ones) kept for choosing the best checkpoint;
-        "openstl" keeps none and chooses on the test set.
+      holdout: share of the training clips, the last of them, that is held out to choose the best
+        checkpoint; protocol "openstl" holds out none and chooses on the test set.
       augment: whether training clips are augmented as OpenSTL can; published runs were not.
-      init_from: a run folder whose best parameters are the first ones; "" draws them.
+      init_from: a run folder; training starts from its best parameters. "" draws new ones.
       seed: of parameters, data order and stochastic depth.
       save_every: steps between checkpoints; 0 is once an epoch.
       log_every: steps between lines of metrics.jsonl.
       devices: how many to train on; 0 takes all.
       model_parallel: of these, how many share a copy of the parameters.
-      resident_mib: keeps the training clips on every device, if their distinct frames take at most
-        so many MiB (else the run is refused); 0 streams them. The figures are the same.
+      resident_mib: keeps a copy of the training clips on every device. The run is refused if their
+        distinct frames take more than so many MiB. 0 streams the clips; the figures are the same.
     """
 
     dataset: str
@@ -145,7 +146,7 @@ class Recipe:
             _require_one_of("sampling", self.sampling, schedules.SCHEDULES)
             if not issubclass(backbones.backbone(self.backbone), FramePredictor):
                 raise ValueError(
-                    f"sampling={self.sampling!r}: expected 'none', for {self.backbone} predicts a "
+                    f"sampling={self.sampling!r}: expected 'none'; {self.backbone} predicts a "
                     "whole clip at once and never sees future frames"
                 )
 
@@ -166,7 +167,7 @@ class Recipe:
         if self.adapter != "none":
             config = self.predgs
             if config.heads == "conv":
-                # Every pooled cell emits as many Gaussians as its neighbours: round N up.
+                # Every pooled cell emits the same number of Gaussians, so N is rounded up.
                 cells = (frame_shape[0] // config.pool) * (frame_shape[1] // config.pool)
                 count = math.ceil(config.num_gaussians / cells) * cells
                 config = dataclasses.replace(config, num_gaussians=count)
@@ -187,7 +188,7 @@ class Recipe:
         return schedules.create(self.sampling, **options)
 
     def sampling_note(self, steps: int, steps_per_epoch: int) -> str:
-        """What to know if a run ends before its schedule has shown the model its own frames."""
+        """A warning if true future frames are still likely at the end of a run; else ""."""
         sampling = self.build_sampling(steps_per_epoch)
         if sampling is None or self.sampling == "teacher":
             return ""
@@ -196,7 +197,7 @@ class Recipe:
             return ""
         return (
             f"sampling: at the last of {steps} steps a true future frame is still shown with "
-            f"probability {chance:.2f}; --sampling-options sets another schedule"
+            f"probability {chance:.2f}; sampling_options set another schedule"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -206,7 +207,11 @@ class Recipe:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Recipe":
-        """The recipe that `to_json` wrote; raises ValueError naming fields that do not exist."""
+        """The recipe that `to_json` wrote.
+
+        Raises:
+          ValueError: unknown fields, or a value out of range.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"no such fields in a recipe: {', '.join(unknown)}")
@@ -249,10 +254,10 @@ def create(
 
     Args:
       dataset: a key of BENCHMARKS.
-      backbone: a name in `pdr_jax.backbones.names()`; where nothing was published for it on this
-        benchmark, its own defaults and a learning rate of 1e-3.
+      backbone: a name in `pdr_jax.backbones.names()`. If no settings were published for it on this
+        benchmark, it gets its own defaults and a learning rate of 1e-3.
       adapter: see `Recipe`.
-      loss: by default PDR's L1 + SSIM with an adapter, and the backbone's own without.
+      loss: by default L1 + SSIM (PDR's) with an adapter, and the backbone's own loss without.
       **overrides: fields of `Recipe`.
 
     Raises:

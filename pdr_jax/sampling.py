@@ -1,7 +1,7 @@
-"""Which inputs of a recurrent predictor are true frames in training, and which its own predictions.
+"""Scheduled sampling: which inputs of a recurrent predictor are true frames in training.
 
-Everything is a pure function of the optimiser's step and a key.
-The schedules are OpenSTL's (openstl/utils/predrnn_utils.py), which are PredRNN's.
+The other inputs are its own predictions. Everything is a pure function of the optimiser's step and
+a key. The schedules are OpenSTL's (openstl/utils/predrnn_utils.py), taken there from PredRNN.
 """
 
 import inspect
@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 
 class Chances(NamedTuple):
-    """Probability that a step sees the true frame, while observing and while predicting."""
+    """Probability that an input is the true frame, for observed and for future frames."""
 
     observed: ArrayLike
     future: ArrayLike
@@ -62,7 +62,18 @@ class Sampling(NamedTuple):
     together: bool = False
 
     def given(self, key: Array, step: Array, batch: int, length: int, horizon: int) -> Array:
-        """Which inputs are true frames: (batch, length + horizon - 1) bool; the first always is."""
+        """Draws which inputs are true frames.
+
+        Args:
+          key: of the draw.
+          step: optimiser steps taken.
+          batch: clips, B.
+          length: observed frames, T.
+          horizon: predicted frames, T'.
+
+        Returns:
+          (B, T + T' - 1) bool. The first input is always true, and the last frame is no input.
+        """
         observed, future = self.chances(step)
         one, two = jax.random.split(key)
         seen = jax.random.bernoulli(one, observed, (batch, length - 1))
@@ -82,8 +93,7 @@ def create(name: str, **options: float) -> Sampling:
     """The schedule called `name` with its options bound.
 
     Raises:
-      ValueError: the name is unknown; an option is unknown, missing, or has a value that gives no
-        probabilities.
+      ValueError: the name is unknown; or an option is unknown, missing or out of range.
     """
     if name not in SCHEDULES:
         raise ValueError(f"sampling={name!r}: expected one of {', '.join(SCHEDULES)}")

@@ -1,7 +1,7 @@
-"""The mesh, on which one training step runs on one CPU, many GPUs or TPUs, or several processes.
+"""The mesh of devices that a training step runs on: one CPU, or many GPUs or TPUs.
 
-Two axes: "data" splits the batch, "model" the last axis of the large arrays (output channels of
-kernels) in parameters, averages and optimiser state alike.
+It has two axes. "data" splits the batch. "model" splits the last axis of large arrays (the output
+channels of kernels) in parameters, averages and optimiser state.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,15 @@ def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
 
     Args:
       devices: how many devices; 0 takes all.
-      model: of these, how many share a copy of the parameters.
+      model: how many of these share a copy of the parameters.
+
+    Raises:
+      ValueError: there are fewer devices, or `model` does not divide their number.
     """
     available = jax.devices()
     devices = devices or len(available)
     if not 1 <= devices <= len(available):
-        raise ValueError(f"devices={devices}: expected 1 to {len(available)}, which there are")
+        raise ValueError(f"devices={devices}: expected 1 to {len(available)}")
     if model < 1 or devices % model:
         raise ValueError(f"model_parallel={model}: expected a divisor of the {devices} devices")
     return jax.make_mesh(
@@ -34,7 +37,7 @@ def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
 
 
 def state_shardings(mesh: Mesh, state: Any) -> Any:
-    """A NamedSharding for each array of a train state (or its shapes)."""
+    """A NamedSharding for each array of a train state; `state` may hold shapes only."""
 
     def sharding(leaf: Any) -> NamedSharding:
         shape = np.shape(leaf)
@@ -47,7 +50,18 @@ def state_shardings(mesh: Mesh, state: Any) -> Any:
 
 
 def shard_batch(mesh: Mesh, frames: np.ndarray) -> jax.Array:
-    """This process's part of a batch -> the global array, split over "data"."""
+    """Puts a batch on the devices.
+
+    Args:
+      mesh: the devices.
+      frames: this process's part of the batch, (B, ...).
+
+    Returns:
+      The global array, split over "data".
+
+    Raises:
+      ValueError: the devices cannot share the batch evenly.
+    """
     parts = mesh.shape["data"]
     if frames.shape[0] * jax.process_count() % parts:
         raise ValueError(
@@ -59,15 +73,17 @@ def shard_batch(mesh: Mesh, frames: np.ndarray) -> jax.Array:
 
 
 def make_gather(mesh: Mesh, frames: np.ndarray) -> Callable[[np.ndarray], jax.Array]:
-    """`shard_batch` for clips whose frames lie on the devices already.
+    """`shard_batch` for clips whose frames are on the devices already.
+
+    Every device of the mesh gets a copy of the frames at once.
 
     Args:
-      mesh: where every device gets a copy of the frames, now.
+      mesh: the devices.
       frames: (N, H, W, C), the same in every process.
 
     Returns:
-      This process's part of a batch (B, T) of positions in `frames` -> the global
-      (B, T, H, W, C), split over "data".
+      A function of this process's part of a batch, (B, T) positions in `frames`. It returns the
+      global clips, (B, T, H, W, C), split over "data".
     """
     resident = jax.make_array_from_process_local_data(NamedSharding(mesh, PartitionSpec()), frames)
 

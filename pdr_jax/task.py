@@ -1,4 +1,4 @@
-"""A recipe and a data set make a task: model, clips, optimiser; what a run is made of."""
+"""Opens a recipe: its data set, its model and its clips (a `Task`), and its optimiser."""
 
 import math
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ class Task(NamedTuple):
       recipe: the settings.
       model: PDR, or the plain predictor.
       dataset: the opened data set.
-      clip: how its clips are split and scaled.
+      clip: how clips are split and scaled.
       train: training clips.
-      holdout: clips that choose the best checkpoint: the validation split, or the last training
-        clips; None where there are none.
-      test: test clips; None where there are none.
-      selection: the name and the clips of what chooses the best checkpoint: `holdout`, or under
-        protocol "openstl" the test clips; None if the training loss chooses.
+      holdout: the validation split, or else training clips that are held out; None if there are
+        none, and under protocol "openstl".
+      test: test clips; None if there are none.
+      selection: name and clips of the split that chooses the best checkpoint: ("val" or "holdout",
+        `holdout`), or ("test", `test`) under protocol "openstl". None: the training loss chooses.
       chosen_on: `selection` in words.
     """
 
@@ -42,13 +42,13 @@ class Task(NamedTuple):
 
 
 class Optimisation(NamedTuple):
-    """The optimiser of a run, and how long it runs.
+    """The optimiser of a run, and the length of the run.
 
     Attributes:
       tx: the optimiser.
-      schedule: step -> learning rate.
+      schedule: step (from 0) -> learning rate.
       steps: optimiser steps in all.
-      steps_per_epoch: optimiser steps in a pass over the training clips.
+      steps_per_epoch: optimiser steps in one pass over the training clips.
     """
 
     tx: optax.GradientTransformation
@@ -62,7 +62,7 @@ def open_dataset(recipe: Recipe) -> pdr_datasets.VideoDataset:
 
     Raises:
       FileNotFoundError: the data set has not been prepared.
-      ValueError: an option that the data set does not have or take.
+      ValueError: an option is unknown, missing or out of range.
     """
     options = {name: value for name, value in recipe.data_options.items() if value != ""}
     if "protocol" in pdr_datasets.options(recipe.dataset):
@@ -88,11 +88,12 @@ def open_task(
     Args:
       recipe: the settings.
       dataset: an opened data set, in place of the one that the recipe names.
-      model: a model, in place of the one that the recipe describes: a backbone of your own, say.
+      model: a model, in place of the one that the recipe describes; its backbone may be your own.
 
     Raises:
-      FileNotFoundError, ValueError: as `open_dataset`; ValueError also if the model cannot be built
-        for frames of this size.
+      FileNotFoundError: the data set has not been prepared.
+      ValueError: an option is unknown, missing or out of range; or the model cannot be built for
+        frames of this size.
     """
     dataset = dataset or open_dataset(recipe)
     train, validation, test = (dataset.splits.get(name) for name in ("train", "val", "test"))
@@ -126,10 +127,10 @@ def open_task(
 
 
 def optimisation(recipe: Recipe, samples: int) -> Optimisation:
-    """How a recipe is optimised over `samples` training clips.
+    """The optimiser of a recipe for `samples` training clips.
 
     Raises:
-      ValueError: there are fewer clips than a batch takes.
+      ValueError: there are fewer clips than a batch has.
     """
     steps_per_epoch = samples // recipe.batch_size
     if steps_per_epoch < 1:
@@ -152,7 +153,7 @@ def optimisation(recipe: Recipe, samples: int) -> Optimisation:
 
 
 def output_note(task: Task) -> str:
-    """What to know if the backbone's outputs have bounds and the data go beyond them; else ""."""
+    """A warning if the data go beyond the bounds of the backbone's outputs; else ""."""
     bounds = getattr(task.model.backbone, "output_range", None)
     low, high = task.dataset.data_range
     if bounds is None or (bounds[0] <= low and high <= bounds[1]):

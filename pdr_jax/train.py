@@ -1,6 +1,6 @@
-"""The training step: one pure function. What surrounds it is in `pdr_jax.runs.fit`.
+"""The training step, a pure function. `pdr_jax.runs.fit` is the loop around it.
 
-`train_step` is jitted by the caller, with the state donated and everything after the `*` bound:
+The caller binds the keyword arguments of `train_step`, and jits it with the state donated:
 
     step = jax.jit(functools.partial(train_step, model=model, loss=loss, tx=tx, clip=clip),
                    donate_argnums=0)
@@ -70,10 +70,10 @@ class TrainState(struct.PyTreeNode):
     Attributes:
       step: optimiser steps taken, int32.
       params: parameters, float32.
-      batch_stats: running statistics of the norms.
-      opt_state: optax's.
-      ema: exponential moving averages of "params" and of "batch_stats", or None. Averaged
-        parameters need averaged statistics.
+      batch_stats: running statistics of the normalisation layers, float32.
+      opt_state: the optimiser's state.
+      ema: exponential moving averages, {"params": ..., "batch_stats": ...}, or None. Statistics are
+        averaged too, because averaged parameters need them.
     """
 
     step: jax.Array
@@ -83,7 +83,7 @@ class TrainState(struct.PyTreeNode):
     ema: Any = None
 
     def variables(self) -> dict[str, Any]:
-        """What `model.apply` takes for evaluation: the averages where there are any."""
+        """What `model.apply` takes in evaluation: the averages if the state keeps them."""
         if self.ema is not None:
             return self.ema
         return {"params": self.params, "batch_stats": self.batch_stats}
@@ -98,7 +98,17 @@ def init_state(
     seed: int,
     ema: bool = False,
 ) -> TrainState:
-    """A fresh state. `frames` is a batch of clips: positions may start from what it shows."""
+    """The state before the first step.
+
+    Args:
+      model: a `pdr_jax.pdr.PDR`.
+      tx: the optimiser.
+      frames: (B, T + T', H, W, C) clips in stored units; the Gaussians' starting positions may
+        depend on them.
+      clip: how to split and scale the clips.
+      seed: of the parameters.
+      ema: whether the state keeps averages.
+    """
     observed, _ = clip.split(frames)
     variables = model.init(jax.random.key(seed), observed, clip.horizon)
     state = TrainState(
@@ -125,25 +135,25 @@ def train_step(
 ) -> tuple[TrainState, Mapping[str, jax.Array]]:
     """One optimisation step.
 
-    The loss compares the prediction with the target. A recurrent backbone also predicts while it
-    still observes; these frames are compared too, from its frame `first_scored` on. Whatever a
-    backbone sows into the collection "losses" is added.
+    The loss compares the prediction with the target. A recurrent backbone also predicts observed
+    frames; these predictions are compared too, from its frame `first_scored` on. Terms that a
+    backbone sows into the collection "losses" are added.
 
     Args:
       state: the state before the step.
-      frames: (B, T + T', H, W, C) clips in stored units (uint8 frames, say).
+      frames: (B, T + T', H, W, C) clips in stored units, such as uint8 frames.
       model: a `pdr_jax.pdr.PDR`.
       loss: loss(prediction, target) -> scalar.
       tx: the optimiser.
       clip: how to split and scale the clips.
-      seed: with the step, all that the step's randomness depends on.
-      ema_decay: of the averages, if the state keeps them.
-      coarse_weight: weight of the loss on the coarse frames, which keeps them frames.
-      sampling: of the frames that a recurrent backbone sees; None shows it no future ones.
+      seed: the step's randomness is a function of `seed` and `state.step`.
+      ema_decay: decay of the averages, if the state keeps them.
+      coarse_weight: weight of the same loss on the coarse frames.
+      sampling: which true frames a recurrent backbone sees; None shows it the observed frames only.
 
     Returns:
-      The state after the step, and scalars to log: loss, grad_norm, and the gradient norms of the
-      model's parts.
+      The state after the step, and scalars to log: loss, grad_norm, and grad_norm/PART for the
+      parts of the model.
     """
     observed, target = clip.split(frames)
     key = jax.random.fold_in(jax.random.key(seed), state.step)

@@ -1,7 +1,6 @@
-"""Which tests `make check` runs: those of what changed since main, and a few of everything.
+"""Prints the test files of `make check`: those of what changed since main, and a few of everything.
 
-Prints test files. A changed module's tests are those that import it; other tests may notice too,
-which is what `make test` is for.
+A changed module's tests are the files that import it. Other tests may fail too: run `make test`.
 """
 
 import ast
@@ -49,7 +48,7 @@ def imported(path: Path) -> set[str]:
 
 
 def main() -> None:
-    """Prints the tests."""
+    """Prints the test files in one line."""
     sources = [path for path in changed() if path.suffix == ".py" and (ROOT / path).exists()]
     modules = {module(path) for path in sources}
     tests = {path for path in sources if path.name.startswith("test_")}

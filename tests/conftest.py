@@ -1,4 +1,4 @@
-"""Settings that every test runs under, made before jax is imported, and a run that many share."""
+"""Settings of every test, made before jax is imported, and a finished run that many tests share."""
 
 import os
 from pathlib import Path
@@ -44,7 +44,7 @@ def small_dataset():
 
 @pytest.fixture(scope="session")
 def small_recipe():
-    """Of a run that takes seconds: TAU with PDR."""
+    """The recipe of a run that takes seconds: TAU with PDR."""
     made = recipes.create("arrays", **SMALL)
     predgs = dataclasses.replace(made.predgs, num_gaussians=16, window=7, pool=4, hidden=8)
     return dataclasses.replace(made, predgs=predgs)
@@ -52,7 +52,7 @@ def small_recipe():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, small_recipe, small_dataset):
-    """A finished run of it: its folder, task and last state."""
+    """A finished run of `small_recipe`: its folder, task and last state."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     shown = []
     task = open_task(small_recipe, small_dataset)

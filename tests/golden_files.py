@@ -1,4 +1,4 @@
-"""Recorded outputs of the public PyTorch code, and how a backbone is held against them."""
+"""Recorded outputs of the public PyTorch code, and checks of a backbone against them."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def relative_error(value, expected):
 
 
 def parameters(variables):
-    """How many there are."""
+    """The number of parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
 
@@ -58,7 +58,7 @@ def check_simvp(name, dtype=np.float32):
 
 
 def check_unrolled(config, weights, arrays):
-    """A recurrent model's every prediction, of the observed frames too, is the recorded one."""
+    """All predictions of a recurrent model, of observed frames too, are the recorded ones."""
     module, variables = interop.from_openstl(config, weights)
     clip, length = channels_last(arrays["input"]), module.in_shape[0]
 
@@ -79,7 +79,7 @@ def check_unrolled(config, weights, arrays):
 
 
 def check_round_trip(config, weights):
-    """Import, then export: every tensor comes back bit for bit, and no other."""
+    """Import, then export: the same tensors come back, bit for bit."""
     module, variables = interop.from_openstl(config, weights)
     exported = interop.to_openstl(module, interop.family(config), variables)
     assert exported.keys() == weights.keys()

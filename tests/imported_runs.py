@@ -1,6 +1,6 @@
-"""Commands on checkpoints of the public PyTorch code, whose recorded ones are in tests/golden.
+"""Runs commands on the checkpoints in tests/golden, which the public PyTorch code wrote.
 
-The state dict comes as an .npz, which needs no PyTorch; PyTorch's files are read in tests/interop.
+The state dict is an .npz, which needs no PyTorch; PyTorch's own files are tested in tests/interop.
 """
 
 import jax
@@ -14,7 +14,7 @@ ARRAYS = "--dataset arrays --data-options path clips.npy scaling (0,1) --out-len
 
 
 def fill(folder):
-    """Leaves ConvMixer's weights, which compile fastest, in theirs.npz, and clips.npy, seen.npy."""
+    """Writes theirs.npz, weights of ConvMixer (it compiles fastest), and clips.npy and seen.npy."""
     _, weights, arrays = load("simvp_convmixer")
     clip, prediction = channels_last(arrays["input"]), channels_last(arrays["output"])
     both = np.concatenate([clip, prediction], axis=1).astype(np.float32)
@@ -29,7 +29,7 @@ def pdr(command):
 
 
 def refused(command, capsys):
-    """What a refused command says."""
+    """The error message of a command that is refused."""
     with pytest.raises(SystemExit) as exit_:
         pdr(command)
     assert exit_.value.code == 2

@@ -1,7 +1,7 @@
-"""Checks the shapes in signatures (jaxtyping) while the tests run, by beartype.
+"""Checks the shapes in signatures (jaxtyping) by beartype, while the tests run.
 
-Other types are left to mypy and to the functions' own refusals, which the tests read. Constructors
-are left out, because JAX fills its trees with placeholders.
+Other types are not checked: mypy checks them, and functions refuse bad input with messages that the
+tests read. Constructors are not checked, because JAX fills its trees with placeholders.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from jaxtyping import AbstractArray
 
 
 def check(function):
-    """What `jaxtyping.install_import_hook` decorates the functions of its modules with."""
+    """The decorator that `jaxtyping.install_import_hook` puts on every function."""
     if function.__name__ == "__init__":
         return function
     shapes = {name: hint for name, hint in function.__annotations__.items() if has_shape(hint)}

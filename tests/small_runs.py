@@ -1,4 +1,4 @@
-"""A run small enough for a test: its settings, and the clips that it trains on."""
+"""The settings and the clips of a run that is small enough for a test."""
 
 import numpy as np
 

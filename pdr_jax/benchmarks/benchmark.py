@@ -1,4 +1,4 @@
-"""What a benchmark consists of, and how its table of backbones is written down."""
+"""The parts of a benchmark, and helpers that write its table of backbones."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ class Settings(NamedTuple):
     Attributes:
       learning_rate: the schedule's peak.
       options: hyperparameters of the backbone that are not at its defaults.
-      fields: fields of the recipe in which this backbone differs from the benchmark.
+      fields: fields of the recipe that replace the benchmark's for this backbone.
     """
 
     learning_rate: float
@@ -35,8 +35,8 @@ class Benchmark:
       num_gaussians: N of the same table.
       window: K of the same table, in pixels.
       epochs: passes over the training clips.
-      schedule: of the learning rate.
-      warmup_epochs: of the cosine schedule.
+      schedule: the learning rate's schedule.
+      warmup_epochs: epochs of linear warm-up, for "cosine".
       data_options: options of the data set's loader.
       backbones: settings of each backbone that was published on it.
     """
@@ -85,7 +85,7 @@ def metaformers(
     Args:
       sizes: hyperparameters that all of them share.
       rates: learning rates by name ("gsta" for "simvp_gsta"); 1e-3 where none is given.
-      options: hyperparameters in which one differs from `sizes`, by name.
+      options: hyperparameters of single backbones that replace `sizes`, by name.
     """
     names = {name.removeprefix("simvp_"): name for name in ("tau", *METAFORMERS)}
     _refuse_unknown({*rates, *options}, names)
@@ -105,9 +105,9 @@ def recurrent(
     """Settings of the recurrent predictors.
 
     Args:
-      rates: learning rates by name; these are the predictors that there are settings of.
-      patch_size: side of the patches that frames are cut into; MAU cuts none.
-      patch_sizes: those that differ, by name.
+      rates: learning rates by name; predictors without one get no settings.
+      patch_size: side of the patches that frames are cut into, in pixels; MAU's is always 1.
+      patch_sizes: patch sizes that differ from `patch_size`, by name.
       options: further hyperparameters, by name.
     """
     patches = {**dict.fromkeys(rates, patch_size), "mau": 1, **patch_sizes}

@@ -1,7 +1,7 @@
-"""Metrics that others published, to stand beside ours; `figures.csv` says whose they are.
+"""Published metrics of other code, for comparison; `figures.csv` names the source of each row.
 
-OpenSTL's are those of its model zoo, PredFormer's of its repository, PDR's of arXiv 2606.31050.
-All were taken under OpenSTL's protocol: the best checkpoint on the test set.
+The sources are OpenSTL's model zoo, PredFormer's repository and the PDR paper (arXiv 2606.31050).
+All follow OpenSTL's protocol: the best checkpoint is chosen on the test set.
 """
 
 import csv
@@ -9,7 +9,7 @@ from importlib import resources
 
 
 def published_figures(dataset: str) -> dict[str, dict[str, float]]:
-    """{"TAU (published by OpenSTL, 50 epochs)": {"mse": 0.3108, ...}, ...}; {} if there is none."""
+    """{"TAU (published by OpenSTL, 50 epochs)": {"mse": 0.3108, ...}, ...}; else {}."""
     text = resources.files("pdr_jax.benchmarks").joinpath("figures.csv").read_text("utf-8")
     found = {}
     for row in csv.DictReader(text.splitlines()):

@@ -9,9 +9,9 @@ from typing import Any
 
 from pdr_jax.benchmarks.benchmark import METAFORMERS, Benchmark, Settings, metaformers, recurrent
 
-# These see true frames throughout their training.
+# For backbones that see true frames throughout training.
 _ALWAYS_TAUGHT: dict[str, Any] = {"sampling": "teacher", "sampling_options": {"rate": 0.0}}
-# Fields of the recipe that belong to a backbone on every data set.
+# Fields of the recipe that a backbone has on every data set.
 TRAINING: dict[str, dict[str, Any]] = {
     "tau": {"loss": "mse_ddr"},
     "convlstm": {"sampling": "scheduled"},
@@ -130,7 +130,7 @@ BIKENYC = Benchmark(
     schedule="onecycle",
     backbones={
         **_SMALL,
-        # Two downsamplings leave 4 x 2 cells.
+        # Frames of 16 x 8 allow two downsamplings, which leave 4 x 2 cells.
         "prednet": Settings(1e-3, {"stack_sizes": (32, 64, 128)}),
         "dmvfn": Settings(1e-4, {"scale": (2, 2, 2, 2, 2, 2, 1, 1, 1)}),
     },
@@ -149,7 +149,7 @@ WEATHERBENCH = Benchmark(
     backbones={
         **metaformers(
             sizes=dict(hid_S=32, hid_T=256, N_S=2, N_T=8, drop_path=0.1),
-            # TAU's newer file says 5e-3 and names no schedule; 1e-3 is of the older, complete one.
+            # TAU: 1e-3 is from its older, complete file; the newer one has 5e-3 and no schedule.
             rates=dict(
                 convmixer=1e-2,
                 convnext=1e-2,
@@ -203,7 +203,7 @@ KTH = Benchmark(
     data_options={"size": 128, "split": "person"},
     backbones={
         **metaformers(
-            # IncepU was published with N_T 6; the file that was shipped with it says 4.
+            # IncepU was published with N_T 6; its configuration file says 4.
             sizes=dict(hid_S=64, hid_T=256, N_S=2, N_T=6, drop_path=0.1),
             rates=dict(
                 convmixer=1e-2, convnext=5e-3, moga=5e-3, poolformer=5e-4, swin=5e-4, vit=1.3e-3
@@ -260,7 +260,8 @@ HUMAN36M = Benchmark(
                 "hornet": {"N_T": 6},
                 "incepu": {"N_T": 6},
                 "moga": {"hid_T": 256, "N_T": 6},
-                # As these two's published sizes say; the shipped files say N_T 8, hid_T 256 (ViT).
+                # N_T 6 gives the published sizes of both; their configuration files say N_T 8, and
+                # hid_T 256 for ViT.
                 "uniformer": {"N_T": 6},
                 "vit": {"N_T": 6},
             },
@@ -346,7 +347,7 @@ MOVING_MNIST = Benchmark(
     },
 )
 
-# A user's own array, whose lengths and frames are told when it is opened.
+# A user's own array; its frame shape is known only when it is opened.
 ARRAYS = Benchmark(
     in_length=10,
     out_length=10,

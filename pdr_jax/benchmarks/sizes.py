@@ -1,4 +1,4 @@
-"""Sizes of models that others published; `sizes.csv` says whose they are."""
+"""Published sizes of models; `sizes.csv` names the source of each row."""
 
 import csv
 from importlib import resources
@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 
 class PublishedSize(NamedTuple):
-    """The size of a model as it was printed; "" where nothing was.
+    """The size of a model as it was printed.
 
     Attributes:
-      backbone: its name here.
+      backbone: a name in `pdr_jax.backbones.names()`.
       dataset: the benchmark.
-      options: hyperparameters in which it differs from the benchmark's recipe.
+      options: hyperparameters of the model, where the table names them.
       source: whose table.
-      parameters: millions.
-      gmacs: billions of multiply-accumulates of one pass ("FLOPs" in those tables).
+      parameters: millions, as text; "" if it was not printed.
+      gmacs: billions of multiply-accumulates of one pass ("FLOPs" in those tables), as text; "" if
+        it was not printed.
     """
 
     backbone: str

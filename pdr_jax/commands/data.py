@@ -21,8 +21,8 @@ def data(
     Args:
         command: What to do.
         name: A data set, for info and prepare.
-        manual_dir: Where the official files lie, for data sets that must be fetched by hand
-            (weatherbench: or a URL).
+        manual_dir: Where the official files lie, for data sets that must be fetched by hand; for
+            weatherbench also a URL.
         data_dir: Where prepared data sets go.
         config: The variant to prepare; the benchmark's by default.
     """

@@ -43,7 +43,7 @@ def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 
 
 
 def _recipe(adapter: str, data_dir: Path, *, steps: int, size: int, seed: int) -> Recipe:
-    """The recipe of one of the demo's runs; loss and optimiser are the same with any adapter."""
+    """The recipe of one of the demo's runs; both have the same loss and optimiser."""
     recipe = recipes.create(
         "moving_sprites",
         adapter=adapter,

@@ -1,4 +1,4 @@
-"""`pdr eval`: runs scored side by side, beside controls and what others published."""
+"""`pdr eval`: scores runs side by side, with controls and published figures."""
 
 import dataclasses
 import math
@@ -23,12 +23,12 @@ from pdr_jax.runs.state import load
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Files of trained weights, each of which adds a metric.
+    """Files of trained weights that add metrics.
 
     Attributes:
-        lpips: LPIPS (AlexNet, v0.1): the trunk, torchvision's checkpoint or an .npz.
-        lpips_heads: Its heads, the lpips package's alex.pth or an .npz.
-        st_lpips: The shift-tolerant LPIPS (AlexNet), an .npz.
+        lpips: LPIPS (AlexNet, v0.1), its trunk: torchvision's checkpoint or an .npz.
+        lpips_heads: LPIPS, its heads: the lpips package's alex.pth or an .npz.
+        st_lpips: Shift-tolerant LPIPS (AlexNet): an .npz.
     """
 
     lpips: Path | None = None
@@ -67,23 +67,23 @@ def evaluate(
     published: bool = False,
     values: Path | None = None,
 ) -> None:
-    """Score runs by the field's metrics, beside persistence and what the renderer adds.
+    """Score runs by the field's metrics, beside persistence and controls of the renderer.
 
     Args:
-        run_folders: What `pdr train` left; several are put side by side.
-        dataset: Score on this data set instead of the one trained on.
+        run_folders: Run folders; several are put side by side.
+        dataset: Score on this data set, instead of the one of the training.
         data_options: Options of its loader, instead of the recipe's: name value name value ...
-        data_dir: Where prepared data sets lie, if not where they lay in training.
+        data_dir: Where prepared data sets lie; by default as in training.
         protocol: "openstl" for figures that compare with published ones, "standard" for all;
             by default that of the run.
-        split: Which clips.
-        checkpoint: The best, or the last.
-        horizon: Frames to predict, if not as many as in training.
+        split: The test clips, or the training clips that were held out.
+        checkpoint: The best or the last checkpoint.
+        horizon: Frames to predict; by default as many as in training.
         batch_size: Clips at a time; does not change the figures.
         devices: How many share a batch; 0 takes as many as can share it evenly.
         controls: Whether to add the rows of controls.
         warping: Whether to measure temporal warping errors; needs OpenCV.
-        weights: See each.
+        weights: Files of trained weights that add metrics.
         published: Adds the published rows of the data set (protocol openstl only).
         values: A .csv or .parquet file for the figures of every frame of every clip.
     """
@@ -138,7 +138,7 @@ def _changes(
     protocol: Protocol | None,
     horizon: int | None,
 ) -> dict[str, Any]:
-    """The fields in which the runs are evaluated otherwise than they were trained."""
+    """The fields of the runs' recipes that the evaluation replaces."""
     changes: dict[str, Any] = {}
     if dataset is not None:
         known = BENCHMARKS.get(dataset)
@@ -152,7 +152,7 @@ def _changes(
 
 def _published(recipe: Recipe) -> dict[str, dict[str, float]]:
     if recipe.protocol != "openstl":
-        raise ValueError("published figures compare with --protocol openstl only: give both")
+        raise ValueError("--published needs --protocol openstl, which published figures follow")
     rows = published_figures(recipe.dataset)
     if not rows:
         raise ValueError(f"there are no published figures for {recipe.dataset}")

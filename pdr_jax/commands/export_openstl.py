@@ -13,9 +13,10 @@ def export_openstl(
     """Write a run's backbone as a state dict that the public PyTorch code loads.
 
     Args:
-        run_folder: What `pdr train` left.
-        out: A new file, .pth, or .npz without PyTorch; beside it comes its configuration as .json.
-        backbone_only: Leaves out the adapter, for which PyTorch has no model.
+        run_folder: A run folder.
+        out: A new .pth file, or .npz (needs no PyTorch); its configuration is written beside it
+            as .json.
+        backbone_only: Leaves out the adapter, which the public PyTorch code does not have.
     """
     config = exports.write(run_folder, out, backbone_only=backbone_only)
     print(f"{out}, {out.with_suffix('.json')}: {config['method']}")

@@ -1,4 +1,4 @@
-"""The end of a training on the command line: figures and pictures, and where they are."""
+"""The end of a training on the command line: figures and pictures."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +14,10 @@ from pdr_jax.task import Task
 
 
 def finish(run: Path) -> None:
-    """Evaluates the best checkpoint, writes metrics.json and pictures, and says where they are.
+    """Evaluates the best checkpoint; prints its figures and writes metrics.json and pictures.
 
-    A run without test clips is scored on its held-out clips; one without either has no figures, but
-    pictures of a training clip.
+    A run without test clips is scored on its held-out clips. A run that has neither gets no
+    figures, and pictures of a training clip.
     """
     task, state = load(run)
     recipe = task.recipe
@@ -42,7 +42,7 @@ def finish(run: Path) -> None:
 def show_pictures(
     task: Task, variables: Mapping[str, Any], folder: Path, logs: Mapping[str, Path]
 ) -> None:
-    """Draws a clip and the curves of some logs into a folder; says so if the extra is missing."""
+    """Draws a clip and the loss curves of `logs` into a folder, or prints why it cannot."""
     try:
         drawn = [*pictures.draw(task, variables, folder), folder / "loss.png"]
         report.save_curves(drawn[-1], logs)

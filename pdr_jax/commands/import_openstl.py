@@ -25,20 +25,20 @@ def import_openstl(
 ) -> None:
     """Make a run folder from a checkpoint of OpenSTL or PredFormer, for eval, predict and train.
 
-    The model and its sizes are read from the weights as far as these tell.
+    The model and its sizes are read from the weights, as far as the weights determine them.
 
     Args:
         checkpoint: OpenSTL's or PredFormer's .pth, Lightning's .ckpt, or an .npz of a state dict.
         out: The run's folder.
-        config: The configuration, OpenSTL's .py (which is not run) or model_param.json.
+        config: The configuration: OpenSTL's .py (which is not run) or model_param.json.
         settings: Single entries of the configuration: name value name value ...
         dataset: The data set, if the checkpoint does not say; "arrays" for a file of yours.
         data_options: Options of the data set's loader: name value name value ...
         data_dir: Where prepared data sets lie.
         in_length: Observed frames.
         out_length: Frames to predict.
-        protocol: Which clips are for testing: those of OpenSTL, or those of "standard", some of
-            which the weights may have been trained on.
+        protocol: Which clips are for testing: OpenSTL's, or those of "standard"; the weights may
+            have been trained on some of the latter.
     """
     hints = imports.Hints(
         config=configurations.read(config) if config else {},

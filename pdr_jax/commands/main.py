@@ -84,16 +84,20 @@ def options(command: Callable[..., Any]) -> set[str]:
         for name in inspect.signature(command).parameters
         if _POSITIONAL not in getattr(hints.get(name), "__metadata__", ())
     }
-    if "recipe" in names:  # its fields stand for it
+    if "recipe" in names:  # its fields are the options
         names = names - {"recipe"} | set(Recipe.__dataclass_fields__) - {"dataset"}
     return names
 
 
 def with_option(message: str, known: set[str]) -> str:
-    """A message that starts with a field, and the option that sets this field.
+    """Adds the option to a message that starts with the name of a field.
 
-    Other rooms know of no command line; their messages start with the name of what was wrong, as in
-    "data_options.path is missing".
+    Code outside `commands` does not know the command line; its messages start with the field that
+    is wrong, as in "data_options.path is missing".
+
+    Args:
+      message: an error message.
+      known: the names of the command's options, as Python writes them.
     """
     found = re.match(r"(\w+)((?:\.\w+)*)(?=[=:]| is missing)", message)
     if found is None or found[1] not in known:

@@ -17,8 +17,8 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
 
     Args:
         name: A predictor.
-        dataset: The benchmark at whose size the card counts parameters and operations, of the
-            faithful form where there is one, as that is what was published.
+        dataset: The benchmark at whose size the card counts parameters and operations. They are
+            counted for the faithful form, if there is one, because that is the published one.
     """
     console = Console(soft_wrap=True, highlight=False)
     console.print("\n".join(_card(name, dataset)) if name else _list())
@@ -55,7 +55,7 @@ def _card(name: str, dataset: str) -> list[str]:
 
 
 def _sizes(module: Backbone, name: str, recipe: Recipe) -> list[str]:
-    """Our count of parameters and operations, and the published one where there is one."""
+    """Our count of parameters and operations, and the published count if there is one."""
     if isinstance(module, ClipPredictor):
         passes = f"one pass, which predicts {module.clip_length} frames"
     else:

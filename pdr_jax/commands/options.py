@@ -1,4 +1,4 @@
-"""Values on the command line whose types only the code that takes them knows."""
+"""Option values whose types only the receiving code knows."""
 
 import ast
 import json
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def parse_option(text: str) -> Any:
-    """The value of a text as JSON or as a Python literal; the text itself where it is neither.
+    """The value of a text as JSON or as a Python literal; the text itself if it is neither.
 
-    So `false` and `False`, `null` and `None`, `[0, 1]` and `(0, 1)` are all understood.
+    `false` and `False`, `null` and `None`, `[0, 1]` and `(0, 1)` are all understood.
     """
     for reader in (json.loads, ast.literal_eval):
         try:
@@ -20,5 +20,5 @@ def parse_option(text: str) -> Any:
 
 
 def parse_options(texts: Mapping[str, str] | None) -> dict[str, Any]:
-    """The values of `name value name value ...`; {} where none were given."""
+    """The values of `name value name value ...`; {} if none are given."""
     return {name: parse_option(text) for name, text in (texts or {}).items()}

@@ -20,10 +20,10 @@ def predict(
     """Predict the frames that follow; no ground truth needed.
 
     Args:
-        run_folder: What `pdr train` left.
+        run_folder: A run folder.
         source: .npy of (N, T, H, W, C) or (T, H, W, C) frames in the data set's units.
         target: .npy for the predicted frames.
-        horizon: Frames to predict, if not as many as in training.
+        horizon: Frames to predict; by default as many as in training.
         batch_size: Clips at a time.
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """

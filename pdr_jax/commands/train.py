@@ -1,7 +1,7 @@
 """`pdr train`.
 
-A run's settings come from its recipe, then from the command line; the result is printed in full at
-the start and stored beside the run.
+A run's settings are those of a published recipe, with the options of the command line replacing
+some. They are printed in full at the start and stored in the run folder.
 """
 
 import argparse
@@ -26,13 +26,13 @@ from pdr_jax.task import open_task, optimisation, output_note
 
 @dataclasses.dataclass(frozen=True)
 class _CommandLineRecipe(Recipe):
-    """A recipe whose data set needs no option's name: `pdr train kth`."""
+    """A recipe whose data set is a positional argument: `pdr train kth`."""
 
     dataset: tyro.conf.Positional[str]
 
 
 def train_command(argv: list[str]) -> Callable[..., None]:
-    """`train`, with the recipe that the command line names as the default of every option."""
+    """`train`, whose options have the recipe that the command line names as their defaults."""
     recipe = named_recipe(argv[1:]) if argv[:1] == ["train"] else recipes.create("moving_sprites")
     named = _CommandLineRecipe(**vars(recipe))
     fields = tyro.conf.arg(name="", prefix_name=False)
@@ -46,8 +46,8 @@ def train_command(argv: list[str]) -> Callable[..., None]:
 
         Args:
             recipe: Everything that defines the run.
-            out: The run's folder; by default runs/ and what the run is made of.
-            resume: A run folder to continue; its own recipe is used, and no other option.
+            out: The run's folder; by default runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN.
+            resume: A run folder to continue with its own recipe; takes no other option.
         """
         settings = Recipe(**vars(recipe))
         if resume is not None:
@@ -64,14 +64,12 @@ def train_command(argv: list[str]) -> Callable[..., None]:
 
 
 def train_run(recipe: Recipe, run: Path, *, resume: bool) -> None:
-    """Trains a recipe, or goes on with it, and finishes the run."""
+    """Trains a recipe from its start or from the last checkpoint, then evaluates the run."""
     if not resume:
         try:
             check_vacant(run, recipe)
         except FileExistsError as error:
-            raise FileExistsError(
-                f"{error}. Give another folder with --out FOLDER, or pdr train --resume {run}"
-            ) from None
+            raise FileExistsError(f"{error} (--out FOLDER, or pdr train --resume {run})") from None
     task = open_task(recipe)
     plan = optimisation(recipe, len(task.train))
     origin = recipe.init_from
@@ -93,10 +91,10 @@ def train_run(recipe: Recipe, run: Path, *, resume: bool) -> None:
 
 
 def named_recipe(argv: list[str]) -> Recipe:
-    """The published recipe for the data set, backbone, adapter and loss that are asked for.
+    """The published recipe for the data set, backbone, adapter and loss on the command line.
 
-    A recipe that starts from a run has that run's backbone with its options and its `in_length`. On
-    the same data set it also has that run's protocol and whatever else says which clips those are.
+    With --init-from, the backbone, its options and `in_length` are those of the source run. On the
+    same data set, so are the protocol and the other fields that decide which clips a run sees.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("--backbone", "--adapter", "--loss"):
@@ -112,8 +110,8 @@ def named_recipe(argv: list[str]) -> Recipe:
         dataset = dataset or origin.dataset
         if chosen.setdefault("backbone", origin.backbone) != origin.backbone:
             raise ValueError(
-                f"backbone={chosen['backbone']!r}: {chosen['init_from']}, to start from, has "
-                f"{origin.backbone!r}; leave out --backbone"
+                f"backbone={chosen['backbone']!r}: the run to start from, {chosen['init_from']}, "
+                f"has {origin.backbone!r}; leave out --backbone"
             )
         same = dataset == origin.dataset
         clips = (*recipes.CLIP_FIELDS, "protocol") if same else ("in_length",)
@@ -124,7 +122,7 @@ def named_recipe(argv: list[str]) -> Recipe:
 def default_folder(recipe: Recipe) -> Path:
     """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN.
 
-    The protocol is in the name if it is not "standard", and so is the run that it starts from.
+    The name also has the protocol if it is not "standard", and the run that training starts from.
     """
     parts = [recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss]
     parts += [recipe.protocol] if recipe.protocol != "standard" else []
@@ -136,6 +134,6 @@ def _check_no_other_option(argv: list[str]) -> None:
     option, *rest = [*argv[1].split("=", 1), *argv[2:]]
     if option != "--resume" or len(rest) > 1:
         raise ValueError(
-            "--resume takes no other option: the run goes on as it began; for other "
-            "settings start another with --init-from"
+            "--resume takes no other option: the run keeps its own settings; for other settings "
+            "start a new run with --init-from"
         )

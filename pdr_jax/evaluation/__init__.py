@@ -1,1 +1,1 @@
-"""Evaluation of a task's model: its figures, its controls, predictions on new data, pictures."""
+"""Evaluation of a task's model: figures, controls, predictions on new data, pictures."""

@@ -1,4 +1,4 @@
-"""Figures of a task's model on a split, beside the controls that it must be held against."""
+"""Figures of a task's model on a split, and of the controls to compare it with."""
 
 import dataclasses
 import functools
@@ -23,12 +23,12 @@ Rows = dict[str, dict[str, float]]
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What was measured of one predictor.
+    """What was measured of one predictor; the keys are names of metrics.
 
     Attributes:
-      figures: each metric, over all frames of all clips.
-      per_frame: each metric at each step of the horizon, (T',).
-      values: each metric of every frame of every clip, (clips, T'); {} if they were not kept.
+      figures: over all frames of all clips.
+      per_frame: at each step of the horizon, (T',).
+      values: of every frame of every clip, (clips, T'); {} if they were not kept.
       ids: ids of the clips, (clips,).
     """
 
@@ -47,15 +47,18 @@ def stream(
     evaluator: metrics.Evaluator,
     place: Callable[[np.ndarray], jax.Array] = jnp.asarray,
 ) -> np.ndarray:
-    """Updates `evaluator` with a predictor's frames of every clip; returns the clips' ids in order.
+    """Updates `evaluator` with a predictor's frames of every clip.
 
     Args:
       predict: the predictor.
-      batches: called for a fresh pass over the clips.
-      clip: how to split and scale them.
+      batches: called once, for a fresh pass over the clips.
+      clip: how to split and scale the clips.
       batch_size: clips at a time; the last batch may be smaller.
       evaluator: where the figures accumulate.
-      place: puts a batch on the devices; `sharding.shard_batch` over several.
+      place: puts a batch on the devices, as `sharding.shard_batch` does for several.
+
+    Returns:
+      The clips' ids in order, (clips,).
     """
     ids = []
     for batch in batches():
@@ -88,22 +91,25 @@ def measure(
       split: "test" or "holdout".
       batch_size: clips at a time; does not change the figures.
       label: the name of the model's row.
-      controls: adds persistence and, for a model with adapter, the coarse frames alone and the
-        rendered frames replaced by their mean and by another clip's.
-      protocol: which figures; see `pdr_jax.evaluation.protocols`.
+      controls: adds persistence and, for a model with an adapter, the controls of
+        `pdr_jax.evaluation.predictors.ablations`.
+      protocol: which metrics; see `pdr_jax.evaluation.protocols`.
       devices: how many share a batch.
       keep_samples: whether to fill `Measured.values`.
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
 
+    Returns:
+      What was measured of each row, by label: the model first, then the controls.
+
     Raises:
-      ValueError: there is no such split, or the batch cannot be shared evenly.
+      ValueError: there is no such split, or the devices cannot share the batch evenly.
     """
     source = {"test": task.test, "holdout": task.holdout}.get(split)
     if source is None:
         raise ValueError(
-            f"split={split!r}: this run has none (protocol openstl and holdout=0 keep no holdout); "
-            "expected 'test' or 'holdout'"
+            f"split={split!r}: expected 'test' or 'holdout', if the run has such clips; under "
+            "protocol openstl, or with holdout=0, none are held out"
         )
     batches = functools.partial(pdr_datasets.batches, source, batch_size)
     mesh = make_mesh(devices)
@@ -140,5 +146,5 @@ def score(task: Task, variables: Mapping[str, Any], **options: Any) -> Rows:
 
 
 def parameter_count(variables: Mapping[str, Any]) -> int:
-    """How many trainable parameters there are."""
+    """The number of trainable parameters; `variables` may hold shapes only."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables["params"]))

@@ -12,16 +12,13 @@ from pdr_jax.evaluation import predictors
 from pdr_jax.task import Task
 
 
-def draw(
-    task: Task, variables: Mapping[str, Any], folder: Path, *, clip_index: int = 0
-) -> list[Path]:
-    """Draws one test clip: a strip of frames, an animation, the Gaussians as ellipses.
+def draw(task: Task, variables: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Draws the first test clip: a strip of frames, an animation, the Gaussians as ellipses.
 
     Args:
-      task: the model and the clips; a training clip is drawn where there is no test split.
+      task: the model and the clips; without a test split, the first training clip is drawn.
       variables: of the model.
       folder: where the pictures go.
-      clip_index: which clip.
 
     Returns:
       The paths of the pictures.
@@ -30,7 +27,7 @@ def draw(
       ImportError: the extra `report` is not installed.
     """
     source = task.test if task.test is not None else task.train
-    frames = np.asarray(source[clip_index % len(source)]["frames"])[None]
+    frames = np.asarray(source[0]["frames"])[None]
     observed, target = task.clip.split(jnp.asarray(frames))
     output = predictors.apply(task.model, variables, observed, task.clip.horizon, "decompose")
     clip: dict[str, Any] = {
@@ -64,13 +61,16 @@ def draw(
 
 
 def draw_prediction(task: Task, observed: np.ndarray, future: np.ndarray, path: Path) -> None:
-    """Writes the first of some clips, observed and predicted, as a GIF.
+    """Writes the first clip, observed and predicted, as a GIF.
 
     Args:
       task: the units and the range of the frames.
-      observed: (N, T, H, W, C) or (T, H, W, C), stored units; the last frames are shown.
-      future: what was predicted from it, (N, T', H, W, C) or (T', H, W, C), stored units.
-      path: of the .gif.
+      observed: (N, T, H, W, C) or (T, H, W, C), stored units; the last T frames are shown.
+      future: the predicted frames, (N, T', H, W, C) or (T', H, W, C), stored units.
+      path: the .gif file.
+
+    Raises:
+      ImportError: the extra `report` is not installed.
     """
     if observed.ndim == 5:
         observed, future = observed[0], future[0]

@@ -1,4 +1,4 @@
-"""Prediction on new data, without ground truth: arrays in, arrays out, and their files."""
+"""Prediction on new data, without ground truth: arrays and their files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,17 +28,17 @@ def predict_array(
       task: the model, and the units and size of its frames.
       variables: of the model.
       frames: (N, T, H, W, C), or (T, H, W, C) for one clip, in the data set's stored units (uint8
-        images, kelvin); the last `in_length` frames are used. Any N.
+        images, kelvin); the last `in_length` frames are used. N may be 0.
       horizon: frames to predict; the recipe's by default.
       batch_size: clips at a time.
 
     Returns:
-      (N, horizon, H, W, C), or without N if `frames` had none, of the dtype of `frames` and in its
-      units; integers are rounded and clipped to their range.
+      (N, horizon, H, W, C), or (horizon, H, W, C) for one clip, in the dtype and units of `frames`;
+      integers are rounded and clipped to their range.
 
     Raises:
-      ValueError: the wrong rank, size, or too few frames; values that are not finite; a horizon
-        or batch size below 1.
+      ValueError: `frames` has the wrong rank or size, too few time steps, or values that are not
+        finite; or the horizon or the batch size is below 1.
     """
     clip = task.clip
     single = frames.ndim == 4
@@ -58,7 +58,7 @@ def predict_array(
     horizon = clip.horizon if horizon is None else horizon
     for name, value in (("horizon", horizon), ("batch_size", batch_size)):
         if value < 1:
-            raise ValueError(f"{name}={value}: must be at least 1")
+            raise ValueError(f"{name}={value}: expected 1 or more")
     predict = predictors.predictor(task.model, variables)
     observed = clips[:, -clip.in_length :]
     results = [np.zeros((0, horizon, *task.dataset.frame_shape), np.float32)]
@@ -75,7 +75,7 @@ def predict_array(
 
 
 def remarks(task: Task, frames: np.ndarray) -> list[str]:
-    """What to know of a prediction from these frames: their units, and which of them are used."""
+    """Remarks on frames to predict from: their units, and which frames of a clip are used."""
     (low, high), length = stored_range(task.dataset), task.clip.in_length
     found = [f"frames are taken to be in stored units, {low:g}..{high:g}"]
     if (
@@ -123,10 +123,15 @@ def read_frames(path: Path) -> np.ndarray:
 
 
 def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None:
-    """Makes the folders of the outputs, or refuses what could not be written after prediction.
+    """Makes the folders of the outputs; refuses outputs that could not be written afterwards.
+
+    Args:
+      source: the file with the observed frames.
+      target: the .npy file for the predicted frames.
+      gif: the .gif file, if one is wanted.
 
     Raises:
-      ValueError: a name that does not end in .npy, .gif, or a target that is the source.
+      ValueError: a name does not end in .npy or .gif, or `target` is `source`.
       ImportError: the extra `report`, which a GIF needs, is not installed.
     """
     if target.resolve() == source.resolve():

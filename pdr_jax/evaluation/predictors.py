@@ -19,9 +19,14 @@ Batches = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 
 
 def padded(frames: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A short batch filled up with its last clip, and a mask of the clips that count.
+    """A short batch filled up with copies of its last clip, so that the model compiles once.
 
-    So the model is compiled for one shape, and the batch size does not change the figures.
+    Args:
+      frames: (B, ...) with 1 <= B <= `batch_size`.
+      batch_size: clips in a full batch.
+
+    Returns:
+      The full batch, (batch_size, ...), and a mask of the clips that count, (batch_size,) bool.
     """
     count = len(frames)
     fill = np.repeat(frames[-1:], batch_size - count, axis=0)
@@ -49,14 +54,14 @@ def predictor(model: PDR, variables: Mapping[str, Any]) -> Predict:
 
 
 def persistence(observed: jax.Array, horizon: int) -> jax.Array:
-    """The last observed frame, repeated: the control that no predictor may lose to."""
+    """The last observed frame, repeated: a control that every predictor should beat."""
     return jnp.repeat(observed[:, -1:], horizon, axis=1)
 
 
 def ablations(
     model: PDR, variables: Mapping[str, Any], batches: Batches, *, clip: ClipSpec, batch_size: int
 ) -> dict[str, Predict]:
-    """Predictors that tell whether the model uses its rendered frames Y; {} without adapter.
+    """Controls that show whether the model uses its rendered frames Y; {} without an adapter.
 
     * "coarse": the backbone's frames alone, before the fusion.
     * "mean Y": Y is replaced by its mean over all frames of the split. If this is as good as the

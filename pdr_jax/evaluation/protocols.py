@@ -1,9 +1,9 @@
 """Which metrics a data set gets under each protocol.
 
-"openstl" is what published tables hold: OpenSTL's metrics and data, and the best checkpoint chosen
-on the test set. "standard" chooses the best checkpoint on held-out training clips, lets no split
-see the statistics or people of another, and reports more metrics. A metric that both have is
-computed alike.
+"openstl" is the protocol of published tables: OpenSTL's metrics and data, and the best checkpoint
+chosen on the test set. "standard" chooses the best checkpoint on held-out training clips, shares
+neither statistics nor people between splits, and reports more metrics. A metric that is in both is
+computed in the same way.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A table of every figure of every frame of every clip, as CSV or Parquet."""
+"""A table of the metrics of every frame of every clip, as CSV or Parquet."""
 
 import csv
 import importlib.util
@@ -30,6 +30,10 @@ def write(path: Path, rows: Mapping[str, Measured]) -> None:
     """Writes a line for every predictor, clip and frame; whole or not at all.
 
     Columns: predictor, clip (its id), frame (1 is the first predicted), and the metrics.
+
+    Args:
+      path: the .csv or .parquet file.
+      rows: what was measured, by predictor, with `Measured.values` kept.
     """
     columns: dict[str, np.ndarray] = {}
     for name, row in rows.items():

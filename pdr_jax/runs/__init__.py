@@ -1,1 +1,1 @@
-"""Runs: trained here, or imported; and the folders that they leave."""
+"""Runs, trained here or imported, and their folders."""

@@ -1,7 +1,7 @@
 """Checkpoints of a run (Orbax): train state, position in the data, recipe, versions.
 
-The last few and the best are kept, and step 0 of an imported run, whose weights no training can
-bring back. Saving is asynchronous; an unfinished checkpoint is never read.
+The last few checkpoints and the best one are kept, and step 0 of an imported run, because training
+cannot make imported weights again. Saving is asynchronous; an unfinished checkpoint is never read.
 """
 
 import importlib.metadata
@@ -19,7 +19,7 @@ _PACKAGES = ("pdr-jax", "jax", "flax", "optax", "orbax-checkpoint")
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that a result depends on; a bare source tree has none."""
+    """Versions of the packages that a result depends on; "not installed" where one has none."""
     return {name: _version(name) for name in _PACKAGES}
 
 
@@ -34,11 +34,16 @@ class Checkpoints:
     """The checkpoints of one run folder."""
 
     def __init__(self, directory: Path, *, keep_last: int = 2) -> None:
-        """Opens, or creates, `directory`. The best is the one with the lowest `score`."""
+        """Opens or creates `directory`.
+
+        Args:
+          directory: RUN/checkpoints.
+          keep_last: how many of the last checkpoints are kept.
+        """
         policy = keep.AnyPreservationPolicy(
             [
                 keep.LatestN(keep_last),
-                keep.CustomSteps([0]),  # what was imported; a run that begins here saves none
+                keep.CustomSteps([0]),  # imported weights; other runs save no step 0
                 keep.BestN(get_metric_fn=lambda metrics: -metrics["score"], n=1),
             ]
         )
@@ -57,7 +62,14 @@ class Checkpoints:
         return any(Path(directory).glob("[0-9]*/_CHECKPOINT_METADATA"))
 
     def save(self, state: TrainState, *, data: Any, config: dict, score: float) -> None:
-        """Saves after `state.step` steps; `data` is the iterator's position (JSON-able)."""
+        """Saves a checkpoint as step `state.step`.
+
+        Args:
+          state: the train state.
+          data: the data iterator's position, JSON types; None if there is none.
+          config: the recipe, JSON types.
+          score: the checkpoint with the lowest score is the best.
+        """
         self._manager.save(
             int(state.step),
             args=ocp.args.Composite(
@@ -68,11 +80,14 @@ class Checkpoints:
         )
 
     def restore(self, like: TrainState, which: str = "last") -> tuple[TrainState, dict]:
-        """The "last" or the "best" state and what was saved beside it.
+        """Reads a checkpoint.
 
         Args:
-          like: a state, or its shapes and shardings, of the same structure.
+          like: a state of the same structure, or its shapes and shardings.
           which: "last" or "best".
+
+        Returns:
+          The state, and {"data", "config", "versions"} as they were saved.
 
         Raises:
           FileNotFoundError: there is no checkpoint.
@@ -93,7 +108,7 @@ class Checkpoints:
     def variables(self) -> tuple[int, dict[str, Any]]:
         """The step and the variables (NumPy) of the best checkpoint, whatever their structure.
 
-        As `TrainState.variables`: the averages where there are any.
+        As in `TrainState.variables`, these are the averages if the state kept them.
 
         Raises:
           FileNotFoundError: there is no checkpoint.
@@ -118,12 +133,12 @@ class Checkpoints:
 
     @property
     def last(self) -> int | None:
-        """The last step that has a checkpoint."""
+        """The last step that has a checkpoint, or None."""
         return self._manager.latest_step()
 
     @property
     def best(self) -> int | None:
-        """The step of the checkpoint with the lowest score."""
+        """The step of the checkpoint with the lowest score, or None."""
         return self._manager.best_step()
 
     def __enter__(self) -> "Checkpoints":

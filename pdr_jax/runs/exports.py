@@ -1,4 +1,4 @@
-"""From a run folder to what the public PyTorch code loads."""
+"""Exports a run's backbone as a state dict that the public PyTorch code loads."""
 
 from pathlib import Path
 from typing import Any
@@ -16,58 +16,59 @@ from pdr_jax.runs.warm_start import read_origin
 from pdr_jax.task import open_dataset
 
 
-def write(folder: Path, out: Path, *, backbone_only: bool = False) -> dict[str, Any]:
-    """Writes what `export_run` makes: the state dict, and beside it the configuration as .json.
+def write(run: Path, out: Path, *, backbone_only: bool = False) -> dict[str, Any]:
+    """Writes what `export_run` returns: the state dict, and beside it the configuration as .json.
 
     Args:
-      folder: the run.
-      out: the file, .pth or .pt, or .npz without PyTorch; must not exist, nor its .json.
+      run: the run folder.
+      out: the file, .pth or .pt, or .npz (needs no PyTorch). Neither it nor its .json may exist.
       backbone_only: see `export_run`.
 
     Returns:
       The configuration.
 
     Raises:
-      FileExistsError: one of the two files is there.
-      FileNotFoundError: there is no folder for them, or see `export_run`.
+      FileExistsError: one of the two files exists.
+      FileNotFoundError: the folder of `out` does not exist, or as `export_run`.
       ImportError: PyTorch is not installed, and the file is no .npz.
-      ValueError: `out` has another ending, or see `export_run`.
+      ValueError: `out` has another ending, or as `export_run`.
     """
     beside = out.with_suffix(".json")
     torch_files.check_target(out)
     if beside.exists():
         raise FileExistsError(f"{beside} is there already: choose another name than {out}")
-    state_dict, config = export_run(folder, backbone_only=backbone_only)
+    state_dict, config = export_run(run, backbone_only=backbone_only)
     torch_files.save(out, state_dict)
     write_json(beside, config)
     return config
 
 
 def export_run(
-    folder: Path, *, backbone_only: bool = False
+    run: Path, *, backbone_only: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The state dict and the configuration of a run's backbone, in the public PyTorch code's terms.
 
     Args:
-      folder: the run; its best checkpoint is taken.
+      run: the run folder; its best checkpoint is exported.
       backbone_only: whether to leave out the adapter of a run that has one.
 
     Returns:
-      What `load_state_dict(strict=True)` takes, and OpenSTL's names of the settings.
+      The state dict, for `load_state_dict(strict=True)`, and the settings under OpenSTL's names.
 
     Raises:
-      FileNotFoundError: `folder` is no run folder, or has no checkpoint.
-      ValueError: PyTorch has no such model, or one that would compute something else.
+      FileNotFoundError: `run` is no run folder, or has no checkpoint.
+      ValueError: the public PyTorch code has no such model, or its model would compute something
+        else.
     """
-    origin = read_origin(folder)
+    origin = read_origin(run)
     recipe = origin.recipe
     if recipe.adapter != "none" and not backbone_only:
         raise ValueError(
-            f"adapter={recipe.adapter!r}: the public PyTorch code has none. Leave it out with "
-            "backbone_only; what remains predicts the coarse frames"
+            f"adapter={recipe.adapter!r}: the public PyTorch code has no adapter. "
+            "backbone_only leaves it out; the exported backbone predicts the coarse frames"
         )
     name, kind = family_of(recipe.backbone)
-    dataset = recorded_dataset(folder) or open_dataset(recipe)
+    dataset = recorded_dataset(run) or open_dataset(recipe)
     module = recipe.build(dataset.frame_shape).backbone
     assert isinstance(module, Backbone)
     variables = {

@@ -1,7 +1,7 @@
-"""A training run, top to bottom: batches, steps, checkpoints, and the folder they leave.
+"""A training run from start to end: batches, steps, checkpoints and the run folder.
 
-A resumed run repeats the uninterrupted one: parameters, data order and stochastic depth are
-functions of (seed, step), and each checkpoint holds the position in the data.
+A resumed run gives the same numbers as an uninterrupted one: parameters, data order and stochastic
+depth are functions of (seed, step), and each checkpoint holds the position in the data.
 """
 
 import functools
@@ -28,19 +28,22 @@ from pdr_jax.train import TrainState, train_step
 Report = Callable[[Mapping[str, float]], None]
 
 
-def fit(task: Task, out: Path, *, resume: bool = False, report: Report | None = None) -> TrainState:
+def fit(
+    task: Task, out: Path | str, *, resume: bool = False, report: Report | None = None
+) -> TrainState:
     """Trains a task's model, and returns the last state.
 
     Args:
       task: what is trained.
       out: the run's folder; must not hold a run unless `resume`.
-      resume: continue from the last checkpoint in `out`, or begin if there is none.
-      report: called with the scalars of each logged step.
+      resume: continue from the last checkpoint in `out`; if there is none, begin.
+      report: called with the scalars of each logged step, and with the figures of each checkpoint.
 
     Raises:
-      FileExistsError: `out` holds a run, if only one begun, and `resume` is False.
+      FileExistsError: `out` holds a run, finished or not, and `resume` is False.
+      FileNotFoundError: the recipe's `init_from` is no run folder, or has no checkpoint.
       DivergedError: the loss became NaN or infinite.
-      ValueError: data and recipe do not fit each other.
+      ValueError: the recipe does not fit the data, the devices, or the run that it starts from.
     """
     recipe, out = task.recipe, Path(out)
     if not resume:
@@ -58,7 +61,7 @@ def fit(task: Task, out: Path, *, resume: bool = False, report: Report | None = 
     with Checkpoints(out / "checkpoints") as checkpoints, RunLog(out, report) as log:
         if checkpoints.last is not None:
             state, saved = checkpoints.restore(state)
-            if saved["data"] is not None:  # an imported run has been through no data
+            if saved["data"] is not None:  # an imported run has no position in the data
                 batches.set_state(saved["data"])
         record = _Description(task, out, source, begins=begins, step=int(state.step))
         log.rewind(int(state.step))
@@ -89,9 +92,9 @@ def fit(task: Task, out: Path, *, resume: bool = False, report: Report | None = 
 
 
 class _Description:
-    """recipe.json and data.json, written by the first process.
+    """recipe.json and data.json of a run, written by the first process.
 
-    data.json describes imported weights until there is a checkpoint besides them.
+    data.json of an imported run describes the import only, until a checkpoint has been trained.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class _Description:
                 write_json(self._path, folder.describe_training(task) | source)
 
     def trained(self) -> None:
-        """Says of imported weights that they have been trained on."""
+        """Adds the training to the data.json of an imported run, at its first checkpoint."""
         if self._imported and jax.process_index() == 0:
             write_json(self._path, self._imported | folder.describe_training(self._task))
             self._imported = {}
@@ -123,7 +126,7 @@ def _batches(task: Task, source: pdr_datasets.Source, **options: Any) -> Any:
 
 
 def _feed(task: Task, mesh: jax.sharding.Mesh) -> tuple[Any, Callable[[np.ndarray], jax.Array]]:
-    """Endless training batches, and what makes their "frames" frames on the devices."""
+    """Endless training batches, and a function that puts a batch's "frames" on the devices."""
     recipe, source = task.recipe, task.train
     place: Callable[[np.ndarray], jax.Array] = functools.partial(shard_batch, mesh)
     if recipe.resident_mib:
@@ -142,6 +145,7 @@ def _feed(task: Task, mesh: jax.sharding.Mesh) -> tuple[Any, Callable[[np.ndarra
 
 
 def _jit_step(task: Task, plan: Optimisation, state: TrainState) -> Callable:
+    """`train_step` of a task, compiled for the shardings of the state."""
     recipe = task.recipe
     step = functools.partial(
         train_step,

@@ -1,8 +1,8 @@
 """The files of a run folder.
 
 RUN/recipe.json     the recipe, in full
-RUN/data.json       the data set, what chose the best checkpoint, and where the first parameters
-                    came from if they were imported or taken over from another run
+RUN/data.json       the data set, what chose the best checkpoint, and the origin of parameters that
+                    were imported or copied from another run
 RUN/metrics.jsonl   a line every `log_every` steps, and a line with the figures of each checkpoint
 RUN/checkpoints/    the last few and the best (Orbax): train state, position in the data, versions
 RUN/metrics.json    the figures of the best checkpoint, when the run has ended
@@ -22,7 +22,7 @@ from pdr_jax.task import Task
 _DATASET = ("frame_shape", "offset", "scale", "data_range")
 
 
-def read_recipe(run: Path) -> Recipe:
+def read_recipe(run: Path | str) -> Recipe:
     """The recipe of a run folder.
 
     Raises:
@@ -34,7 +34,7 @@ def read_recipe(run: Path) -> Recipe:
     return Recipe.from_json(json.loads(path.read_text()))
 
 
-def read_data(run: Path) -> dict[str, Any]:
+def read_data(run: Path | str) -> dict[str, Any]:
     """The data.json of a run folder; {} if there is none."""
     path = Path(run) / "data.json"
     return json.loads(path.read_text()) if path.exists() else {}
@@ -63,9 +63,12 @@ def describe_training(task: Task) -> dict[str, Any]:
 
 
 def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
-    """The data set of a run as data.json describes it, without clips; None without data.json.
+    """The data set of a run as data.json describes it, without clips.
 
-    Prediction needs no more than this, so the data set itself need not be there.
+    Prediction on new frames needs no more, so the data set need not be prepared.
+
+    Returns:
+      None if data.json is missing or does not describe the data set.
     """
     found, recipe = read_data(run), read_recipe(run)
     if not found.keys() >= {*_DATASET}:
@@ -95,20 +98,20 @@ def is_imported(run: Path) -> bool:
 
 
 def check_vacant(run: Path, recipe: Recipe) -> None:
-    """Refuses a folder in which a new run of the recipe would overwrite another.
+    """Refuses a folder in which a new run of the recipe would overwrite a run.
 
     Raises:
-      FileExistsError: the folder holds a run; the message says in which fields it differs.
+      FileExistsError: the folder holds a run; the message names the fields in which it differs.
     """
     if not _holds_run(run, recipe):
         return
-    here, there = (json.loads(json.dumps(some.to_json())) for some in (recipe, read_recipe(run)))
+    here, there = _as_stored(recipe), _as_stored(read_recipe(run))
     changed = [f"{k}={here[k]!r}, there {there[k]!r}" for k in here if here[k] != there[k]]
     if not changed:
-        raise FileExistsError(f"{run} holds a run already; resume it")
+        raise FileExistsError(f"{run} holds this run already; resume it")
     raise FileExistsError(
-        f"{run} holds a run already, and another one ({'; '.join(changed)}): choose another "
-        "folder (out), or resume that run as it began"
+        f"{run} holds another run already ({'; '.join(changed)}): choose another folder (out), or "
+        "resume that run with its own settings"
     )
 
 
@@ -118,5 +121,10 @@ def _holds_run(run: Path, recipe: Recipe) -> bool:
     begun, log = run / "recipe.json", run / "metrics.jsonl"
     if not begun.exists():
         return False
-    another = json.loads(begun.read_text()) != json.loads(json.dumps(recipe.to_json()))
+    another = json.loads(begun.read_text()) != _as_stored(recipe)
     return another or (log.exists() and log.stat().st_size > 0)
+
+
+def _as_stored(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as it is read from JSON, where tuples have become lists."""
+    return json.loads(json.dumps(recipe.to_json()))

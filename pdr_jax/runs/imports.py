@@ -1,4 +1,4 @@
-"""From a checkpoint of the public PyTorch code to a run folder."""
+"""Imports a checkpoint of the public PyTorch code as a run folder."""
 
 import dataclasses
 import hashlib
@@ -13,6 +13,7 @@ import numpy as np
 
 from pdr_datasets import Units, VideoDataset
 from pdr_jax import backbones, recipes
+from pdr_jax.backbones import Backbone
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.evaluation.prediction import stored_range
 from pdr_jax.files import write_json
@@ -26,7 +27,7 @@ from pdr_jax.runs.folder import describe_dataset
 from pdr_jax.task import open_dataset, optimisation
 from pdr_jax.train import TrainState
 
-# OpenSTL's dataname -> the data set here.
+# OpenSTL's dataname -> the name of the data set here.
 DATASETS = {
     "taxibj": "taxibj",
     "weather": "weatherbench",
@@ -37,7 +38,7 @@ DATASETS = {
     "human": "human36m",
     "mmnist": "moving_mnist",
 }
-# Of the data sets whose units are known before they are prepared.
+# Stored units of data sets, for imports before the data set is prepared.
 UNITS = {
     "taxibj": Units(-1.0, 2.0),
     "kth": Units(),
@@ -47,17 +48,18 @@ UNITS = {
 
 
 class Hints(NamedTuple):
-    """What is known about a checkpoint; None leaves a field to what the checkpoint says.
+    """What the user knows about a checkpoint; None takes what the checkpoint says.
 
     Attributes:
-      config: of the model, as in OpenSTL's files; entries here count before the checkpoint's.
-      settings: single entries of it, which count before those and must be known.
-      dataset: what it was trained on, a name in `pdr_datasets.names()`.
-      data_options: of the data set's loader, where they are not the benchmark's.
-      data_dir: where prepared data sets lie.
+      config: a configuration in OpenSTL's terms; its entries override the checkpoint's.
+      settings: single entries, which override `config`; unknown names are refused.
+      dataset: the data set of the training, a name in `pdr_datasets.names()`.
+      data_options: options of the data set's loader that differ from the benchmark's.
+      data_dir: where prepared data sets lie; None is the default place.
       in_length: observed frames.
       out_length: frames to predict.
-      protocol: the clips that the weights were trained and chosen on: "openstl" for OpenSTL's.
+      protocol: which clips the run uses; the weights themselves count as trained and chosen under
+        "openstl".
     """
 
     config: Mapping[str, Any] = {}
@@ -75,92 +77,106 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
 
     Args:
       path: the checkpoint, see `pdr_jax.interop.state_dicts.read`.
-      out: the folder; must not exist, or be empty.
+      out: the run's folder; it must be empty, if it exists.
       hints: what the checkpoint does not say.
 
     Returns:
       The content of data.json.
 
     Raises:
-      FileExistsError: there is something in `out`.
+      FileExistsError: `out` is not empty.
+      FileNotFoundError: `path` does not exist; or the data set is not prepared, and its frames or
+        units are not known without it.
       ImportError: PyTorch is needed to read the file, and is not installed.
-      ValueError: the file is no checkpoint, or one of an unknown model, or contradicts the hints.
+      ValueError: the file is no checkpoint, its model is unknown, or it contradicts the hints.
     """
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} holds something already: choose another folder")
     saved = state_dicts.read(path)
     said = {k: v for k, v in {**hints.config, **hints.settings}.items() if v is not None}
     given = saved.config | said
-    if not saved.lightning:  # two models' cells differ between the releases, not their weights
+    if not saved.lightning:  # the releases' cells differ in two models; their weights do not
         given = {"release": "v0.3", **given}
     shapes = {key: value.shape for key, value in saved.state_dict.items()}
     name = identify.model(given, shapes)
     kind = family(naming(name))
     check_settings(name, kind, hints.settings, given)
     in_shape = _in_shape(kind, given)
-    length = clues.length(name, shapes)
-    clips = _clips(hints, given, in_shape[0] if in_shape else length)
+    clips = _clips(hints, given, in_shape[0] if in_shape else clues.length(name, shapes))
     data = _open(clips, in_shape)
     config = identify.completed(name, given, shapes, (clips.in_length, *data.frame_shape))
     module, variables = from_openstl(config, saved.state_dict)
-    options = {
-        field: value
-        for field in backbones.hyperparameters(kind.backbone)
-        if field != "dtype" and (value := getattr(module, field)) is not None
-    }
-    recipe = recipes.create(
-        clips.dataset,
-        backbone=kind.backbone,
-        adapter="none",
-        backbone_options=options,
-        **{field: getattr(clips, field) for field in (*recipes.CLIP_FIELDS, "protocol")},
-    )
-    told = {*clues.sizes(name, shapes, data.frame_shape[-1])} | ({"T"} if length else set())
-    if clues.model_type(shapes):
-        told.add("model_type")
+    recipe = _recipe(clips, kind, module)
+    values = {"model_type": name, **recipe.backbone_options, "out_length": recipe.out_length}
+    values |= dict(zip("THWC", (recipe.in_length, *data.frame_shape), strict=True))
     lengths = {"T": hints.in_length, "out_length": hints.out_length}
-    values = {"model_type": name, **options, "out_length": clips.out_length}
-    values |= dict(zip("THWC", (clips.in_length, *data.frame_shape), strict=True))
     check_used(values, settings=hints.settings, config=hints.config, flags=lengths)
+    found = sources(
+        values | {"stored units": "{:g}..{:g}".format(*stored_range(data))},
+        told=_told(name, shapes, data.frame_shape[-1]),
+        given=said | {k: v for k, v in lengths.items() if v},
+        saved=saved.config,
+        dataset=recipe.dataset,
+    )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     described = {
         "training_clips": 0,
         "chosen_on": f"whoever trained it; imported from {path.name}, not trained here",
         **describe_dataset(data),
-        "note": " ".join(filter(None, (data.note, _scaling_note(data, clips)))),
+        "note": " ".join(filter(None, (data.note, _scaling_note(data, recipe)))),
         "imported": {
             "file": path.name,
             "sha256": digest,
             "format": saved.format,
-            "config": {**naming(name), "in_shape": config["in_shape"], **options},
-            "sources": sources(
-                values | {"stored units": "{:g}..{:g}".format(*stored_range(data))},
-                told=told,
-                given=said | {k: v for k, v in lengths.items() if v},
-                saved=saved.config,
-                dataset=clips.dataset,
-            ),
+            "config": {**naming(name), "in_shape": config["in_shape"], **recipe.backbone_options},
+            "sources": found,
         },
     }
     write_run(out, recipe, described, variables)
     return described
 
 
-def _scaling_note(data: VideoDataset, clips: Recipe) -> str:
-    """A warning if an array sets its units by its own values, which the weights may not."""
-    if data.name != "arrays" or not isinstance(clips.data_options.get("scaling", ""), str):
+def _recipe(clips: Recipe, kind: Family, module: Backbone) -> Recipe:
+    """The recipe of the run: `clips` with the imported backbone."""
+    options = {
+        field: value
+        for field in backbones.hyperparameters(kind.backbone)
+        if field != "dtype" and (value := getattr(module, field)) is not None
+    }
+    return recipes.create(
+        clips.dataset,
+        backbone=kind.backbone,
+        adapter="none",
+        backbone_options=options,
+        **{field: getattr(clips, field) for field in (*recipes.CLIP_FIELDS, "protocol")},
+    )
+
+
+def _told(name: str, shapes: clues.Shapes, channels: int) -> set[str]:
+    """The names of the values that the weights determine."""
+    told = {*clues.sizes(name, shapes, channels)}
+    if clues.length(name, shapes):
+        told.add("T")
+    if clues.model_type(shapes):
+        told.add("model_type")
+    return told
+
+
+def _scaling_note(data: VideoDataset, recipe: Recipe) -> str:
+    """A warning if an array's units come from its own values; the weights may expect others."""
+    if data.name != "arrays" or not isinstance(recipe.data_options.get("scaling", ""), str):
         return ""
     if np.array_equal(np.ravel(data.units.scale), [255.0]):
         return ""
     return (
-        "The array's own values set its units, which the weights may know otherwise: say how they "
-        "were, model units = (stored - offset) / scale, with data_options.scaling OFFSET,SCALE."
+        "The array's own values set its units, and the weights may have been trained in others. "
+        "Set those with data_options.scaling OFFSET,SCALE: model units = (stored - offset) / scale."
     )
 
 
 def _in_shape(kind: Family, given: Mapping[str, Any]) -> Sequence[int] | None:
-    """(T, C, H, W), where it is given."""
+    """(T, C, H, W), or None if the configuration does not have it."""
     try:
         return kind.in_shape(given)
     except KeyError:
@@ -168,11 +184,11 @@ def _in_shape(kind: Family, given: Mapping[str, Any]) -> Sequence[int] | None:
 
 
 def _clips(hints: Hints, given: Mapping[str, Any], length: int | None) -> Recipe:
-    """A recipe of the data set and the clips; `length` is the model's T, if it is known."""
+    """The plain recipe of the data set, with the clips' fields set; `length` is the model's T."""
     dataset = hints.dataset or DATASETS.get(given.get("dataname", ""))
     if dataset is None:
         raise ValueError(
-            f"dataset is missing: the checkpoint does not say which data it is for (dataname="
+            "dataset is missing: the checkpoint does not say which data it is for (dataname="
             f"{given.get('dataname')!r}); expected a data set's name, or 'arrays' with "
             "data_options.path for a file of yours"
         )
@@ -193,6 +209,7 @@ def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
     """The data set, or what is known of it before it is prepared.
 
     Raises:
+      FileNotFoundError: it is not prepared, and its frames or units are not known.
       ValueError: its frames are not those of `in_shape`, (T, C, H, W).
     """
     try:
@@ -200,7 +217,7 @@ def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
     except FileNotFoundError:
         benchmark = BENCHMARKS[recipe.dataset]
         if recipe.dataset not in UNITS or recipe.data_options != benchmark.data_options:
-            raise  # of other options neither shape nor units are known
+            raise  # with other options, frames and units are not known beforehand
         data = VideoDataset(
             name=recipe.dataset,
             config="as published",
@@ -209,14 +226,14 @@ def _open(recipe: Recipe, in_shape: Sequence[int] | None) -> VideoDataset:
             out_length=recipe.out_length,
             frame_shape=benchmark.frame_shape,
             units=UNITS[recipe.dataset],
-            note=f"{recipe.dataset} was not there when this was imported.",
+            note=f"{recipe.dataset} was not prepared when this run was imported.",
         )
     if in_shape is not None:
         _, channels, height, width = in_shape
         if (height, width, channels) != tuple(data.frame_shape):
             raise ValueError(
                 f"dataset={recipe.dataset!r}: the model is for frames (H, W, C) = "
-                f"{(height, width, channels)}, but its frames are {data.frame_shape}: choose "
+                f"{(height, width, channels)}, but the data set has {data.frame_shape}; choose "
                 "another data set, or other data_options"
             )
     return data
@@ -228,10 +245,10 @@ def write_run(
     """Makes the folder of a run whose weights were not trained here; whole, or not at all.
 
     Args:
-      out: the folder; must not exist, or be empty.
-      recipe: how the weights are trained on, if they are.
-      described: what data.json says.
-      variables: of the backbone: "params", and "batch_stats" where it has any.
+      out: the run's folder; it must be empty, if it exists.
+      recipe: the run's recipe; a training that continues from the weights follows it.
+      described: the content of data.json.
+      variables: of the backbone: "params", and "batch_stats" if it has any.
     """
     params = {"backbone": variables["params"]}
     statistics = variables.get("batch_stats")
@@ -249,6 +266,6 @@ def write_run(
         write_json(partial / "recipe.json", recipe.to_json())
         write_json(partial / "data.json", described)
         with Checkpoints(partial / "checkpoints") as saved:
-            # Nothing was measured: any checkpoint of a training that goes on from here is better.
+            # Imported weights are not scored, so that any trained checkpoint counts as better.
             saved.save(state, data=None, config=recipe.to_json(), score=math.inf)
         partial.rename(out)

@@ -1,4 +1,4 @@
-"""Whether a run's parameters have met a data set under the other protocol before."""
+"""Whether a run's parameters were trained on a data set under the other protocol."""
 
 from pathlib import Path
 
@@ -8,10 +8,14 @@ from pdr_jax.runs.folder import read_data, read_recipe
 
 
 def protocol_note(run: Path, recipe: Recipe) -> str:
-    """A warning if test clips may have been trained on; "" if there is nothing to know.
+    """A warning if clips that are scored may have been used in training; else "".
 
-    That is so if this run, or a run that it started from, trained on the recipe's data set under
-    the other protocol. Imported weights count as trained under "openstl".
+    There is one if this run, or a run that it started from, was trained on the recipe's data set
+    under the other protocol. Imported weights count as trained under "openstl".
+
+    Args:
+      run: the run folder.
+      recipe: the recipe that the parameters are used with.
     """
     lineage = [(read_recipe(run).protocol, read_data(run))]
     while origin := lineage[-1][1].get("init_from"):
@@ -26,11 +30,14 @@ def protocol_note(run: Path, recipe: Recipe) -> str:
         return ""
     if "protocol" in pdr_datasets.options(recipe.dataset):
         effect = (
-            f"{recipe.dataset} has other parts and other frames under each, so that test clips "
-            f"may have been trained on: see the data set's card"
+            f"{recipe.dataset} has other splits and other frames under each protocol, and test "
+            "clips may have been trained on; see the data set's card"
         )
     elif other == "openstl":
         effect = "held-out clips were trained on, and the test clips chose the checkpoint"
     else:
         return ""
-    return f"Parameters trained under protocol {other!r} meet {recipe.protocol!r}: {effect}."
+    return (
+        f"Parameters were trained under protocol {other!r} and are used under "
+        f"{recipe.protocol!r}: {effect}."
+    )

@@ -20,7 +20,7 @@ class RunLog:
     def __init__(
         self, run: Path, report: Callable[[Mapping[str, float]], None] | None = None
     ) -> None:
-        """Opens the log of a run folder; `report` is called with the figures as well."""
+        """Opens the log of a run folder; `report` is also called with every line's figures."""
         self._path = run / "metrics.jsonl"
         self._report = report
         self._first = jax.process_index() == 0
@@ -31,7 +31,7 @@ class RunLog:
     def rewind(self, step: int) -> None:
         """Drops the lines of steps after `step`, which will be repeated."""
         if self._first and self._path.exists():
-            # The text behind the last line break was cut off while it was written.
+            # Text after the last line break is a line whose writing was interrupted.
             *lines, _ = self._path.read_text().split("\n")
             kept = [line for line in lines if json.loads(line)["step"] <= step]
             with replacing(self._path) as partial:

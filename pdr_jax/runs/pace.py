@@ -1,4 +1,4 @@
-"""Steps between two lines of the log: their losses and their speed."""
+"""Losses and speed of the steps between two lines of the log."""
 
 import time
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ class DivergedError(RuntimeError):
 
 
 class Pace:
-    """Collects the scalars of steps, and fetches them from the device a few times only.
+    """Collects the scalars of steps, and fetches them from the device once a line of the log.
 
-    Fetching a loss waits for the device, so it is not done at each step.
+    Fetching waits for the device, so it is not done at every step.
     """
 
     def __init__(self, plan: Optimisation, *, frames_per_step: int) -> None:
-        """`plan` says how long the run is; `frames_per_step` counts observed and future frames."""
+        """`plan` has the length of the run; `frames_per_step` counts observed and future frames."""
         self._plan, self._frames = plan, frames_per_step
         self._pending: list[tuple[int, np.ndarray, Mapping[str, jax.Array]]] = []
         self._clock, self._untimed = 0.0, 1  # the first step of this process compiles
 
     def add(self, step: int, ids: np.ndarray, scalars: Mapping[str, jax.Array]) -> None:
-        """Takes the scalars of a step, and the ids of the clips it was made on."""
+        """Adds the scalars of a step, and the ids of the clips in its batch."""
         self._pending.append((step, ids, scalars))
         self._clock = self._clock or time.perf_counter()
 
@@ -53,7 +53,7 @@ class Pace:
         }
 
     def restart(self) -> None:
-        """Leaves what was done since the last step out of the time."""
+        """Restarts the clock, so that checkpoints and validation do not count as training time."""
         self._clock = time.perf_counter()
 
 

@@ -1,4 +1,4 @@
-"""Figures of runs, side by side: what they are of, whether they compare, where they are kept."""
+"""Figures of several runs: row labels, whether they compare, their description, their files."""
 
 import collections
 import json
@@ -16,7 +16,7 @@ from pdr_jax.task import Task
 
 
 def row_labels(runs: Sequence[Path]) -> dict[Path, str]:
-    """A name for each run in a table: as few last parts of its path as tell the runs apart.
+    """A label for each run: the last parts of its path, as few as distinguish the runs.
 
     Raises:
       ValueError: the same folder is given twice.
@@ -37,11 +37,11 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
     """Refuses runs whose figures cannot stand side by side, before any is scored.
 
     Args:
-      recipes: of each run, as it is evaluated.
+      recipes: the recipe that each run is evaluated with.
       split: "test" or "holdout".
 
     Raises:
-      ValueError: they are evaluated on other data or under other protocols, or have no such split.
+      ValueError: data, lengths or protocols differ, or a run has no such split.
     """
     (first_run, first), *others = recipes.items()
     for run, other in others:
@@ -49,8 +49,8 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
             if getattr(other, field) != getattr(first, field):
                 raise ValueError(
                     f"{field}={getattr(other, field)!r} in {run}, {getattr(first, field)!r} in "
-                    f"{first_run}: figures that do not compare; expected the same {field} for all "
-                    "runs. Evaluate them under one, or one by one"
+                    f"{first_run}: such figures do not compare; expected the same {field} for all "
+                    "runs. Set it for all, or evaluate the runs one by one"
                 )
     for run, recipe in recipes.items():
         if split == "holdout" and recipe.protocol == "openstl":
@@ -61,10 +61,16 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
 
 
 def describe(run: Path, task: Task, *, split: str, checkpoint: str) -> dict[str, Any]:
-    """What the figures of a run are of, as JSON.
+    """What the figures of a run were measured on, and how; JSON types.
+
+    Args:
+      run: the run folder.
+      task: what was evaluated.
+      split: "test" or "holdout".
+      checkpoint: "best" or "last".
 
     Raises:
-      FileNotFoundError: the checkpoint is the "best", and nothing says what chose it.
+      FileNotFoundError: data.json, which says what chose the "best" checkpoint, is missing.
     """
     scoring = task.dataset.scoring
     reduction = "averaged over" if scoring.spatial_norm else "summed over"
@@ -81,7 +87,7 @@ def describe(run: Path, task: Task, *, split: str, checkpoint: str) -> dict[str,
 
 
 def title(described: Mapping[str, Mapping[str, Any]]) -> str:
-    """The title of a table of runs; `described` has what `describe` says of each, by label."""
+    """The title of a table of runs; `described` maps labels to what `describe` returned."""
     first = next(iter(described.values()))
     chosen = {label: each["checkpoint"] for label, each in described.items()}
     checkpoint = first["checkpoint"]
@@ -94,7 +100,14 @@ def title(described: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def write(run: Path, described: Mapping[str, Any], rows: Mapping[str, Measured]) -> Path:
-    """Writes figures into a run's folder, beside those of earlier evaluations of the same.
+    """Writes figures into a run's folder.
+
+    Figures of an earlier evaluation are kept beside them if its description was the same.
+
+    Args:
+      run: the run folder.
+      described: what `describe` returned.
+      rows: what was measured, by label.
 
     Returns:
       RUN/eval-SPLIT-PROTOCOL-HORIZON.json.
@@ -106,7 +119,7 @@ def write(run: Path, described: Mapping[str, Any], rows: Mapping[str, Measured])
 
 
 def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:
-    """Figures, and their course over the horizon, as JSON."""
+    """Figures of each row, over all frames and for each step of the horizon; JSON types."""
     return {
         "rows": {name: row.figures for name, row in rows.items()},
         "per_frame": {
@@ -135,7 +148,7 @@ def _chosen(run: Path) -> str:
     data = read_data(run)
     if not data:
         raise FileNotFoundError(
-            f"{run / 'data.json'} is missing, which says what chose the best checkpoint: evaluate "
-            "the last (checkpoint='last')"
+            f"{run / 'data.json'} is missing; it says what chose the best checkpoint. Evaluate the "
+            "last one instead (checkpoint='last')"
         )
     return f"best by {data['chosen_on']}"

@@ -1,4 +1,4 @@
-"""The train state of a run: made at its start, or read from its folder."""
+"""The train state of a run: made at its start, or read from its checkpoints."""
 
 import functools
 from collections.abc import Callable
@@ -38,12 +38,15 @@ def start(
       origin: the run to copy parameters from, if there is one.
 
     Returns:
-      The state, and what data.json says of its origin.
+      The state, and the entries of data.json that describe its origin; {} without one.
+
+    Raises:
+      ValueError: the backbone of `origin` does not match.
     """
     make = _initial(task, tx)
     shapes = jax.eval_shape(make, frames)
     parts = origin.parts(task.recipe, shapes) if origin else ()
-    # It runs once, and LLVM's optimisation would take longer than that on a CPU.
+    # `make` runs once; on a CPU, optimising it in LLVM takes longer than running it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     shardings = state_shardings(mesh, shapes)
     compiled = jax.jit(make, out_shardings=shardings, compiler_options=options)
@@ -54,7 +57,7 @@ def start(
 
 
 def load(
-    run: Path,
+    run: Path | str,
     *,
     dataset: pdr_datasets.VideoDataset | None = None,
     model: PDR | None = None,
@@ -64,14 +67,16 @@ def load(
     """The task and a saved state of a run.
 
     Args:
-      run: the folder.
+      run: the run folder.
       dataset: an opened data set, in place of the one that the recipe names.
       model: a model, in place of the one that the recipe describes.
       which: the "best" or the "last" state.
-      recipe: in place of the run's own: with a longer horizon, say, or another data set.
+      recipe: a recipe, in place of the run's own; it may have another horizon or data set.
 
     Raises:
-      FileNotFoundError: `run` is no run folder, or has no checkpoint.
+      FileNotFoundError: `run` is no run folder or has no checkpoint, or the data set has not been
+        prepared.
+      ValueError: the checkpoint is of another model.
     """
     task = open_task(recipe or read_recipe(run), dataset, model)
     # The optimiser's state has the same structure for any number of clips.
@@ -91,7 +96,7 @@ def load(
 
 
 def _initial(task: Task, tx: optax.GradientTransformation) -> Callable[[Any], TrainState]:
-    """Clips of frames -> the initial state."""
+    """A function from clips to the initial state."""
     recipe = task.recipe
     return functools.partial(
         init_state, task.model, tx, clip=task.clip, seed=recipe.seed, ema=recipe.ema_decay > 0

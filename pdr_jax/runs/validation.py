@@ -19,13 +19,17 @@ def validate(
     batches: Callable[[pdr_datasets.Source], Iterable],
     frames: jax.Array,
 ) -> dict[str, float]:
-    """The error that chooses the checkpoint, and what the Gaussians of a batch look like.
+    """The error that chooses the checkpoint, and statistics of a batch's Gaussians.
 
     Args:
       task: what is trained.
-      state: after the step.
-      batches: a source -> its batches.
+      state: the state after the step.
+      batches: a function from a source to its batches.
       frames: the step's batch, (B, T + T', H, W, C), stored units.
+
+    Returns:
+      "SPLIT_mse" of `task.selection`, if there is one, and with an adapter the figures of
+      `pdr_jax.diagnostics.describe`.
     """
     figures: dict[str, float] = {}
     variables = state.variables()

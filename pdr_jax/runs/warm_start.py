@@ -20,13 +20,13 @@ COLLECTIONS = ("params", "batch_stats")
 
 
 class Origin(NamedTuple):
-    """The run that another starts from.
+    """The source run: the run that a new run starts from.
 
     Attributes:
-      folder: the source run's.
-      recipe: the source run's.
-      step: of the source run's best checkpoint.
-      variables: "params" and "batch_stats" of that checkpoint.
+      folder: the source run's folder.
+      recipe: the source run's recipe.
+      step: the step of its best checkpoint.
+      variables: "params" and "batch_stats" of that checkpoint, NumPy.
     """
 
     folder: Path
@@ -38,7 +38,7 @@ class Origin(NamedTuple):
         """The parts of the model, such as "backbone", that a new run copies.
 
         Args:
-          recipe: the new run's.
+          recipe: the new run's recipe.
           state: the new run's state, or its shapes.
 
         Raises:
@@ -46,7 +46,7 @@ class Origin(NamedTuple):
         """
         if recipe.backbone != self.recipe.backbone:
             raise ValueError(
-                f"backbone={recipe.backbone!r}: {self.folder}, to start from, has "
+                f"backbone={recipe.backbone!r}: the run to start from, {self.folder}, has "
                 f"{self.recipe.backbone!r}"
             )
         misfits = {part: self._misfit(part, state) for part in self.variables["params"]}
@@ -58,7 +58,7 @@ class Origin(NamedTuple):
         return tuple(part for part, misfit in misfits.items() if not misfit)
 
     def into(self, state: TrainState, parts: tuple[str, ...]) -> TrainState:
-        """The state with these parts copied from the source run, on the devices that it lies on."""
+        """The state with these parts copied from the source run; its shardings are kept."""
         new = {name: dict(getattr(state, name)) for name in COLLECTIONS}
         for name, collection in new.items():
             for part in parts:
@@ -72,7 +72,7 @@ class Origin(NamedTuple):
         return state.replace(**new, ema=ema)
 
     def to_json(self, parts: tuple[str, ...]) -> dict[str, Any]:
-        """What data.json says of the copied parts, and of the data they were trained on."""
+        """The entry of data.json that describes the copied parts and what they were trained on."""
         return {
             "run": str(self.folder),
             "step": self.step,
@@ -82,7 +82,7 @@ class Origin(NamedTuple):
         }
 
     def _misfit(self, part: str, state: TrainState) -> str:
-        """The first variable that differs in shape, or ""."""
+        """The first variable of a part whose shape differs, in words; "" if all are the same."""
         for name in COLLECTIONS:
             here, there = (
                 {path: leaf.shape for path, leaf in flatten_dict(tree, sep="/").items()}
@@ -97,6 +97,7 @@ class Origin(NamedTuple):
         return ""
 
     def _differences(self, recipe: Recipe) -> str:
+        """The fields in which the two runs' backbones differ, in words."""
         here, there = recipe.backbone_options, self.recipe.backbone_options
         differences = [
             f"backbone_options.{name}={here.get(name)!r}, there {there.get(name)!r}"
@@ -108,14 +109,14 @@ class Origin(NamedTuple):
         return "; ".join(differences)
 
 
-def read_origin(folder: Path) -> Origin:
-    """The best parameters of a run folder; the run's data set need not be there.
+def read_origin(run: Path) -> Origin:
+    """The best parameters of a run folder; its data set need not be prepared.
 
     Raises:
-      FileNotFoundError: `folder` is no run folder, or has no checkpoint.
+      FileNotFoundError: `run` is no run folder, or has no checkpoint.
     """
-    recipe = read_recipe(folder)
-    if not Checkpoints.exist(folder / "checkpoints"):
-        raise FileNotFoundError(f"{folder} has no checkpoint")
-    with Checkpoints(folder / "checkpoints") as checkpoints:
-        return Origin(folder, recipe, *checkpoints.variables())
+    recipe = read_recipe(run)
+    if not Checkpoints.exist(run / "checkpoints"):
+        raise FileNotFoundError(f"{run} has no checkpoint")
+    with Checkpoints(run / "checkpoints") as checkpoints:
+        return Origin(run, recipe, *checkpoints.variables())

@@ -1,4 +1,4 @@
-"""The house itself: which way imports run, and that what is installed is what is here."""
+"""The layout of the project: which way imports run, what a wheel installs, links in documents."""
 
 import ast
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from pdr_jax import metrics
 
 ROOT = Path(__file__).parents[2]
-# The rooms of pdr_jax. Each imports from itself and from those before it, never back.
+# The rooms of pdr_jax, in order. A room imports from itself and from earlier rooms only.
 ROOMS = (
     "pdr_jax.base",
     "pdr_jax.backbones",
@@ -28,7 +28,7 @@ ROOMS = (
     "pdr_jax.runs",
     "pdr_jax.commands",
 )
-# The flat files are "model", but for these.
+# The flat files of pdr_jax belong to the room "pdr_jax.model", except these.
 APART = {
     "arrays": "pdr_jax.base",
     "files": "pdr_jax.base",
@@ -41,7 +41,7 @@ OPEN_DATA_SETS = ROOMS[ROOMS.index("pdr_jax.task") :]
 
 
 def imports(path):
-    """The full names of the modules and names that a file imports, wherever in it."""
+    """The full names that a file imports, at its top or inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -50,7 +50,7 @@ def imports(path):
 
 
 def room(name):
-    """The room of a module's full name: a package, or a part of pdr_jax."""
+    """The room of a module, by its full name; for other packages, the package."""
     package, *parts = name.split(".")
     if package != "pdr_jax" or not parts:
         return package
@@ -69,7 +69,7 @@ def packages(path):
     return {name.split(".")[0] for name in imports(path)}
 
 
-# What the optional packages are needed to import: the kernels in Triton proper, and PyTorch's row.
+# The modules that need no optional package: all but the Triton kernels and the PyTorch benchmark.
 MODULES = [
     path
     for path in sorted((ROOT / "pallas_kernels").rglob("*.py"))
@@ -98,7 +98,7 @@ def test_tools_are_imported_by_tools_alone():
 def test_imports_run_one_way(path):
     here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
     if path == ROOT / "pdr_jax/__init__.py":
-        here = "pdr_jax.metrics"  # what it offers: the model, and what it is measured by
+        here = "pdr_jax.metrics"  # it exports the model and the metrics
     allowed = ROOMS[: ROOMS.index(here) + 1]
     for name in imports(path):
         if name.startswith("pdr_jax."):
@@ -129,7 +129,7 @@ def test_the_outer_datasets_folder_is_no_package():
 
 
 def test_the_wheel_works_beside_a_package_called_datasets(tmp_path):
-    """Built, installed into an empty environment, and used next to Hugging Face's name."""
+    """`datasets` is also the name of Hugging Face's package: both can be installed."""
     built = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Figures of a run's model and of its controls."""
+"""Figures of a run's model and of the controls."""
 
 import jax
 import numpy as np

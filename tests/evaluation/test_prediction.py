@@ -1,4 +1,4 @@
-"""Prediction on new data."""
+"""Prediction on new data: arrays, files, remarks, refusals."""
 
 import dataclasses
 import sys
@@ -35,7 +35,7 @@ def test_predictions_have_the_shape_and_type_of_the_input(predict, future):
     assert future.dtype == np.uint8
     one = predict(CLIPS[2], horizon=3)
     assert one.shape == future[2].shape
-    # Another batch size sums in another order, which may cross the edge between two grey levels.
+    # Another batch size sums in another order, so rounding may give the next grey level.
     assert np.abs(one.astype(int) - future[2]).max() <= 1
     assert np.mean(one != future[2]) < 0.05
     assert predict(CLIPS[:0]).shape == (0, 2, 8, 8, 1)
@@ -61,11 +61,11 @@ def test_frames_that_do_not_fit_are_refused(predict, frames, message):
 
 @pytest.mark.parametrize("name", ["horizon", "batch_size"])
 def test_less_than_one_is_refused(predict, name):
-    with pytest.raises(ValueError, match=f"{name}=0: must be at least 1"):
+    with pytest.raises(ValueError, match=f"{name}=0: expected 1 or more"):
         predict(CLIPS, **{name: 0})
 
 
-def test_files(tmp_path):
+def test_predictions_are_written_but_never_over_their_source(tmp_path):
     np.save(tmp_path / "clips.npy", CLIPS)
     np.testing.assert_array_equal(read_frames(tmp_path / "clips.npy"), CLIPS)
     with pytest.raises(ValueError, match="would replace the frames"):
@@ -81,7 +81,7 @@ def test_a_gif_that_cannot_be_drawn_is_refused_before_any_work(tmp_path, monkeyp
         prepare_outputs(tmp_path / "clips.npy", tmp_path / "x.npy", tmp_path / "x.gif")
 
 
-def test_what_is_remarked_of_frames(finished):
+def test_remarks_name_units_and_used_frames(finished):
     _, task, _ = finished
     frames = np.full((5, 8, 8, 1), 0.5)
     units, warning, used = remarks(task, frames)

@@ -9,7 +9,7 @@ import pdr_datasets
 from pdr_jax.evaluation import protocols
 
 
-def test_openstl_reports_what_published_tables_hold(small_dataset):
+def test_openstl_reports_the_metrics_of_published_tables(small_dataset):
     assert protocols.metric_names(small_dataset, "openstl") == ("mse", "mae", "ssim", "psnr")
 
 
@@ -22,7 +22,7 @@ def test_no_window_is_larger_than_the_frames(small_dataset):
     assert protocols.metric_names(tiny, "openstl") == ("mse", "mae", "psnr")
 
 
-def test_a_map_has_weather_s_metrics(small_dataset):
+def test_maps_get_the_metrics_of_weather(small_dataset):
     row = {"units": "stored", "spatial_norm": True, "latitudes": tuple(np.linspace(-80, 80, 8))}
     world = dataclasses.replace(small_dataset, scoring=pdr_datasets.Scoring(**row))
     assert protocols.metric_names(world, "openstl") == ("mse", "mae", "rmse")
@@ -30,7 +30,7 @@ def test_a_map_has_weather_s_metrics(small_dataset):
     assert "acc" not in protocols.metric_names(world, "standard")  # it has no climatology
 
 
-def test_stored_units():
+def test_errors_are_measured_in_stored_units():
     rng = np.random.default_rng(0)
     field = (280 + 10 * rng.random((40, 8, 9, 2))).astype(np.float32)
     dataset = pdr_datasets.load(

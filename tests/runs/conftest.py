@@ -1,4 +1,4 @@
-"""A folder to import into."""
+"""A folder with weights to import."""
 
 import pytest
 from imported_runs import fill

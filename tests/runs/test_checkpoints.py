@@ -1,4 +1,4 @@
-"""What is saved is what is restored."""
+"""Checkpoints are restored as they were saved."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""From run folders back to what the public PyTorch code loads."""
+"""Exports of run folders to the public PyTorch code."""
 
 import dataclasses
 import re
@@ -31,7 +31,7 @@ def test_export_is_the_inverse_of_import(place, capsys):
     common = {key: config[key] for key in written if key in config}
     assert {key: written[key] for key in common} == common
     assert written["pre_seq_length"] == written["aft_seq_length"] == 4
-    # With what was written beside it, the file is imported as it was.
+    # With its configuration, the file gives the same run again.
     pdr("import-openstl back.npz --out again --config back.json --dataset arrays "
         "--data-options path clips.npy scaling (0,1)")  # fmt: skip
     assert read_recipe(place / "again") == read_recipe(place / "theirs")
@@ -69,14 +69,14 @@ def folder_of(name, place, **changes):
 
 
 def keep(variables, wanted):
-    """Those variables that are wanted."""
+    """The variables that are in `wanted` too."""
     if isinstance(wanted, dict):
         return {name: keep(variables[name], tree) for name, tree in wanted.items()}
     return variables
 
 
 def test_unused_parameters_of_the_public_code_are_exported_as_zeros(tmp_path):
-    """A corrected ConvLSTM computes what the public one does, and lacks what that never uses."""
+    """Our corrected ConvLSTM lacks the parameters that the public one never uses."""
     folder, weights = folder_of("convlstm", tmp_path, faithful=False)
     state, config = exports.export_run(folder)
     assert config["method"] == "convlstm"
@@ -88,7 +88,7 @@ def test_unused_parameters_of_the_public_code_are_exported_as_zeros(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "reason"), [("e3dlstm", "memory"), ("dmvfn", "clips")])
-def test_what_the_public_code_would_compute_otherwise_is_not_exported(name, reason, tmp_path):
+def test_models_that_the_public_code_computes_differently_are_refused(name, reason, tmp_path):
     folder, _ = folder_of(name, tmp_path, faithful=False)
     with pytest.raises(ValueError, match=rf"faithful=False: the public PyTorch code .*{reason}"):
         exports.export_run(folder)

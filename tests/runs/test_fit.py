@@ -1,4 +1,4 @@
-"""Whole runs, small: what they leave, and that a resumed one repeats the uninterrupted one."""
+"""Small runs: their files, and that a resumed run gives the numbers of an uninterrupted one."""
 
 import dataclasses
 import json
@@ -61,7 +61,7 @@ def test_the_best_and_the_last_checkpoint_are_kept(finished, small_dataset):
 
 def test_a_resumed_run_repeats_the_uninterrupted_one(finished, task, tmp_path):
     folder, _, state = finished
-    # What a run leaves that was cut off before its first checkpoint; the last line half written.
+    # The folder of a run that was interrupted before its first checkpoint, in the middle of a line.
     stopped = tmp_path / "stopped"
     (stopped / "checkpoints").mkdir(parents=True)
     write_json(stopped / "recipe.json", task.recipe.to_json())
@@ -84,22 +84,22 @@ def test_a_resumed_run_repeats_the_uninterrupted_one(finished, task, tmp_path):
         assert ours == theirs
 
 
-def test_a_run_that_was_begun_is_not_overwritten(task, tmp_path):
+def test_a_run_without_checkpoints_is_not_overwritten(task, tmp_path):
     recipe = task.recipe
     write_json(tmp_path / "recipe.json", recipe.to_json() | {"seed": 7})
-    with pytest.raises(FileExistsError, match=r"another one \(seed=0, there 7\)"):
+    with pytest.raises(FileExistsError, match=r"another run already \(seed=0, there 7\)"):
         fit(task, tmp_path)
     write_json(tmp_path / "recipe.json", recipe.to_json())
     log = tmp_path / "metrics.jsonl"
     log.write_text('{"step": 1, "loss": 9.0}\n')
-    with pytest.raises(FileExistsError, match="holds a run already; resume it"):
+    with pytest.raises(FileExistsError, match="holds this run already; resume it"):
         fit(task, tmp_path)
     assert log.read_text() == '{"step": 1, "loss": 9.0}\n'
     assert read_recipe(tmp_path) == recipe
 
 
 class Repeat(nn.Module):
-    """Learns how much of the last frame to repeat: a model of one's own, compiled in a moment."""
+    """A user's own model, quick to compile: it learns a factor for the last frame."""
 
     @nn.compact
     def __call__(self, frames, horizon=None, *, train=False):

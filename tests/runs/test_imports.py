@@ -1,4 +1,4 @@
-"""Run folders from checkpoints of the public PyTorch code, and what they are good for."""
+"""Imports of checkpoints of the public PyTorch code, and what can be done with the run folders."""
 
 import contextlib
 import dataclasses
@@ -85,7 +85,7 @@ def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
     assert read_recipe(place / "runs/zoo").backbone_options["release"] == "v0.3"
     pdr(f"{command} runs/new --settings release v1.0")
     assert read_recipe(place / "runs/new").backbone_options["release"] == "v1.0"
-    # Only Lightning's module has the model under a name.
+    # The prefix "model." shows that Lightning wrote the weights.
     np.savez("recurrent.npz", **{f"model.{k}": v for k, v in load("convlstm")[1].items()})
     pdr(f"{command} runs/lightning")
     assert read_recipe(place / "runs/lightning").backbone_options["release"] == "v1.0"
@@ -104,7 +104,7 @@ def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", fail)
         assert "disk full" in refused("train --resume theirs", capsys)
-    # Until something else is saved, the folder describes what it has.
+    # data.json describes the import only, until a checkpoint has been trained.
     assert read_data(place / "theirs")["training_clips"] == 0
     pdr("train --resume theirs")
     assert (
@@ -125,19 +125,20 @@ def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypat
     assert "continues from imported" not in capsys.readouterr().out
 
 
-def test_pictures_need_no_preparation_to_be_predicted(place, capsys):
-    """Of data sets with known units: here TaxiBJ's, [-1, 1] to [0, 1]."""
+def test_frames_of_an_unprepared_data_set_are_predicted(place, capsys):
+    """The units of TaxiBJ are known without its files: stored -1..1."""
     pdr("import-openstl theirs.npz --out theirs --dataset taxibj --settings hid_S 8")
-    assert "was not there" in read_data(place / "theirs")["note"]
+    assert "taxibj was not prepared when" in read_data(place / "theirs")["note"]
     assert recorded_dataset(place / "theirs").frame_shape == (32, 32, 2)
     frames = np.zeros((4, 32, 32, 2), np.float32)
     np.save("seen.npy", frames)
     pdr("predict theirs seen.npy future.npy")
     assert np.load("future.npy").shape == frames.shape
-    assert "must be at least 1" in refused("predict theirs seen.npy x.npy --horizon 0", capsys)
+    command = "predict theirs seen.npy x.npy --horizon 0"
+    assert "horizon=0: expected 1 or more (option --horizon)" in refused(command, capsys)
 
 
-def test_nothing_half_written_stays(place, monkeypatch, capsys):
+def test_an_import_that_fails_leaves_nothing(place, monkeypatch, capsys):
     monkeypatch.setattr(Checkpoints, "save", fail)
     before = sorted(os.listdir())
     assert "disk full" in refused(f"import-openstl theirs.npz --out theirs {ARRAYS}", capsys)
@@ -185,7 +186,7 @@ def test_imports_that_do_not_fit_are_refused(options, message, place, capsys):
     assert not (place / "x").exists()
 
 
-def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, capsys):
+def test_given_lengths_override_those_of_a_configuration(place, capsys):
     (place / "theirs.json").write_text('{"pre_seq_length": 4, "aft_seq_length": 9}')
     command = f"import-openstl theirs.npz --config theirs.json {ARRAYS} --out"
     pdr(f"{command} x")
@@ -194,7 +195,7 @@ def test_a_configuration_may_be_for_other_lengths_where_these_are_given(place, c
     assert "pre_seq_length = 5 is given, but T = 4" in refused(f"{command} y", capsys)
 
 
-def test_what_weights_do_not_tell_is_asked_for(place, capsys):
+def test_settings_that_weights_do_not_determine_are_asked_for(place, capsys):
     np.savez("x.npz", **load("mau")[1])
     command = f"import-openstl x.npz --out x --in-length 4 {ARRAYS}"
     assert "do not tell its tau, cell_mode, model_mode; expected" in refused(command, capsys)

@@ -1,4 +1,4 @@
-"""Whether a run's parameters have met a data set under the other protocol."""
+"""Notes on parameters that were trained on a data set under the other protocol."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ ORIGIN = {"protocol": "openstl", "data": KTH}
 
 @pytest.fixture
 def note(tmp_path):
-    """What is noted of a run, trained under one protocol and used under another."""
+    """The note on a run that was trained under one protocol and is used under another."""
 
     def note(data, protocol, trained="standard", dataset="kth"):
         made = recipes.create(dataset, protocol=trained)
@@ -33,18 +33,18 @@ def test_nothing_is_noted_where_the_test_clips_are_new(note):
 
 
 def test_held_out_clips_that_were_trained_on_are_noted(note):
-    chosen = "'openstl' meet 'standard': held-out clips were trained on"
+    chosen = "'openstl' and are used under 'standard': held-out clips were trained on"
     assert chosen in note(KTH, "standard", trained="openstl")
     assert chosen in note(KTH | {"imported": {}}, "standard")
 
 
-def test_the_runs_that_it_started_from_count_too(note):
-    chosen = "'openstl' meet 'standard': held-out clips were trained on"
+def test_source_runs_count_too(note):
+    chosen = "'openstl' and are used under 'standard': held-out clips were trained on"
     assert chosen in note(KTH | {"init_from": ORIGIN}, "standard")
     between = {"protocol": "standard", "data": KTH | {"init_from": ORIGIN}}
     assert chosen in note(KTH | {"init_from": between}, "standard")
 
 
 def test_other_frames_are_noted(note):
-    other_frames = "'standard' meet 'openstl': human36m has other parts and other frames"
+    other_frames = "are used under 'openstl': human36m has other splits and other frames"
     assert other_frames in note({"dataset": "human36m"}, "openstl", dataset="human36m")

@@ -1,4 +1,4 @@
-"""The log of a run, and what is measured between two of its lines."""
+"""The log of a run, and the check of the losses between two lines."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_a_log_is_rewound_whole_or_not_at_all(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("last", "good"), [(0, "step 0"), (None, "none yet")])
 def test_the_last_good_checkpoint_is_named(last, good):
-    """Step 0 is that of imported weights."""
+    """Step 0 is the checkpoint of imported weights."""
     pace = Pace(None, frames_per_step=1)
     pace.add(3, np.array([0]), {"loss": np.float32("nan")})
     with pytest.raises(DivergedError, match=f"last good checkpoint: {good}"):

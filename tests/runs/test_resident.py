@@ -1,4 +1,4 @@
-"""Training on clips that lie on the devices is training on the streamed ones."""
+"""Training on clips that are resident on the devices gives the losses of streamed clips."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from pdr_jax.task import open_task
 
 
 class Blend(nn.Module):
-    """Learns how much of the last frame to repeat: compiled in a moment."""
+    """Learns a factor for the last frame; quick to compile."""
 
     @nn.compact
     def __call__(self, frames, horizon, *, train=False):
@@ -61,7 +61,7 @@ def test_losses_are_those_of_the_streamed_run(dataset, tmp_path, devices):
         if figures["step"] == 6:
             raise KeyboardInterrupt
 
-    # From step 4, which is within the second epoch, the clips are streamed.
+    # Resumed from step 4, in the middle of the second epoch, with streamed clips.
     with pytest.raises(KeyboardInterrupt):
         fit(open_task(resident, dataset, MODEL), tmp_path / "resumed", report=stop)
     state = fit(open_task(streamed, dataset, MODEL), tmp_path / "resumed", resume=True)

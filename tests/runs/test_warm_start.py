@@ -20,19 +20,18 @@ from pdr_jax.train import TrainState
 
 TRAIN = "--steps 1 --batch-size 2 --devices 1 --learning-rate 1e-9 --schedule constant"
 SMALL = "--predgs.num-gaussians 16 --predgs.window 7 --predgs.pool 4 --predgs.hidden 8"
-NOTE = "'openstl' meet 'standard': held-out clips were trained on"
+NOTE = "'openstl' and are used under 'standard': held-out clips were trained on"
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    """runs/theirs, imported, and runs/ours: PDR behind it. And what was printed."""
+    """A folder with runs/theirs, imported, and runs/ours, PDR behind it; and what was printed."""
     place = fill(tmp_path_factory.mktemp("started"))
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(place)
-        patch.setattr(
-            train, "finish", lambda _: None
-        )  # figures and pictures: commands/test_train.py
+        # Figures and pictures are tested in commands/test_train.py.
+        patch.setattr(train, "finish", lambda _: None)
         pdr(f"import-openstl theirs.npz --out runs/theirs {ARRAYS}")
         command = "train --protocol standard --init-from runs/theirs --adapter robust"
         pdr(f"{command} --out runs/ours {TRAIN} {SMALL}")
@@ -41,12 +40,12 @@ def started(tmp_path_factory):
 
 @pytest.fixture
 def runs(started, monkeypatch):
-    """Their origins: what another run would copy."""
+    """The `Origin` of each of the two runs."""
     monkeypatch.chdir(started[0])
     return {name: read_origin(started[0] / "runs" / name) for name in ("theirs", "ours")}
 
 
-def test_the_backbone_starts_as_it_was_and_the_adapter_afresh(runs):
+def test_the_backbone_is_copied_and_the_adapter_is_new(runs):
     ours, theirs = runs["ours"], runs["theirs"]
     assert (ours.recipe.dataset, ours.recipe.adapter) == ("arrays", "robust")
     assert (ours.recipe.protocol, ours.recipe.out_length) == ("standard", 4)
@@ -55,24 +54,24 @@ def test_the_backbone_starts_as_it_was_and_the_adapter_afresh(runs):
     assert ours.step == 1
 
 
-def test_where_it_started_is_kept(runs):
+def test_data_json_names_the_source_run(runs):
     lineage = read_data(runs["ours"].folder)["init_from"]
     assert (lineage["parts"], lineage["step"]) == (["backbone"], 0)
     assert lineage["protocol"] == "openstl"
     assert lineage["data"]["imported"]["file"] == "theirs.npz"
 
 
-def test_its_clips_are_those_the_weights_were_trained_on_or_it_is_noted(started, runs, capsys):
+def test_the_protocol_is_the_source_runs_and_another_one_is_noted(started, runs, capsys):
     assert train.named_recipe(["--init-from", "runs/theirs"]).protocol == "openstl"
     assert train.named_recipe(["--init_from=runs/theirs"]).protocol == "openstl"
-    assert f"note: Parameters trained under protocol {NOTE}" in started[1]
+    assert f"note: Parameters were trained under protocol {NOTE}" in started[1]
     assert "expected the same protocol" in refused("eval runs/theirs runs/ours", capsys)
     task, _ = load(runs["ours"].folder)
     figures = scores.describe(runs["ours"].folder, task, split="test", checkpoint="best")
     assert NOTE in figures["note"]
 
 
-def test_a_run_that_started_from_that_one_in_turn_would_take_all_three_parts(runs):
+def test_a_run_that_starts_from_ours_copies_all_three_parts(runs):
     ours = runs["ours"]
     _, state = load(ours.folder)
     blank = jax.tree.map(np.zeros_like, state)
@@ -83,7 +82,7 @@ def test_a_run_that_started_from_that_one_in_turn_would_take_all_three_parts(run
     assert_close(ours.into(placed, parts).batch_stats, state.batch_stats)
 
 
-def test_starts_that_do_not_fit_are_refused(place, capsys):
+def test_source_runs_that_do_not_fit_are_refused(place, capsys):
     pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
     capsys.readouterr()
     for command, message in (
@@ -101,7 +100,7 @@ def test_starts_that_do_not_fit_are_refused(place, capsys):
         assert message in refused(command, capsys), command
     changed = "train --init-from theirs --adapter none --out theirs --steps 7 --batch-size 2"
     message = refused(changed, capsys)
-    assert "theirs holds a run already, and another one" in message
+    assert "theirs holds another run already" in message
     assert "steps=7, there 0; " in message
     assert "choose another folder (out)" in message
     assert not (place / "runs").exists() or not list((place / "runs").glob("*/recipe.json"))
@@ -110,7 +109,7 @@ def test_starts_that_do_not_fit_are_refused(place, capsys):
         read_origin(place / "theirs").parts(other, None)
 
 
-def test_averages_start_at_what_a_run_starts_from():
+def test_averages_start_at_the_copied_parameters():
     def variables(value):
         leaf = jnp.full(2, value)
         return {"params": {"backbone": leaf}, "batch_stats": {"backbone": leaf}}

@@ -1,3 +1,5 @@
+"""The training step: learning, averages, randomness, and the same result over eight devices."""
+
 import functools
 
 import jax

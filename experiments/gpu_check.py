@@ -3,7 +3,7 @@
     python -m experiments.gpu_check
 
 1. every kernel against its definition in float64 (`gpu_kernels`),
-2. the table of `pallas_kernels.tools.bench`,
+2. the table of `pallas_kernels.splat2d.bench`,
 3. training steps a second of TAU and PDR(TAU), and what the parts of a step take (`gpu_training`),
 4. the memory of each.
 
@@ -32,8 +32,9 @@ from experiments.gpu_training import ADAPTER, LOSS, PDR_LOSS, PDR_TAU, RENDERER,
 from experiments.isolated import Row, Task
 from experiments.provenance import RESULTS, record
 from pallas_kernels import gpu
+from pallas_kernels.splat2d import bench, bench_table
 from pallas_kernels.splat2d.api import ON_GPU
-from pallas_kernels.tools import bench, bench_table, timing
+from pallas_kernels.tools import timing
 
 UNTIL = {"kernels": 0.30, "bench": 0.58, "training": 1.0}
 """The share of the time after which each part is over; what one leaves, the next may use."""

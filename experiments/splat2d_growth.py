@@ -13,11 +13,11 @@ from typing import Any
 
 from experiments.provenance import RESULTS, record
 from pallas_kernels import gpu
-from pallas_kernels.splat2d import IMPLEMENTATIONS
+from pallas_kernels.splat2d import IMPLEMENTATIONS, bench
 from pallas_kernels.splat2d.api import PORTABLE
+from pallas_kernels.splat2d.bench_table import PASSES
 from pallas_kernels.splat2d.shapes import Case
-from pallas_kernels.tools import bench, timing
-from pallas_kernels.tools.bench_table import PASSES
+from pallas_kernels.tools import timing
 from pdr_jax.files import write_json
 
 AXES = {"N": "Gaussians", "side": "rows and columns of the frame", "K": "window", "C": "channels"}

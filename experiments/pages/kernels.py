@@ -3,7 +3,7 @@
 from typing import Any
 
 from experiments.pages.markdown import origin, page, table
-from pallas_kernels.tools import bench_table
+from pallas_kernels.splat2d import bench_table
 
 
 def splat2d(result: dict[str, Any]) -> str:

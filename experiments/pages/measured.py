@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.pages import backbones
 from experiments.pages.markdown import page
-from pallas_kernels.tools import bench_table
+from pallas_kernels.splat2d import bench_table
 
 Result = Mapping[str, Any]
 

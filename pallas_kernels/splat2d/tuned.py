@@ -1,4 +1,4 @@
-"""Looks up block shapes that were measured to be fast, in tuned.json, which `tools.tune` writes.
+"""Looks up block shapes that were measured to be fast, in tuned.json, which `splat2d.tune` writes.
 
 The table holds, by device kind and kernel, the options that won on some workloads. A call takes
 those of the nearest workload, by the ratios of window, frame area and channels. Workloads with up

@@ -1,4 +1,4 @@
-"""Tools for those who develop the kernels: benchmark, tuning, compile check.
+"""Tools for those who develop the kernels: compile check, SASS, timing, records of measurements.
 
 Nothing here is imported by the kernels.
 """

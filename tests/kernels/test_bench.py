@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from pallas_kernels.splat2d import api, shapes
-from pallas_kernels.tools import bench, bench_table, roofline
+from pallas_kernels.splat2d import api, bench, bench_table, roofline, shapes
 
 
 def test_bench_writes_a_record(tmp_path, monkeypatch, capsys):

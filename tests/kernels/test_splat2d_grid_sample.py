@@ -76,7 +76,7 @@ def test_its_base_grid_form_draws_the_same():
 
 def test_in_pytorch_it_draws_the_same():
     pytest.importorskip("torch")
-    from pallas_kernels.tools import bench_torch
+    from pallas_kernels.splat2d import bench_torch
 
     arrays = [np.float32(x)[None] for x in paper_arguments()]
     size = {"height": 16, "width": 21, "window": 7}

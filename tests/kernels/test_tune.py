@@ -6,8 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from pallas_kernels.splat2d import gather, shapes, tuned
-from pallas_kernels.tools import tune
+from pallas_kernels.splat2d import gather, shapes, tune, tuned
 
 ENTRIES = [
     {"height": 256, "width": 256, "channels": 3, "window": 51, "options": {"rows": 16}},

@@ -1,4 +1,4 @@
-"""Finds fast block shapes on the GPU that is here: python -m pallas_kernels.tools.tune.
+"""Finds fast block shapes on the GPU that is here: python -m pallas_kernels.splat2d.tune.
 
 Each kernel runs each workload with its defaults and with a few other options, alone and on packed
 Gaussians. A candidate counts if it draws what the defaults draw. The winners replace this device
@@ -18,9 +18,9 @@ import jax.numpy as jnp
 
 from pallas_kernels import gpu
 from pallas_kernels.splat2d import factor, gather, tuned
+from pallas_kernels.splat2d.bench import workload
 from pallas_kernels.splat2d.shapes import WORKLOADS, Case
 from pallas_kernels.tools import timing
-from pallas_kernels.tools.bench import workload
 
 GAIN = 1.03
 """A candidate wins if it is this much faster than the defaults."""

@@ -1,4 +1,4 @@
-"""Times the implementations of `splat2d`: python -m pallas_kernels.tools.bench --output FILE.
+"""Times the implementations of `splat2d`: python -m pallas_kernels.splat2d.bench --output FILE.
 
 A row is a workload, an implementation and a number of frames a call, batched and alone. Beside the
 implementations there are the published baseline, `grid_sample`, the same frames from its base grid,
@@ -21,11 +21,11 @@ import jax
 import numpy as np
 
 from pallas_kernels import gpu
-from pallas_kernels.splat2d import IMPLEMENTATIONS, splat2d
+from pallas_kernels.splat2d import IMPLEMENTATIONS, roofline, splat2d
+from pallas_kernels.splat2d.bench_table import lines
 from pallas_kernels.splat2d.grid_sample import base_grid, grid_sample
 from pallas_kernels.splat2d.shapes import WORKLOADS, Case
-from pallas_kernels.tools import record, roofline, timing
-from pallas_kernels.tools.bench_table import lines
+from pallas_kernels.tools import record, timing
 
 BASELINES = {"grid_sample": grid_sample, "base_grid": base_grid}
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("PALLAS_KERNELS_INTERPRET is set: the interpreter's time says nothing")
 
     result = {
-        **record.origin("pallas_kernels.tools.bench", arguments),
+        **record.origin("pallas_kernels.splat2d.bench", arguments),
         "hardware": record.hardware(),
         "seed": options.seed,
         "repeats": options.repeats,
@@ -205,7 +205,7 @@ def _compiled(function, sets):
 
 
 def _torch_passes(arguments, cotangent, options):
-    bench_torch = import_module("pallas_kernels.tools.bench_torch")
+    bench_torch = import_module("pallas_kernels.splat2d.bench_torch")
     calls = bench_torch.passes(arguments, cotangent, options)
     return {
         name: lambda call=call: Pass(call, bench_torch.peak_bytes(call), bench_torch.wait)

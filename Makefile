@@ -7,6 +7,9 @@ find_python = $(shell for p in python$(1) $$(ls -d $$(pyenv root 2>/dev/null)/ve
 FOUND := $(foreach v,3.12 3.11 3.13 3.14,$(if $(call find_python,$(v)),$(v)))
 NEWEST := $(firstword $(FOUND))
 OTHER := $(filter-out $(NEWEST),$(filter 3.11 3.12,$(FOUND)))
+ifeq ($(NEWEST),)
+$(error Python 3.11 or newer is needed on PATH; none was found)
+endif
 ENV = .venv/$(NEWEST)
 PYTEST = pytest -n 2 --dist loadscope
 
@@ -33,7 +36,6 @@ check: $(ENV)/ready
 # Coverage costs little from Python 3.12 on.
 test: export COVERAGE_CORE = $(if $(filter 3.11,$(NEWEST)),ctrace,sysmon)
 test: fresh-$(NEWEST)
-	@test -n "$(NEWEST)" || { echo "make test needs Python 3.11 or newer on PATH; found none"; exit 1; }
 	$(ENV)/bin/ruff check .
 	$(ENV)/bin/ruff format --check .
 	$(ENV)/bin/mypy

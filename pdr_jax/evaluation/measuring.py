@@ -118,8 +118,15 @@ def measure(
     if controls:
         rows["persistence"] = predictors.persistence
         ablated = predictors.ablations(
-            task.model, variables, batches, clip=task.clip, batch_size=batch_size
+            task.model,
+            variables,
+            batches,
+            functools.partial(pdr_datasets.batches, _HalfASplitAway(source), batch_size),
+            clip=task.clip,
+            batch_size=batch_size,
         )
+        if len(source) < 2:  # there is no other clip
+            ablated.pop("shuffled Y", None)
         rows |= {f"{label}, {name}": predict for name, predict in ablated.items()}
     evaluator = protocols.evaluator(
         task.dataset, protocol, names=names, extra=extra, keep_samples=keep_samples
@@ -148,3 +155,17 @@ def score(task: Task, variables: Mapping[str, Any], **options: Any) -> Rows:
 def parameter_count(variables: Mapping[str, Any]) -> int:
     """The number of trainable parameters; `variables` may hold shapes only."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables["params"]))
+
+
+class _HalfASplitAway:
+    """Each clip of a source exchanged for the clip half a split away, which shows other frames."""
+
+    def __init__(self, source: pdr_datasets.Source) -> None:
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: Any) -> Mapping[str, Any]:
+        count = len(self._source)
+        return self._source[(index + count // 2) % count]

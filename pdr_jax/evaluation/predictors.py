@@ -1,6 +1,7 @@
 """What is evaluated: the model, the last frame repeated, and the model without its renderer."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -59,14 +60,29 @@ def persistence(observed: jax.Array, horizon: int) -> jax.Array:
 
 
 def ablations(
-    model: PDR, variables: Mapping[str, Any], batches: Batches, *, clip: ClipSpec, batch_size: int
+    model: PDR,
+    variables: Mapping[str, Any],
+    batches: Batches,
+    others: Batches,
+    *,
+    clip: ClipSpec,
+    batch_size: int,
 ) -> dict[str, Predict]:
-    """Controls that show whether the model uses its rendered frames Y; {} without an adapter.
+    """Predictors that tell whether the model uses its rendered frames Y; {} without adapter.
 
     * "coarse": the backbone's frames alone, before the fusion.
     * "mean Y": Y is replaced by its mean over all frames of the split. If this is as good as the
       model, the renderer draws one static picture.
     * "shuffled Y": Y is taken from another clip. If this is as good as the model, Y is ignored.
+
+    Args:
+      model: PDR, or a plain predictor.
+      variables: of the model.
+      batches: the clips.
+      others: for each clip, in the same order, the clip whose Y stands in for its own. "shuffled Y"
+        takes one of these batches at each call, so it predicts whole passes over the clips.
+      clip: how to split and scale them.
+      batch_size: clips at a time; the last batch may be smaller.
     """
     if model.adapter is None:
         return {}
@@ -74,23 +90,30 @@ def ablations(
     def decompose(observed: jax.Array, horizon: int) -> PDROutput:
         return apply(model, variables, observed, horizon, "decompose")
 
+    def observed_frames(batch: Mapping[str, np.ndarray]) -> tuple[jax.Array, np.ndarray]:
+        frames, valid = padded(np.asarray(batch["frames"]), batch_size)
+        return clip.split(jnp.asarray(frames))[0], valid
+
     total, count = np.zeros(()), 0
     for batch in batches():
-        frames, valid = padded(np.asarray(batch["frames"]), batch_size)
-        rendered = decompose(clip.split(jnp.asarray(frames))[0], clip.horizon).rendered
+        observed, valid = observed_frames(batch)
+        rendered = decompose(observed, clip.horizon).rendered
         chosen = np.asarray(rendered, np.float64)[valid]
         total, count = total + chosen.sum(axis=(0, 1)), count + chosen.shape[0] * chosen.shape[1]
     mean = jnp.asarray(total / count, jnp.float32)[None, None]
+    passes = (batch for _ in itertools.count() for batch in others())
 
-    def with_rendered(replace: Callable[[Any], jax.Array]) -> Predict:
-        def predict(observed: jax.Array, horizon: int) -> jax.Array:
-            output = decompose(observed, horizon)
-            return _fuse(model, variables, output.coarse, replace(output.rendered))
+    def with_mean(observed: jax.Array, horizon: int) -> jax.Array:
+        coarse = decompose(observed, horizon).coarse
+        return _fuse(model, variables, coarse, jnp.broadcast_to(mean, coarse.shape))
 
-        return predict
+    def with_another(observed: jax.Array, horizon: int) -> jax.Array:
+        another, _ = observed_frames(next(passes))
+        rendered = decompose(another, horizon).rendered
+        return _fuse(model, variables, decompose(observed, horizon).coarse, rendered)
 
     return {
         "coarse": lambda observed, horizon: decompose(observed, horizon).coarse,
-        "mean Y": with_rendered(lambda rendered: jnp.broadcast_to(mean, rendered.shape)),
-        "shuffled Y": with_rendered(lambda rendered: jnp.roll(rendered, batch_size // 2, axis=0)),
+        "mean Y": with_mean,
+        "shuffled Y": with_another,
     }

@@ -20,7 +20,15 @@ def rows(finished):
 
 def test_controls_stand_beside_the_model(rows):
     assert list(rows) == ["pdr", "persistence", "pdr, coarse", "pdr, mean Y", "pdr, shuffled Y"]
-    assert rows["pdr"]["mse"] != rows["pdr, mean Y"]["mse"]
+    for replaced in ("mean Y", "shuffled Y"):
+        assert rows["pdr"]["mse"] != rows[f"pdr, {replaced}"]["mse"]
+
+
+def test_a_single_clip_is_not_shuffled(finished):
+    _, task, state = finished
+    alone = task._replace(test=[task.test[0]])
+    rows = score(alone, state.variables(), batch_size=4, label="pdr")
+    assert list(rows) == ["pdr", "persistence", "pdr, coarse", "pdr, mean Y"]
 
 
 def test_persistence_by_hand(rows):
@@ -29,13 +37,16 @@ def test_persistence_by_hand(rows):
     assert rows["persistence"]["mse"] == pytest.approx(error.sum((2, 3, 4)).mean(), rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 3}, {"batch_size": 8, "devices": 8}])
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 3}, {"batch_size": 8, "devices": 8, "controls": False}]
+)
 def test_figures_do_not_depend_on_batches_or_devices(finished, rows, options):
     _, task, state = finished
-    again = score(task, state.variables(), label="pdr", controls=False, **options)
-    assert again["pdr"].keys() == rows["pdr"].keys()
-    for name, value in again["pdr"].items():
-        assert value == pytest.approx(rows["pdr"][name], rel=1e-5), name
+    again = score(task, state.variables(), label="pdr", **options)
+    for label, figures in again.items():
+        assert figures.keys() == rows[label].keys()
+        for name, value in figures.items():
+            assert value == pytest.approx(rows[label][name], rel=1e-5), (label, name)
 
 
 def test_what_cannot_be_scored_is_refused(finished):

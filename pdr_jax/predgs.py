@@ -41,8 +41,8 @@ class PredGSConfig:
     """Every choice of the adapter. The defaults are the paper's, or our reading of it.
 
     Attributes:
-      num_gaussians: N, Gaussians a frame. With heads="conv" a multiple of the pooled cells, to which
-        a recipe rounds it up.
+      num_gaussians: N, Gaussians a frame. With heads="conv" a multiple of the pooled cells, to
+        which a recipe rounds it up.
       window: K, odd; a Gaussian is drawn within K x K pixels, and its largest standard deviation
         is (K - 1) / 10 pixels.
       pool: D, the factor of the average pooling; it divides the frame's height and width.

@@ -44,8 +44,8 @@ class Recipe:
       out_length: predicted frames, T'.
       backbone: a name in `pdr_jax.backbones.names()`.
       backbone_options: its hyperparameters.
-      adapter: "none" is the plain predictor, whose loss and optimiser default to the backbone's own;
-        "predgs" the default preset, or a preset by name.
+      adapter: "none" is the plain predictor, and loss and optimiser default to the backbone's own;
+        "predgs" is the default preset; or a preset by name.
       predgs: the adapter's configuration.
       fusion: "conv", "add" or "none".
       fusion_init: "random" or "pass_through".

@@ -160,7 +160,7 @@ def check_step(step, state, frames):
     assert np.isfinite(logs["grad_norm"])
     same = jax.tree.map(lambda a, b: bool((a == b).all()), state.params, after.params)
     same = jax.tree.leaves_with_path(same)
-    assert len(same) > 30
+    assert len(same) > 10
     assert not [jax.tree_util.keystr(path) for path, equal in same if equal]
     counted(after, frames)
     assert len(traces) == 1
@@ -169,8 +169,11 @@ def check_step(step, state, frames):
 
 @functools.cache
 def one_step(name):
-    """A step on one device: it, the state and the clips that it began with, and its logs."""
-    step, state = make_step(name, OBLONG, horizon=3)
+    """A step on one device, the state and the clips that it began with, and its logs.
+
+    With PredGS behind one backbone of each kind; `make test-slow` puts it behind all.
+    """
+    step, state = make_step(name, OBLONG, horizon=3, adapter=name in KINDS)
     # Of the clips of seed 0 one puts a ReLU of CrevNet's so near its kink that rounding decides
     # what eight devices compute.
     frames = np.asarray(clip(OBLONG, batch=8, length=6, seed=1))
@@ -202,7 +205,7 @@ def test_every_training_step(name, shape, horizon, adapter):
     check_step(step, state, clip(shape, length=shape[0] + horizon))
 
 
-@every
+@some
 def test_bfloat16(name):
     """Computes in bfloat16 with float32 parameters, and comes out near float32."""
     frames = clip(OBLONG)

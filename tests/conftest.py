@@ -1,5 +1,6 @@
 """Settings of every test, made before jax is imported, and a finished run that many tests share."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from jaxtyping import install_import_hook
 # Compiled programs outlive the session: a second run of the suite is several times faster.
 jax.config.update("jax_compilation_cache_dir", str(CACHE / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+# Traces are millions of objects that live on: looking through them for garbage takes long.
+gc.set_threshold(100_000, 50, 100)
 # A shape error should raise where it happens, not broadcast into something plausible.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -142,7 +142,7 @@ def standing(runs: Runs, horizon: str, loss: str, other: str, shown: Sequence[st
     if len(every) == len(shown):
         return f"ahead of {name} in every figure"
     if not every and not none:
-        return f"neither ahead of {name} nor behind in any figure"
+        return f"in no figure ahead of {name} with every seed, and in none behind"
     if not none:
         return f"ahead of {name} in {words(every)}"
     if not every:

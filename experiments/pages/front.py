@@ -30,8 +30,8 @@ ssim is OpenSTL's (data range 2), ssim_range1 has data range 1; sharpness and sp
 ratios to the truth's, so 1 is best; st_lpips_alex is the shift-tolerant LPIPS
 ([all metrics](../pdr_jax/metrics/table.py)). A cell holds the mean over the seeds and their span.
 "Ahead" and "behind" mean: with every seed. "With the mean of Y": PDR evaluated with its rendered
-frames Y replaced by their mean over the test set. A model that loses nothing by it does not use its
-renderer. All trainings are short, on two CPU cores: trials, not benchmarks.
+frames Y replaced by their mean over the test set. A model that loses nothing by it draws at most one
+static picture. All trainings are short, on two CPU cores: trials, not benchmarks.
 """
 
 
@@ -61,7 +61,8 @@ def sprites(result: Result) -> str:
             table(["", "parameters", *shown], rows).replace(f", {loss} |", " |"),
             paragraph(
                 f"{result['data']}; {runs[0]['steps']} steps each with L1 + SSIM; mean over "
-                f"{len(result['seeds'])} seeds, and their span. With every seed, {DEFAULT} is "
+                f"{len(result['seeds'])} seeds, and their span; lower is better for mse, 1 for "
+                f"sharpness. {DEFAULT} (the default adapter) is "
                 f"{standing(runs, horizon, loss, 'plain', shown)}; "
                 f"{standing(runs, horizon, loss, WIDE, shown)}. "
                 "[Every figure](experiments/results/moving_sprites.md)."
@@ -183,7 +184,7 @@ def _backbones(result: Result) -> str:
         for arm, found in arms.items()
     ]
     counted = "; ".join(
-        f"of {base} in "
+        f"of {base}, in "
         + words([f"{name} ({n})" for name, n in backbones.gains(result["runs"], base).items()])
         for base in backbones.BASES
     )
@@ -191,8 +192,8 @@ def _backbones(result: Result) -> str:
     return page(
         f"## [{count} backbones](results/backbones_era5.md): does PDR help behind each?\n",
         paragraph(
-            f"On ERA5, one seed, PDR is ahead {counted}. In brackets: for how many of the {count} "
-            "backbones. Cells are the mean over the backbones and their span."
+            f"On ERA5, one seed, the number of the {count} backbones behind which PDR is ahead: "
+            f"{counted}. Cells are the mean over the backbones and their span."
         ),
         table(["", *shown], rows),
         "![change of each figure by backbone](results/figures/backbones_era5.png)\n",

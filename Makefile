@@ -54,7 +54,7 @@ suite-%: fresh-%
 
 fresh-%:
 	$(call find_python,$*) -m venv --clear .venv/$*
-	.venv/$*/bin/pip install --quiet --editable '.[dev]'
+	.venv/$*/bin/pip install --quiet --no-compile --editable '.[dev]'
 	touch .venv/$*/ready
 
 .venv/%/ready: pyproject.toml

@@ -30,8 +30,8 @@ ssim is OpenSTL's (data range 2), ssim_range1 has data range 1; sharpness and sp
 ratios to the truth's, so 1 is best; st_lpips_alex is the shift-tolerant LPIPS
 ([all metrics](../pdr_jax/metrics/table.py)). A cell holds the mean over the seeds and their span.
 "Ahead" and "behind" mean: with every seed. "With the mean of Y": PDR evaluated with its rendered
-frames Y replaced by their mean over the test set. A model that loses nothing by it draws at most one
-static picture. All trainings are short, on two CPU cores: trials, not benchmarks.
+frames Y replaced by their mean over the test set. A model that loses nothing by it draws one static
+picture at most. All trainings are short, on two CPU cores: trials, not benchmarks.
 """
 
 

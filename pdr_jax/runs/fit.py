@@ -4,6 +4,7 @@ A resumed run gives the same numbers as an uninterrupted one: parameters, data o
 depth are functions of (seed, step), and each checkpoint holds the position in the data.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -53,12 +54,17 @@ def fit(
     batches, place = _feed(task, mesh)
     begins = not Checkpoints.exist(out / "checkpoints")
     origin = read_origin(Path(recipe.init_from)) if begins and recipe.init_from else None
-    first = next(iter(_batches(task, task.train)))["frames"]
+    with contextlib.closing(_batches(task, task.train)) as one_pass:
+        first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
     step_function = _jit_step(task, plan, state)
     save_every = recipe.save_every or plan.steps_per_epoch
     out.mkdir(parents=True, exist_ok=True)
-    with Checkpoints(out / "checkpoints") as checkpoints, RunLog(out, report) as log:
+    with (
+        contextlib.closing(batches),
+        Checkpoints(out / "checkpoints") as checkpoints,
+        RunLog(out, report) as log,
+    ):
         if checkpoints.last is not None:
             state, saved = checkpoints.restore(state)
             if saved["data"] is not None:  # an imported run has no position in the data

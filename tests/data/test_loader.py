@@ -111,14 +111,15 @@ def test_processes_cover_a_remainder_once():
 
 
 def test_closing_ends_the_threads():
+    others = set(threading.enumerate())  # another test's iterators may wait for the collector
     batches = pdr_datasets.batches(Numbers(50), 2, num_epochs=None, num_threads=2)
     next(batches)
+    started = set(threading.enumerate()) - others
+    assert started
     batches.close()
-    del batches
-    for thread in threading.enumerate():
-        if thread.name.startswith("grain-prefetch"):
-            thread.join(timeout=10)
-            assert not thread.is_alive()
+    for thread in started:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,14 @@ platforms, shapes and dtypes that they do not serve."""
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 SAMPLINGS = ("exact", "bilinear")
+TAILS = {
+    "mean": "(..., N, 2)",
+    "scale": "(..., N, 2)",
+    "rotation": "(..., N)",
+    "amplitude": "(..., N, C)",
+    "weight": "(..., N)",
+}
+"""The shapes of arguments."""
 
 
 def splat2d(
@@ -89,7 +97,7 @@ def splat2d(
         TypeError: an array is not bfloat16, float32 or float64, or a size is not an integer.
         NotImplementedError: no implementation asked for serves these arguments.
     """
-    arrays = _check_arrays(mean, scale, rotation, amplitude)
+    arrays = check_arrays(mean=mean, scale=scale, rotation=rotation, amplitude=amplitude)
     height = _check_size("height", height)
     width = _check_size("width", width)
     window = _check_window(window, sampling)
@@ -113,34 +121,32 @@ def splat2d(
     return out.reshape(*batch, *out.shape[1:])
 
 
-def _check_arrays(mean, scale, rotation, amplitude):
-    arrays = {"mean": mean, "scale": scale, "rotation": rotation, "amplitude": amplitude}
-    arrays = {name: jnp.asarray(x) for name, x in arrays.items()}
-    for name, x in arrays.items():
+def check_arrays(**arrays: ArrayLike) -> tuple[Array, ...]:
+    """The arrays, by the names in `TAILS` and "mean" among them, if their shapes and dtypes fit.
+
+    Raises:
+        ValueError: shapes do not fit each other.
+        TypeError: an array is not bfloat16, float32 or float64.
+    """
+    checked = {name: jnp.asarray(x) for name, x in arrays.items()}
+    for name, x in checked.items():
         if x.dtype not in DTYPES:
             raise TypeError(
                 f"{name} has dtype {x.dtype}; expected bfloat16, float32 or float64: cast it first"
             )
-    tails = {
-        "mean": "(..., N, 2)",
-        "scale": "(..., N, 2)",
-        "rotation": "(..., N)",
-        "amplitude": "(..., N, C)",
-    }
-    for name, x in arrays.items():
-        rank = 1 if name == "rotation" else 2
+        rank = TAILS[name].count(",")
         wrong_pair = name in ("mean", "scale") and x.ndim >= 2 and x.shape[-1] != 2
         if x.ndim < rank or wrong_pair or (name == "amplitude" and x.shape[-1] < 1):
-            raise ValueError(f"{name} has shape {x.shape}; expected {tails[name]}")
-    leading = arrays["mean"].shape[:-1]
-    for name, x in arrays.items():
-        found = x.shape if name == "rotation" else x.shape[:-1]
+            raise ValueError(f"{name} has shape {x.shape}; expected {TAILS[name]}")
+    leading = checked["mean"].shape[:-1]
+    for name, x in checked.items():
+        found = x.shape[: x.ndim + 1 - TAILS[name].count(",")]
         if found != leading:
             raise ValueError(
                 f"{name} has shape {x.shape}, whose (..., N) is {found}; expected {leading} as in "
-                f"mean {arrays['mean'].shape}: leading axes and N must be equal, broadcast first"
+                f"mean {checked['mean'].shape}: leading axes and N must be equal, broadcast first"
             )
-    return tuple(arrays.values())
+    return tuple(checked.values())
 
 
 def _check_size(name, size):

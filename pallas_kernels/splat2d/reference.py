@@ -47,26 +47,21 @@ def gaussian(
     return jnp.where((jnp.abs(offset) > half).any(-1), 0.0, value)
 
 
-def splat(
+def values(
     mean: Float[Array, "*B N 2"],
     scale: Float[Array, "*B N 2"],
     rotation: Float[Array, "*B N"],
-    amplitude: Float[Array, "*B N C"],
     *,
     height: int,
     width: int,
     window: int | None,
     sampling: str,
-    dtype: Any,
-) -> Float[Array, "*B {height} {width} C"]:
-    """Sums the Gaussians of every frame: see `splat2d` for the arguments.
+) -> Float[Array, "*B N {height} {width}"]:
+    """Every Gaussian, of amplitude 1, at every pixel: see `splat2d` for the arguments.
 
     "exact" evaluates each Gaussian at the pixel centres. "bilinear" evaluates it at the integer
     offsets from its mean, a patch of window x window points, and places that patch at the mean by
     bilinear interpolation: what affine_grid and grid_sample do in the published baseline.
-
-    Returns:
-        (..., height, width, C) in `dtype`.
     """
     y, x = jnp.arange(height, dtype=mean.dtype), jnp.arange(width, dtype=mean.dtype)
     pixels = jnp.stack(jnp.meshgrid(x, y), -1)  # (H, W, 2), each (x, y)
@@ -74,19 +69,50 @@ def splat(
     mean = jnp.clip(mean, -MAX_MEAN, MAX_MEAN)[..., None, None, :]  # (..., N, 1, 1, 2)
     whiten = whitening(scale, rotation)[..., None, None, :, :]
     half = window and window / 2
-
     if sampling == "exact":
-        weight = gaussian(whiten, pixels - mean, half)
-    else:
-        corner = jax.lax.stop_gradient(jnp.floor(mean))
-        fraction = mean - corner
-        weight = jnp.zeros((), mean.dtype)
-        for step_y in (0, 1):
-            for step_x in (0, 1):
-                step = jnp.array([step_x, step_y], mean.dtype)
-                lattice = pixels - corner - step.reshape((1,) * (pixels.ndim - 1) + (2,))
-                blend_x = fraction[..., 0] if step_x else 1 - fraction[..., 0]
-                blend_y = fraction[..., 1] if step_y else 1 - fraction[..., 1]
-                weight += blend_x * blend_y * gaussian(whiten, lattice, half)
-    out = jnp.einsum("...nhw,...nc->...hwc", weight, amplitude, precision="highest")
+        return gaussian(whiten, pixels - mean, half)
+
+    corner = jax.lax.stop_gradient(jnp.floor(mean))
+    fraction = mean - corner
+    value = jnp.zeros((), mean.dtype)
+    for step_y in (0, 1):
+        for step_x in (0, 1):
+            step = jnp.array([step_x, step_y], mean.dtype)
+            lattice = pixels - corner - step.reshape((1,) * (pixels.ndim - 1) + (2,))
+            blend_x = fraction[..., 0] if step_x else 1 - fraction[..., 0]
+            blend_y = fraction[..., 1] if step_y else 1 - fraction[..., 1]
+            value += blend_x * blend_y * gaussian(whiten, lattice, half)
+    return value
+
+
+def splat(
+    mean: Float[Array, "*B N 2"],
+    scale: Float[Array, "*B N 2"],
+    rotation: Float[Array, "*B N"],
+    amplitude: Float[Array, "*B N C"],
+    *,
+    dtype: Any,
+    **options: Any,
+) -> Float[Array, "*B H W C"]:
+    """Sums the Gaussians of every frame, of `values` with `options`, in `dtype`: see `splat2d`."""
+    value = values(mean, scale, rotation, **options)
+    out = jnp.einsum("...nhw,...nc->...hwc", value, amplitude, precision="highest")
     return out.astype(dtype)
+
+
+def normalized(
+    mean: Float[Array, "*B N 2"],
+    scale: Float[Array, "*B N 2"],
+    rotation: Float[Array, "*B N"],
+    amplitude: Float[Array, "*B N C"],
+    weight: Float[Array, "*B N"],
+    *,
+    full: float,
+    softness: float,
+    **options: Any,
+) -> tuple[Float[Array, "*B H W C"], Float[Array, "*B H W 1"]]:
+    """The frame and the coverage that `splat2d_normalized` draws, from `values` with `options`."""
+    part = weight[..., None, None] * values(mean, scale, rotation, **options)
+    total = part.sum(-3)[..., None]
+    drawn = jnp.einsum("...nhw,...nc->...hwc", part, amplitude, precision="highest")
+    return (1 + softness) * drawn / (total + softness * full), total / full

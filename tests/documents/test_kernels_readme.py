@@ -6,7 +6,7 @@ README = Path(__file__).parents[2] / "pallas_kernels" / "README.md"
 
 def test_snippets_run():
     snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 4
     exec("\n".join(snippets), {})
 
 

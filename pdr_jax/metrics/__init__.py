@@ -6,7 +6,7 @@ the learned distances.
 """
 
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
-from pdr_jax.metrics.fidelity import mae, mse, psnr, snr, ssim, ssim_gaussian
+from pdr_jax.metrics.fidelity import mae, mse, psnr, psnr_uint8, snr, ssim, ssim_gaussian
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
 from pdr_jax.metrics.table import BETTER, DEFAULT, DETAIL, METRICS, WARPING, WEATHER, Metric
 from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warping_error
@@ -33,6 +33,7 @@ __all__ = [
     "mse",
     "occlusion_mask",
     "psnr",
+    "psnr_uint8",
     "snr",
     "ssim",
     "ssim_gaussian",

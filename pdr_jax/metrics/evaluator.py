@@ -41,9 +41,9 @@ class Evaluator:
       mean: what the normalisation subtracted, a number or (C,). Both clips first become
         x * std + mean, so that figures are in the data's units.
       std: what the normalisation divided by, a number or (C,).
-      data_range: (low, high) of the denormalised data, numbers or (C,) each. psnr, snr, the ssims,
-        the warping metrics and `extra` see (x - low) / (high - low), with the prediction clipped to
-        [0, 1]; the truth is never clipped.
+      data_range: (low, high) of the denormalised data, numbers or (C,) each. The psnrs, snr, the
+        ssims, the warping metrics and `extra` see (x - low) / (high - low), with the prediction
+        clipped to [0, 1]; the truth is not clipped, but for psnr_uint8.
       channel_names: names of equal groups of channels. The errors (`Metric.by_group`) are also
         reported for each group ("mse_t", ...), and "mse" is the mean over the groups, as in
         OpenSTL's multi-variable weather.

@@ -86,6 +86,7 @@ def frame_values(
         **_errors(x, y, units),
         **_statistics(x, y, chosen, units),
         "psnr": lambda: fidelity.psnr(unit, true_unit),
+        "psnr_uint8": lambda: fidelity.psnr_uint8(unit, true_unit),
         "snr": lambda: fidelity.snr(unit, true_unit),
         "ssim": lambda: fidelity.ssim(unit, true_unit),
         "ssim_range1": lambda: fidelity.ssim(unit, true_unit, data_range=1.0),

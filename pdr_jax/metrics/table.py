@@ -64,7 +64,15 @@ METRICS: Mapping[str, Metric] = {
     "rmse": Metric(
         "lower", "square root of mse, taken once over all frames", ("mse",), np.sqrt, by_group=True
     ),
-    "psnr": Metric("higher", "dB a frame, peak 1, prediction clipped to [0, 1]", ("psnr",)),
+    "psnr": Metric(
+        "higher", "OpenSTL: dB a frame, peak 1, prediction clipped to [0, 1]", ("psnr",)
+    ),
+    "psnr_uint8": Metric(
+        "higher",
+        "SimVP's and TAU's papers: dB a frame, peak 255, frames cut to 8 bits, squares kept modulo "
+        "256; several dB above psnr, and may fall where a prediction improves",
+        ("psnr_uint8",),
+    ),
     "ssim": Metric("higher", "OpenSTL: 7x7 uniform window, data range 2, clipped", ("ssim",)),
     "ssim_range1": Metric("higher", "7x7 uniform window, data range 1, clipped", ("ssim_range1",)),
     "ssim_gaussian": Metric(
@@ -155,6 +163,7 @@ BETTER: Mapping[str, Better] = {
 """Which direction is better, for every figure that tables rank."""
 
 DEFAULT = ("mse", "mae", "rmse", "psnr", "ssim", "ssim_range1", "sharpness")
+"""What tables rank by. "psnr_uint8" is left out, because it does not order predictions."""
 
 DETAIL = ("spectral_energy", "kurtosis", "diversity")
 """Show blur and collapse; need frames of at least 8x8 pixels."""

@@ -97,6 +97,26 @@ def test_gaussian_ssim_equals_scikit_image():
     np.testing.assert_allclose(figures["ssim_gaussian"], np.mean(expected), atol=1e-5)
 
 
+def test_psnr_in_uint8_is_the_papers_arithmetic():
+    """Against NumPy's uint8, which wraps around; so nearer the truth may score lower."""
+    prediction, target = clips((2, 3, 8, 9, 2))
+    levels = np.arange(144, dtype=np.float32).reshape(8, 9, 2) / np.float32(255)
+    target[0, 0] = levels  # stored levels come back as themselves, or as NumPy cuts them
+    prediction[1] += 0.3
+    expected = []
+    for p, y in zip(np.clip(prediction, 0, 1).reshape(6, -1), target.reshape(6, -1), strict=True):
+        square = (np.uint8(p * 255) - np.uint8(y * 255)) ** 2
+        assert square.dtype == np.uint8
+        expected.append(20 * np.log10(255) - 10 * np.log10(square.mean()))
+    evaluator = Evaluator(("psnr", "psnr_uint8"), keep_samples=True)
+    evaluator.update(prediction, target)
+    frames = evaluator.per_sample_frame()
+    np.testing.assert_allclose(frames["psnr_uint8"].ravel(), expected, rtol=1e-6)
+    assert frames["psnr_uint8"][1].min() > frames["psnr"][1].max() + 6
+    near, far = (metrics.psnr_uint8(levels, levels + k / 255) for k in (8.5, 16.5))
+    assert near < far == np.inf
+
+
 def test_denormalisation_and_data_range():
     """Against the protocol in float64: errors in kelvin, psnr relative to the range."""
     prediction, target = clips((2, 3, 8, 9, 2))

@@ -18,9 +18,10 @@ _BUILDERS = (
     "moving_mnist",
     "moving_sprites",
     "taxibj",
+    "taxinyc",
     "weatherbench",
 )
-_NEEDS_FILES = ("bikenyc", "human36m", "kth", "moving_mnist", "taxibj", "weatherbench")
+_NEEDS_FILES = tuple(name for name in _BUILDERS if name != "moving_sprites")
 
 
 class NotPreparedError(FileNotFoundError):

@@ -49,19 +49,10 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
         for name in ("data", "date"):
             if name not in file:
                 raise ValueError(f"{path} holds no {name!r}. It holds: {', '.join(file)}.")
-        data, dates = file["data"], file["date"][()]
-        _check_shape(path, "data", data, height, width)
-        if dates.shape != data.shape[:1]:
-            raise ValueError(
-                f"{path}: 'date' has shape {dates.shape}: expected {data.shape[:1]}, as 'data'."
-            )
-    times = np.array([_parse(path, i, date, slots) for i, date in enumerate(dates)], np.int64)
-    for i in np.flatnonzero(np.diff(times) <= 0)[:1]:
-        what = "twice" if times[i] == times[i + 1] else "out of order"
-        raise ValueError(
-            f"{path}: 'date' is {what} at {i} and {i + 1}: {_text(dates[i])}, "
-            f"{_text(dates[i + 1])}. Expected ascending time slots."
-        )
+        _check_shape(path, "data", file["data"], height, width)
+        _check_count(path, "date", file["date"], "data", file["data"])
+        dates = file["date"][()]
+    times = _parse_times(path, "date", dates, slots, first=1)
 
     def blocks() -> Iterator[np.ndarray]:
         with _opened(path) as file:
@@ -78,21 +69,28 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
     return Flow(path, times, blocks)
 
 
-def open_npz(path: Path, height: int, width: int) -> Flow:
-    """Opens an .npz file with "flow" (T, 2, H, W): without timestamps, so taken for gapless.
+def open_npz(path: Path, height: int, width: int, slots: int | None = None) -> Flow:
+    """Opens an .npz file with "flow" (T, 2, H, W) and, given `slots`, "time" (T,).
 
     Args:
       path: of the file.
       height: H.
       width: W.
+      slots: time slots a day; "time", such as "2010010100", is the day and the slot, counted from
+        0. None: the file has no timestamps, and is taken for gapless.
 
     Raises:
       OSError: the file is no .npz, or broken.
-      ValueError: it holds another array than described.
+      ValueError: it holds other arrays than described, or its time slots do not ascend.
     """
-    member = open_member(path, "flow")
-    _check_shape(path, "flow", member, height, width)
-    return Flow(path, np.arange(member.shape[0]), lambda: member.blocks(_BLOCK))
+    flow = open_member(path, "flow")
+    _check_shape(path, "flow", flow, height, width)
+    times = np.arange(flow.shape[0])
+    if slots is not None:
+        time = open_member(path, "time", text=True)
+        _check_count(path, "time", time, "flow", flow)
+        times = _parse_times(path, "time", np.concatenate([*time.blocks(_BLOCK)]), slots, first=0)
+    return Flow(path, times, lambda: flow.blocks(_BLOCK))
 
 
 def _check_shape(path: Path, name: str, array: Any, height: int, width: int) -> None:
@@ -104,17 +102,38 @@ def _check_shape(path: Path, name: str, array: Any, height: int, width: int) -> 
         raise ValueError(f"{path}: {name!r} has dtype {array.dtype}: expected numbers.")
 
 
-def _parse(path: Path, index: int, date: Any, slots: int) -> int:
-    match = _DATE.fullmatch(_text(date))
-    try:
-        if match is None:
-            raise ValueError("expected ten digits: year, month, day, slot")
-        year, month, day, slot = map(int, match.groups())
-        if not 1 <= slot <= slots:
-            raise ValueError(f"expected a slot from 01 to {slots}")
-        return datetime.date(year, month, day).toordinal() * slots + slot - 1
-    except ValueError as error:
-        raise ValueError(f"{path}: 'date' {_text(date)!r} at {index}: {error}.") from error
+def _check_count(path: Path, name: str, dates: Any, counts: str, array: Any) -> None:
+    if dates.shape != array.shape[:1]:
+        raise ValueError(
+            f"{path}: {name!r} has shape {dates.shape}: expected {array.shape[:1]}, as {counts!r}."
+        )
+
+
+def _parse_times(path: Path, name: str, dates: np.ndarray, slots: int, first: int) -> np.ndarray:
+    """`Flow.times` of days and slots; `first` is the number of a day's first slot."""
+    times = np.empty(len(dates), np.int64)
+    for i, date in enumerate(dates):
+        try:
+            times[i] = _parse(_text(date), slots, first)
+        except ValueError as error:
+            raise ValueError(f"{path}: {name!r} {_text(date)!r} at {i}: {error}.") from error
+    for i in np.flatnonzero(np.diff(times) <= 0)[:1]:
+        what = "twice" if times[i] == times[i + 1] else "out of order"
+        raise ValueError(
+            f"{path}: {name!r} is {what} at {i} and {i + 1}: {_text(dates[i])}, "
+            f"{_text(dates[i + 1])}. Expected ascending time slots."
+        )
+    return times
+
+
+def _parse(date: str, slots: int, first: int) -> int:
+    match = _DATE.fullmatch(date)
+    if match is None:
+        raise ValueError("expected ten digits: year, month, day, slot")
+    year, month, day, slot = map(int, match.groups())
+    if not first <= slot < first + slots:
+        raise ValueError(f"expected a slot from {first:02d} to {first + slots - 1}")
+    return datetime.date(year, month, day).toordinal() * slots + slot - first
 
 
 def _text(date: Any) -> str:

@@ -10,7 +10,7 @@ def find_files(folder: Path, names: Sequence[str], expected: str) -> list[Path]:
 
     Args:
       folder: the manual directory.
-      names: exact names.
+      names: exact names, or patterns such as "taxinyc*.npz".
       expected: ends the message about missing files: which are needed, and where to get them.
 
     Raises:

@@ -47,17 +47,23 @@ class Member:
             stream.read(1)  # zipfile compares the checksum at the end of the stream
 
 
-def open_member(path: Path, name: str) -> Member:
+def open_member(path: Path, name: str, *, text: bool = False) -> Member:
     """Opens the array of that name.
+
+    Args:
+      path: of the file.
+      name: of the array.
+      text: whether it holds text rather than numbers.
 
     Raises:
       OSError: the file is no .npz, or broken.
-      ValueError: it has no such array, or one that does not hold numbers in C order.
+      ValueError: it has no such array, or one that holds something else, or not in C order.
     """
     with _reading(path, name) as stream:
         shape, fortran, dtype = _read_header(stream)
-    if dtype.kind not in "fiu":
-        raise ValueError(f"{path}: {name!r} has dtype {dtype}: expected numbers.")
+    kinds, expected = ("US", "text") if text else ("fiu", "numbers")
+    if dtype.kind not in kinds:
+        raise ValueError(f"{path}: {name!r} has dtype {dtype}: expected {expected}.")
     if fortran:
         raise ValueError(
             f"{path}: {name!r} is in Fortran order, which cannot be read in parts. Save it again "

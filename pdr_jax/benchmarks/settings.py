@@ -5,6 +5,7 @@ c74deb5d; branch OpenSTLv0.3.0 for PredNet, DMVFN and CrevNet), of PredFormer's 
 VMRNN's repository. PredGS's D, N and K are those of the PDR paper's table of settings.
 """
 
+import dataclasses
 from typing import Any
 
 from pdr_jax.benchmarks.benchmark import METAFORMERS, Benchmark, Settings, metaformers, recurrent
@@ -118,6 +119,12 @@ TAXIBJ = Benchmark(
     },
 )
 
+# Frames of 16 x 8 allow two downsamplings, which leave 4 x 2 cells.
+_TWO_DOWNSAMPLINGS = {
+    "prednet": Settings(1e-3, {"stack_sizes": (32, 64, 128)}),
+    "dmvfn": Settings(1e-4, {"scale": (2, 2, 2, 2, 2, 2, 1, 1, 1)}),
+}
+
 # Ours: the paper has no BikeNYC.
 BIKENYC = Benchmark(
     in_length=4,
@@ -128,12 +135,17 @@ BIKENYC = Benchmark(
     window=7,
     epochs=50,
     schedule="onecycle",
-    backbones={
-        **_SMALL,
-        # Frames of 16 x 8 allow two downsamplings, which leave 4 x 2 cells.
-        "prednet": Settings(1e-3, {"stack_sizes": (32, 64, 128)}),
-        "dmvfn": Settings(1e-4, {"scale": (2, 2, 2, 2, 2, 2, 1, 1, 1)}),
-    },
+    backbones={**_SMALL, **_TWO_DOWNSAMPLINGS},
+)
+
+# Ours: TaxiBJ's training, which has about as many clips, on BikeNYC's grid.
+TAXINYC = dataclasses.replace(
+    TAXIBJ,
+    frame_shape=BIKENYC.frame_shape,
+    num_gaussians=BIKENYC.num_gaussians,
+    window=BIKENYC.window,
+    data_options={},
+    backbones={**TAXIBJ.backbones, **_TWO_DOWNSAMPLINGS},
 )
 
 WEATHERBENCH = Benchmark(
@@ -372,6 +384,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "moving_sprites": MOVING_SPRITES,
     "taxibj": TAXIBJ,
     "bikenyc": BIKENYC,
+    "taxinyc": TAXINYC,
     "weatherbench": WEATHERBENCH,
     "kth": KTH,
     "human36m": HUMAN36M,

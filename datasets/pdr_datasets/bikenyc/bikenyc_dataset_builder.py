@@ -1,7 +1,5 @@
-"""TFDS builder of BikeNYC: one float32 record a frame; windows are cut when reading."""
+"""TFDS builder of BikeNYC."""
 
-import dataclasses
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,14 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pdr_datasets.config import VideoConfig
 from pdr_datasets.deepst import open_h5, open_npz
-from pdr_datasets.flows import FlowBuilder, whole_days
+from pdr_datasets.flows import whole_days
 from pdr_datasets.manual import describe_checksums, find_files
+from pdr_datasets.newyork import HEIGHT, SLOTS, WIDTH, NewYorkBuilder, NewYorkConfig
 
-SLOTS = 24  # a day
 TEST_DAYS = 10
-HEIGHT, WIDTH = 16, 8
 H5_FILE = "NYC14_M16x8_T60_NewEnd.h5"
 MD5 = {H5_FILE: "461e58f5e14e33f279164ecc74b748b2"}
 EXPECTED_FILES = (
@@ -27,40 +23,19 @@ EXPECTED_FILES = (
 )
 
 
-@dataclasses.dataclass(eq=False, kw_only=True)
-class Config(VideoConfig):
-    """One variant, named by its options.
-
-    Attributes:
-      in_length: frames given; one an hour.
-      out_length: frames to predict.
-    """
+class Config(NewYorkConfig):
+    """See `NewYorkConfig`."""
 
     DATA: ClassVar = "bikenyc"
-    PATTERN: ClassVar = re.compile(rf"{HEIGHT}x{WIDTH}_(?P<in_length>\d+)to(?P<out_length>\d+)")
-    in_length: int = 4
-    out_length: int = 4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.name = f"{HEIGHT}x{WIDTH}_{self.in_length}to{self.out_length}"
 
 
-class Builder(FlowBuilder):
+class Builder(NewYorkBuilder):
     """Reads ST-ResNet's file, or a plain .npz; see README.md."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
     BUILDER_CONFIGS = [Config()]  # noqa: RUF012
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        frames = tfds.features.Tensor(shape=(HEIGHT, WIDTH, 2), dtype=np.float32, encoding="bytes")
-        return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict({"frames": frames}),
-            disable_shuffling=True,  # on disk in the order of time
-            metadata=tfds.core.MetadataDict(),
-        )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
         path = _find_file(Path(dl_manager.manual_dir))

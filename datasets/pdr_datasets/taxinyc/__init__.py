@@ -1,0 +1,1 @@
+"""TaxiNYC: hourly flows of New York's taxis."""

@@ -5,10 +5,11 @@ import os
 import numpy as np
 
 from pdr_jax.report import style
+from pdr_jax.report.motion import motion_colours, motion_wheel
+from pdr_jax.report.rows import Key, Row, save_rows, whole_zoom
 
 _ERROR_COLORMAP = "inferno"
-_GAP = 2
-"""Pixels of the enlarged picture between two frames."""
+_SHARE_COLORMAP = "cividis"
 
 
 def save_strip(
@@ -20,14 +21,18 @@ def save_strip(
     inputs: np.ndarray | None = None,
     coarse: np.ndarray | None = None,
     rendered: np.ndarray | None = None,
+    coverage: np.ndarray | None = None,
+    gate: np.ndarray | None = None,
+    motion: np.ndarray | None = None,
     steps: int = 10,
     title: str | None = None,
     error_max: float | None = None,
     colormap: str | None = None,
 ) -> None:
-    """Saves rows input / truth / coarse / rendered / prediction / |error| over time as PNG.
+    """Saves rows of frames over time as PNG, each where given.
 
-    All rows share `data_range`, with one exception: a coarse or rendered row of which more than a
+    The rows: input, truth, coarse, rendered, motion, coverage, gate, prediction, |error|. Those of
+    frames share `data_range`, with one exception: a coarse or rendered row of which more than a
     tenth lies outside takes its own range, written beside it. A fusion layer follows these rows, so
     they need not look like frames.
 
@@ -39,6 +44,11 @@ def save_strip(
       inputs: (T_in, H, W, C).
       coarse: (T, H, W, C), the backbone's frames.
       rendered: (T, H, W, C), the Gaussians' frames.
+      coverage: (T, H, W, 1), how densely Gaussians cover each pixel; 0 is a hole, and more than 1
+        is shown as 1.
+      gate: (T, H, W, C), the rendered frames' share in the prediction, from 0 to 1; its mean over
+        channels is shown.
+      motion: (T, H, W, 2), of what is seen at each pixel, in pixels a frame; x right, y down.
       steps: the most columns, spread evenly over time.
       title: above the picture.
       error_max: absolute error (mean over RGB channels) shown as brightest. The default, a quarter
@@ -53,39 +63,58 @@ def save_strip(
     low, high = style.check_range(data_range)
     error_max = (high - low) / 4 if error_max is None else error_max
     prediction = style.check_clip("prediction", prediction)
-    rows: list[tuple[str, np.ndarray, list[str]]] = []
+    rows: list[Row] = []
 
-    def add(
-        label: str,
-        clip: np.ndarray,
-        times: np.ndarray,
-        bounds: tuple[float, float],
-        colormap: str | None = colormap,
-    ) -> None:
-        chosen = np.unique(np.linspace(0, len(clip) - 1, min(steps, len(clip))).round().astype(int))
-        picture = style.to_rgb(clip[chosen], *bounds, colormap=colormap)
-        rows.append((label, picture, [f"{times[i]:+d}" if times[i] else "0" for i in chosen]))
+    def add(label: str, picture: np.ndarray, times: np.ndarray, key: Key | None = None) -> None:
+        count = len(picture)
+        chosen = np.unique(np.linspace(0, count - 1, min(steps, count)).round().astype(int))
+        shown = [f"{times[i]:+d}" if times[i] else "0" for i in chosen]
+        rows.append(Row(label, picture[chosen], shown, key))
 
     if inputs is not None:
         inputs = style.check_clip("inputs", inputs)
-        add("input", inputs, np.arange(1 - len(inputs), 1), (low, high))
+        add("input", style.to_rgb(inputs, low, high, colormap), np.arange(1 - len(inputs), 1))
     times = np.arange(1, len(prediction) + 1)
-    named = {"truth": truth, "coarse": coarse, "rendered": rendered, "prediction": prediction}
-    for name, clip in named.items():
+
+    def add_frames(name: str, clip: np.ndarray | None) -> None:
         if clip is None:
-            continue
+            return
         clip = _like(prediction, name, clip)
         bounds, label = (low, high), name
         if name in ("coarse", "rendered") and _mostly_outside(clip, low, high):
             bounds = tuple(np.nanpercentile(clip, (0.5, 99.5)))
             label = f"{name}\n{bounds[0]:.2g} … {bounds[1]:.2g}"
-        add(label, clip, times, bounds)
+        add(label, style.to_rgb(clip, *bounds, colormap), times)
+
+    def add_share(
+        name: str, share: np.ndarray | None, channels: int, none: str, whole: str
+    ) -> None:
+        if share is None:
+            return
+        share = _like(prediction, name, share, channels).mean(-1, keepdims=True)
+        bar = np.linspace(1.0, 0.0, 128).reshape(128, 1, 1).repeat(10, 1)
+        key = Key(style.to_rgb(bar, 0, 1, _SHARE_COLORMAP), f"1 {whole}", f"0 {none}")
+        add(name, style.to_rgb(share, 0, 1, _SHARE_COLORMAP), times, key)
+
+    add_frames("truth", truth)
+    add_frames("coarse", coarse)
+    add_frames("rendered", rendered)
+    if motion is not None:
+        motion = _like(prediction, "motion", motion, 2)
+        speed = np.hypot(*np.moveaxis(np.nan_to_num(motion), -1, 0))
+        fastest = max(float(np.percentile(speed, 99.5)), 1e-3)
+        label = f"motion\n0 … {fastest:.2g} pixels\na frame"
+        add(label, motion_colours(motion, fastest), times, Key(motion_wheel()))
+    add_share("coverage", coverage, 1, "hole", "full")
+    add_share("gate", gate, prediction.shape[-1], "coarse", "rendered")
+    add_frames("prediction", prediction)
     if truth is not None:
         error = _error(prediction, _like(prediction, "truth", truth))
-        add(f"|error|\n0 … {error_max:.2g}", error, times, (0.0, error_max), _ERROR_COLORMAP)
+        picture = style.to_rgb(error, 0.0, error_max, _ERROR_COLORMAP)
+        add(f"|error|\n0 … {error_max:.2g}", picture, times)
     if prediction.shape[-1] not in (1, 3):
         title = ", ".join([*([title] if title else []), f"channel 0 of {prediction.shape[-1]}"])
-    _draw_rows(path, rows, title)
+    save_rows(path, rows, title)
 
 
 def save_gif(
@@ -133,7 +162,7 @@ def save_gif(
     if inputs is not None:
         observed = style.to_rgb(style.check_clip("inputs", inputs), low, high, colormap)
     height, width = prediction.shape[1:3]
-    zoom = _zoom(height, width, len(panels), 780)
+    zoom = whole_zoom(height, width, len(panels), 780)
     pictures = []
     for time in range(1 - len(observed), len(prediction) + 1):
         if time <= 0:
@@ -148,12 +177,14 @@ def save_gif(
         imageio.imwrite(partial, np.stack(pictures), duration=durations, loop=0)
 
 
-def _like(prediction: np.ndarray, name: str, clip: np.ndarray) -> np.ndarray:
+def _like(
+    prediction: np.ndarray, name: str, clip: np.ndarray, channels: int | None = None
+) -> np.ndarray:
+    """The clip, refused unless its shape is the prediction's, but for other `channels`."""
     clip = style.check_clip(name, clip)
-    if clip.shape != prediction.shape:
-        raise ValueError(
-            f"{name} has shape {clip.shape}; expected {prediction.shape}, as prediction"
-        )
+    expected = (*prediction.shape[:3], channels or prediction.shape[3])
+    if clip.shape != expected:
+        raise ValueError(f"{name} has shape {clip.shape}; expected {expected}, as prediction")
     return clip
 
 
@@ -165,62 +196,6 @@ def _error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def _mostly_outside(clip: np.ndarray, low: float, high: float) -> bool:
     return bool(np.mean((clip < low) | (clip > high)) > 0.1)
-
-
-def _zoom(height: int, width: int, columns: int, total_width: int) -> int:
-    """Screen pixels per pixel of a frame: a whole number, so that all pixels look alike.
-
-    The picture is about `total_width` wide, and a frame at most a third of that high.
-    """
-    return max(1, min(round(total_width / (width * columns)), total_width // (3 * height)))
-
-
-def _draw_rows(
-    path: str | os.PathLike[str], rows: list[tuple[str, np.ndarray, list[str]]], title: str | None
-) -> None:
-    columns = max(len(row) for _, row, _ in rows)
-    height, width = rows[0][1].shape[1:3]
-    zoom = min(_zoom(height, width, columns, 1100), max(1, 160 // height))
-    cell_height, cell_width = zoom * height + _GAP, zoom * width + _GAP
-    dpi, left, top = 100, 100, 50 if title else 26
-    # The times are written above a row where they differ from the row above.
-    heads = [i == 0 or rows[i][2] != rows[i - 1][2] for i in range(len(rows))]
-    extra = 20 * (sum(heads) - 1)
-    total_width = left + columns * cell_width + 6
-    total_height = top + len(rows) * cell_height + extra + 6
-    figure = style.new_figure(total_width / dpi, total_height / dpi)
-    if title:
-        figure.text(left / total_width, 1 - 9 / total_height, title, va="top", size=11, color="k")
-    y = top
-    for index, (label, row, times) in enumerate(rows):
-        y += 20 if heads[index] and index else 0
-        for column, frame in enumerate(row):
-            x = left + column * cell_width
-            picture = frame.repeat(zoom, 0).repeat(zoom, 1)
-            bottom = total_height - y - picture.shape[0]
-            figure.figimage(picture, xo=x, yo=bottom, origin="upper", resize=False)
-            if heads[index]:
-                figure.text(
-                    (x + picture.shape[1] / 2) / total_width,
-                    1 - (y - 4) / total_height,
-                    times[column],
-                    ha="center",
-                    va="bottom",
-                    size=8,
-                    color=style.INK,
-                )
-        figure.text(
-            (left - 8) / total_width,
-            1 - (y + zoom * height / 2) / total_height,
-            label,
-            ha="right",
-            va="center",
-            size=9,
-            color=style.INK,
-        )
-        y += cell_height
-    with style.writing(path, ".png") as partial:
-        figure.savefig(partial, dpi=dpi)
 
 
 def _side_by_side(

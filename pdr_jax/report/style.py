@@ -15,6 +15,9 @@ COLOURS = ("#3b6fb6", "#d1603d", "#4f9d69", "#8e5ea2", "#c79a2b", "#5b6770")
 
 INK = "#333333"
 
+MISSING = (255, 0, 255)
+"""The colour of NaN."""
+
 
 def require(module: str) -> Any:
     """Imports a module of the extra `report`.
@@ -49,7 +52,7 @@ def to_rgb(frames: np.ndarray, low: float, high: float, colormap: str | None = N
         rgb = require("matplotlib").colormaps[name](np.nan_to_num(np.clip(unit, 0, 1)))[..., :3]
         missing = np.isnan(unit)
     rgb = np.rint(rgb * 255).astype(np.uint8)
-    rgb[missing] = (255, 0, 255)
+    rgb[missing] = MISSING
     return rgb
 
 

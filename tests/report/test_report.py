@@ -12,7 +12,9 @@ from rich.console import Console
 from pdr_jax import report
 from pdr_jax.report.curves import read_curve, running_mean
 from pdr_jax.report.ellipses import ellipses
+from pdr_jax.report.motion import motion_colours, motion_wheel
 from pdr_jax.report.style import to_rgb
+from pdr_jax.report.tracks import choose_tracks
 
 
 def constant(level, frames=3, channels=1):
@@ -45,6 +47,41 @@ def test_strip_shows_each_row_in_the_same_range(tmp_path):
         0, 0
     ]  # the error is the top of its range
     np.testing.assert_allclose(pixels_of(picture, brightest) / frame, 3, rtol=0.01)
+
+
+def test_strip_shows_motion_coverage_and_gate(tmp_path):
+    motion = np.zeros((3, 8, 6, 2), np.float32)
+    motion[0] = [2.0, 0.0]
+    motion[1] = np.nan
+    report.save_strip(
+        tmp_path / "s.png",
+        prediction=constant(0.75, channels=2),
+        motion=motion,
+        coverage=constant(1.7),
+        gate=np.concatenate([constant(0.0), constant(0.5)], -1),
+        data_range=(0.0, 1.0),
+    )
+    picture = iio.imread(tmp_path / "s.png")
+    share = np.array([1.0, 0.25]).reshape(2, 1, 1)
+    full, quarter = to_rgb(share, 0, 1, "cividis")[:, 0]
+    frame = pixels_of(picture, to_rgb(np.full((1, 1, 2), 0.75), 0, 1)[0, 0]) / 3
+    assert frame > 48
+    # To the right, NaN, at rest; of each share three frames. The keys have few pixels of a colour.
+    for colour, frames in (([255, 0, 0], 1), ([255, 0, 255], 1), (full, 3), (quarter, 3)):
+        np.testing.assert_allclose(pixels_of(picture, colour) / frame, frames, rtol=0.02)
+
+
+def test_motion_wheel():
+    """Each direction has its colour at its own side, black in the middle."""
+    right, down, left, up = np.eye(4)[:, :2] - np.eye(4)[:, 2:]
+    colours = motion_colours(np.stack([right, down, left, up, 0 * up, 9 * up]), fastest=1.0)
+    np.testing.assert_array_equal(
+        colours, [[255, 0, 0], [128, 255, 0], [0, 255, 255], [128, 0, 255], [0] * 3, [128, 0, 255]]
+    )
+    wheel = motion_wheel(65)
+    sides = wheel[[32, 64, 32, 0], [64, 32, 0, 32]]
+    np.testing.assert_array_equal(sides, colours[:4])
+    assert not wheel[32, 32].any()
 
 
 def test_strip_thins_out_time_and_keeps_both_ends(tmp_path):
@@ -142,6 +179,35 @@ def test_gaussians_are_drawn_where_they_are(tmp_path):
         rendered=frame,
     )
     assert iio.imread(path).shape[1] > 1.8 * width
+
+
+def test_tracks_chosen_are_the_furthest_of_each_cell():
+    starts = np.array([[0, 0], [1, 1], [3, 3], [4, 0], [5, 1], [-1, 0], [7, 7]], np.float64)
+    ends = starts + np.array([[2, 0], [0, 3], [0, 0], [0, 1], [0.5, 0], [5, 0], [np.nan, 0]])
+    there_and_back = np.stack([starts, ends, starts])
+    chosen = choose_tracks(there_and_back, 8, 8, cell=4)
+    # Of the first cell the second Gaussian; at rest, outside or NaN none.
+    np.testing.assert_array_equal(chosen, [1, 3])
+    np.testing.assert_array_equal(choose_tracks(there_and_back, 8, 8, cell=4, least=2.0), [1])
+
+
+def test_tracks_are_drawn_over_the_frame(tmp_path):
+    """The end of the colour map is where the track ends, its start where it starts."""
+    path = tmp_path / "tracks.png"
+    frame = np.zeros((16, 32, 1), np.float32)
+    start = np.array([[8.0, 8.0], [20.0, 3.0]])
+    positions = start + np.arange(5).reshape(5, 1, 1) * np.array([[4.0, 0.0], [0.0, 0.0]])
+    report.save_tracks(path, frame, positions=positions, data_range=(0, 1), title="one moves")
+    picture = iio.imread(path)[..., :3].astype(int)
+    drawn = picture[:, (picture == 0).all(-1).mean(0) > 0.5]  # the columns of the frame
+    pixel = drawn.shape[1] / 32
+    colours = to_rgb(np.array([1 / 8, 1.0]).reshape(2, 1, 1), 0, 1, "cool")[:, 0].astype(int)
+    for colour, (low, high) in zip(colours, ((8, 12), (20, 24)), strict=True):
+        _, x = np.nonzero((np.abs(drawn - colour) <= 1).all(-1))
+        assert len(x) > 5
+        np.testing.assert_array_less(low - 1, x / pixel - 0.5)
+        np.testing.assert_array_less(x / pixel - 0.5, high + 1)
+    report.save_tracks(path, frame, positions=0 * positions, data_range=(0, 1))  # nothing moves
 
 
 def test_curves(tmp_path):
@@ -243,6 +309,18 @@ def test_printed_table_ranks_no_controls_and_is_not_cut(monkeypatch, capsys):
         (
             lambda p: ellipses(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((1, 2))),
             "the Gaussians of one frame",
+        ),
+        (
+            lambda p: report.save_strip(
+                p / "a.png", prediction=constant(0), motion=constant(0), data_range=(0, 1)
+            ),
+            r"motion has shape \(3, 8, 6, 1\); expected \(3, 8, 6, 2\)",
+        ),
+        (
+            lambda p: report.save_tracks(
+                p / "a.png", constant(0)[0], positions=np.zeros((1, 4, 2)), data_range=(0, 1)
+            ),
+            r"positions has shape \(1, 4, 2\); expected .* two frames or more",
         ),
     ],
 )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import pdr_datasets
-from pdr_datasets.kth.clips import expected_names, find_clips, read_frames, read_sequences
+from pdr_datasets.kth.clips import Clip, expected_names, find_clips, read_frames, read_sequences
+from pdr_datasets.kth.splits import describe_copy
 from pdr_datasets.kth.windows import window_starts
 from pdr_datasets.resize import resize_bilinear
 
@@ -113,7 +114,7 @@ def test_videos_build_by_person(two_persons, tmp_path):
     assert dataset.frame_shape == (16, 16, 1)
     assert dataset.config == "16x16_2to4"
     assert "Partial copy: 2 of 599 clips" in dataset.note
-    assert "OpenSTL's published figures" in dataset.note
+    assert "KTH subset, 1 + 1 clips for training and testing: not the KTH" in dataset.note
     sample = dataset.splits["train"][1]
     assert sample["id"] == 1
     assert sample["frames"].dtype == np.uint8
@@ -237,6 +238,16 @@ def test_a_list_longer_than_the_video_is_noted(two_persons, tmp_path):
     dataset = load("kth", tmp_path, tmp_path / "in", config="16x16_1to4_subsequence_split")
     assert [n for _, n in starts(dataset.splits["test"])] == [16, 21, 26]
     assert "goes on after the end of person01_boxing_d1" in dataset.note
+
+
+def test_figures_of_a_whole_copy_are_near_the_published_ones():
+    clips = [(Clip(n, Path(f"{n}_uncomp.avi"), ((1, 2),)), [1, 2]) for n in expected_names()]
+    assert describe_copy("person", clips).endswith("so they are near, but not the same.")
+    less = describe_copy("person", clips[1:])
+    assert less.startswith("KTH subset, 382 + 216 clips")
+    assert less.endswith("598 of 599 clips. Missing: person01_boxing_d1.")
+    dump = [(Clip(clip.name, Path(clip.name)), numbers) for clip, numbers in clips]
+    assert describe_copy("person", dump) == ""
 
 
 def test_mixed_doubled_and_unlisted_clips_are_refused(two_persons, tmp_path):

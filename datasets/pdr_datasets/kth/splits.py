@@ -46,19 +46,26 @@ def describe_copy(rule: str, clips: Sequence[tuple[Clip, Sequence[int]]]) -> str
       clips: as for `split_clips`.
     """
     notes = []
+    expected = expected_names()
+    there = {clip.name for clip, _ in clips}
+    missing = [name for name in expected if name not in there]
     if rule == "subsequence":
         notes.append(
             "Split by sub-sequence (the last of each clip is for testing; the same persons are in "
             "both parts): not the KTH benchmark."
+        )
+    elif missing:
+        train = sum(clip.person in TRAIN_PERSONS for clip, _ in clips)
+        notes.append(
+            f"KTH subset, {train} + {len(clips) - train} clips for training and testing: not the "
+            "KTH benchmark, so OpenSTL's published figures do not compare."
         )
     elif clips[0][0].is_video:
         notes.append(
             "From the official videos and their list of sequences. OpenSTL's published figures use "
             "a dump with fewer frames, so they are near, but not the same."
         )
-    expected = expected_names()
-    there = {clip.name for clip, _ in clips}
-    if missing := [name for name in expected if name not in there]:
+    if missing:
         notes.append(
             f"Partial copy: {len(there)} of {len(expected)} clips. Missing: {_summary(missing)}."
         )

@@ -44,11 +44,12 @@ def ssim(
     *,
     data_range: DataRange = 1.0,
     padding: Padding = "valid",
+    signed: bool = True,
 ) -> Float[Array, ""]:
     """Mean SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03 (Wang et al. 2004).
 
-    Equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False)` and pytorch-msssim, averaged over frames and channels.
+    With `signed=False` it equals scikit-image's `structural_similarity(gaussian_weights=True,
+    sigma=1.5, use_sample_covariance=False)` and pytorch-msssim, averaged over frames and channels.
 
     Args:
       prediction: (..., H, W, C).
@@ -59,6 +60,10 @@ def ssim(
       padding: "valid" (windows inside the frame) or "same" (a window at every pixel), see
         `pallas_kernels.ssim`. Along an axis shorter than 11 pixels "valid" uses the largest odd
         window that fits (frames of 16x8: 11x7).
+      signed: take the product of two negative factors, brightness and contrast-structure, with a
+        minus. Without this, as in the paper, frames that are mirrored about `low` come out near 1.
+        Where values lie near `low` (flows, rain) L1 is small between them too, and an unbounded
+        output can settle there. See `pallas_kernels.ssim`.
     """
     down, across = (
         min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
@@ -70,6 +75,7 @@ def ssim(
         windows=(gaussian_window(down), gaussian_window(across)),
         data_range=data_range,
         padding=padding,
+        signed=signed,
     ).mean()
 
 
@@ -81,6 +87,7 @@ def l1_ssim(
     weight: float = 0.5,
     data_range: DataRange = 1.0,
     padding: Padding = "valid",
+    signed: bool = True,
 ) -> Float[Array, ""]:
     """PDR's loss: weight * L1 + (1 - weight) * (1 - SSIM).
 
@@ -90,9 +97,10 @@ def l1_ssim(
       weight: lambda of the paper, in [0, 1].
       data_range: as in `ssim`. L1 is in the data's own units.
       padding: as in `ssim`.
+      signed: as in `ssim`; False is the paper's literal form.
     """
-    dissimilarity = 1.0 - ssim(prediction, target, data_range=data_range, padding=padding)
-    return weight * l1(prediction, target) + (1.0 - weight) * dissimilarity
+    similarity = ssim(prediction, target, data_range=data_range, padding=padding, signed=signed)
+    return weight * l1(prediction, target) + (1.0 - weight) * (1.0 - similarity)
 
 
 @on_pairs
@@ -174,7 +182,8 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
     Args:
       name: a key of `LOSSES`.
       data_range: as in `ssim`; losses without SSIM ignore it.
-      **options: `weight` and `padding` of l1_ssim, `alpha` of mse_ddr, `weight` of mse_hffl.
+      **options: `weight`, `padding` and `signed` (0 and 1 will do) of l1_ssim, `alpha` of mse_ddr,
+        `weight` of mse_hffl.
 
     Raises:
       ValueError: an unknown name, an option the loss does not have, or a value out of range.
@@ -196,6 +205,12 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
             raise ValueError(f"loss {name!r}: {key} is {value!r}; expected 0 <= {key} <= {highest}")
     if options.get("padding", "valid") not in ("valid", "same"):
         raise ValueError(f"padding is {options['padding']!r}; expected 'valid' or 'same'")
+    if "signed" in options:
+        if options["signed"] not in (0, 1):
+            raise ValueError(
+                f"loss {name!r}: signed is {options['signed']!r}; expected True or False, or 1 or 0"
+            )
+        options["signed"] = bool(options["signed"])
     _check_range(data_range)
     if "data_range" in accepted:
         options = {"data_range": data_range, **options}  # type: ignore[dict-item]

@@ -32,6 +32,7 @@ def ssim(
     data_range: float | tuple[float, float] = 1.0,
     sample_covariance: bool = False,
     padding: Padding = "valid",
+    signed: bool = False,
     implementation: str | Sequence[str] | None = None,
 ) -> Float[Array, "*B"]:
     """Structural similarity of frames, averaged over windows and channels.
@@ -52,6 +53,11 @@ def ssim(
             pytorch-msssim do. "same" takes a window at every pixel; at the border the weights of
             the pixels inside the frame are scaled to sum to 1, so that no pixel is made up and a
             constant frame stays constant.
+        signed: take the product of two negative factors, brightness and contrast-structure, with a
+            minus. As published it is positive: frames that are mirrored about `low` come out near
+            1 (without `low`, -y and y), and a training can settle there. `signed` is for losses;
+            a metric is the published form. Where a factor is 0 the similarity has a kink; its
+            gradient there is the published form's.
         implementation: a name in `IMPLEMENTATIONS`; or several, of which the first that serves the
             call is used; or None for the best one here.
 
@@ -69,7 +75,7 @@ def ssim(
     """
     frames = _check_arrays(x, y)
     shape = frames[0].shape
-    measure = _check_measure(shape, windows, data_range, sample_covariance, padding)
+    measure = _check_measure(shape, windows, data_range, sample_covariance, padding, signed)
     names = chosen(implementation, IMPLEMENTATIONS, on_gpu=("pallas_triton",))
     flat = align_frames([z.reshape(-1, *shape[-3:]) for z in frames])
     return call_first(names, IMPLEMENTATIONS, *flat, measure).reshape(shape[:-3])
@@ -89,7 +95,7 @@ def _check_arrays(x, y):
     return x, y
 
 
-def _check_measure(shape, windows, data_range, sample_covariance, padding):
+def _check_measure(shape, windows, data_range, sample_covariance, padding, signed):
     if padding not in ("valid", "same"):
         raise ValueError(f"padding is {padding!r}; expected 'valid' or 'same'")
     low, high = data_range if isinstance(data_range, tuple | list) else (0.0, data_range)
@@ -112,4 +118,5 @@ def _check_measure(shape, windows, data_range, sample_covariance, padding):
     if sample_covariance and len(scaled[0]) * len(scaled[1]) == 1:
         raise ValueError("a window of one pixel has no sample covariance")
     rows, columns = scaled
-    return Measure(rows, columns, float(low), float(high - low), sample_covariance, padding)
+    width = float(high - low)
+    return Measure(rows, columns, float(low), width, sample_covariance, padding, signed)

@@ -35,6 +35,8 @@ class Measure(NamedTuple):
     data_range: float
     sample_covariance: bool
     padding: Padding
+    signed: bool = False
+    """Whether the product of two negative factors counts as negative."""
 
     @property
     def constants(self) -> tuple[float, float]:

@@ -10,7 +10,8 @@ With a = 2 m n + C1 and b = 2 v_xy + C2 in the terms of `reference`,
 
     SSIM = a / (a + mean(d)^2) * b / (b + var(d)),
 
-which is 1 exactly where x = y, and its gradient there exactly 0.
+which is 1 exactly where x = y, and its gradient there exactly 0. The denominators are positive, so
+a factor has the sign of a or of b, which is all that a `signed` measure asks for.
 """
 
 from functools import cache, partial
@@ -135,6 +136,10 @@ def _kernel(geometry, strips, same, x, y, *refs):
         brightness_rest = d * d
         contrast_rest = measure.unbiased * (dd - d * d)
         brightness, contrast = a / (a + brightness_rest), b / (b + contrast_rest)
+
+        def signed(value):
+            return jnp.where((a < 0) & (b < 0), -value, value) if measure.signed else value
+
         if maps:
             by_a, by_b = 1 / (a + brightness_rest), measure.unbiased / (b + contrast_rest)
             by_uv = 2 * brightness * by_b * (contrast_rest / (b + contrast_rest))
@@ -143,8 +148,8 @@ def _kernel(geometry, strips, same, x, y, *refs):
             by_x = by_n - by_uv * v - 2 * by_dd * d
             for index, value in enumerate((by_x, by_uv, by_dd)):
                 value = value * scale if same else value
-                plt.store(maps[0].at[index, first + row, own], value, mask=used)
-        return total + jnp.where(used, brightness * contrast, 0)
+                plt.store(maps[0].at[index, first + row, own], signed(value), mask=used)
+        return total + jnp.where(used, signed(brightness * contrast), 0)
 
     zero = jnp.zeros(lane.shape, jnp.float32)
     total = slide(load, emit, measure.rows, measure.columns, count, zero, [zero] * 4, plain)

@@ -21,6 +21,8 @@ def ssim(
     v_xy = sum w (x - m) (y - n), and
 
     SSIM = (2 m n + C1) (2 v_xy + C2) / ((m^2 + n^2 + C1) (v_x + v_y + C2)).
+
+    If the measure is `signed`, this is negated where both factors of the numerator are negative.
     """
     dtype = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
     x, y = x.astype(dtype) - measure.low, y.astype(dtype) - measure.low
@@ -40,7 +42,11 @@ def ssim(
     c1, c2 = measure.constants
     brightness = (2 * x_mean * y_mean + c1) / (x_mean**2 + y_mean**2 + c1)
     contrast_structure = (2 * covariance + c2) / (variances + c2)
-    return (brightness * contrast_structure).mean((1, 2, 3))
+    similarity = brightness * contrast_structure
+    if measure.signed:
+        both_negative = (brightness < 0) & (contrast_structure < 0)
+        similarity = jnp.where(both_negative, -similarity, similarity)
+    return similarity.mean((1, 2, 3))
 
 
 def _windows(length: int, weights: Weights, measure: Measure, dtype) -> tuple[Array, Array]:

@@ -45,7 +45,11 @@ def ssim(
     c1, c2 = measure.constants
     luminance = (2 * x_mean * y_mean + c1) / (x_mean**2 + y_mean**2 + c1)
     contrast_structure = (2 * covariance + c2) / (variances + c2)
-    return (luminance * contrast_structure).mean((1, 2, 3))
+    similarity = luminance * contrast_structure
+    if measure.signed:
+        both_negative = (luminance < 0) & (contrast_structure < 0)
+        similarity = jnp.where(both_negative, -similarity, similarity)
+    return similarity.mean((1, 2, 3))
 
 
 def _banded(length: int, weights: Weights, padding: Padding, dtype: jnp.dtype) -> Array:

@@ -28,11 +28,16 @@ class Case(NamedTuple):
     options: dict
 
     def frames(self, dtype):
-        """A smooth truth and noisy frames over the data range, in `dtype`."""
+        """A smooth truth and noisy frames over the data range, in `dtype`.
+
+        For `signed` similarities, half of the noisy frames is mirrored about the range's low end.
+        """
         rng = np.random.default_rng(0)
         y = rng.random(self.shape).cumsum(-3).cumsum(-2)
         y /= y.max()
         x = y + 0.1 * rng.standard_normal(self.shape)
+        if self.options.get("signed"):
+            x[..., : self.shape[-3] // 2, :, :] *= -1
         low, high = np.broadcast_to(self.options.get("data_range", (0.0, 1.0)), 2)
         low = 0.0 if low == high else low
         return [jnp.asarray(low + (high - low) * z, dtype) for z in (x, y)]
@@ -52,14 +57,22 @@ class Case(NamedTuple):
 
 CASES = {
     "eleven taps": Case((2, 15, 14, 2), {}),
-    "lopsided": Case((2, 8, 9, 3), {"windows": LOPSIDED, "padding": "same", "data_range": 255.0}),
+    "lopsided": Case(
+        (2, 8, 9, 3),
+        {"windows": LOPSIDED, "padding": "same", "data_range": 255.0, "signed": True},
+    ),
     "smaller than the window": Case(
         (2, 4, 3, 5), {"windows": (gaussian_window(5), uniform_window(1)), "padding": "same"}
     ),
     "kelvin, in pieces": Case((1, 40, 17, 2), {"windows": SHORT, "data_range": (280.0, 280.5)}),
     "uniform, around zero": Case(
         (2, 9, 8, 1),
-        {"windows": (uniform_window(3),) * 2, "sample_covariance": True, "data_range": (-3.0, 3.0)},
+        {
+            "windows": (uniform_window(3),) * 2,
+            "sample_covariance": True,
+            "data_range": (-3.0, 3.0),
+            "signed": True,
+        },
     ),
     "one pixel": Case((3, 1, 1, 2), {"windows": (gaussian_window(1), gaussian_window(1))}),
 }
@@ -119,6 +132,45 @@ def test_equal_frames_have_a_similarity_of_one_and_no_gradient():
     # Between constant frames of two levels only the brightness differs: rounding over C2 remains.
     x, y = constant, constant - 0.3
     assert_close(run(x, y), in_float64(case, x, y), 3e-4)
+
+
+@pytest.mark.parametrize("implementation", ["reference", "xla"])
+def test_signed_negates_the_product_of_two_negative_factors(implementation):
+    """One window a frame: brightness, contrast-structure, none or both of them are negative."""
+    low, pattern = 2.0, np.random.default_rng(0).standard_normal((3, 3, 1))
+    pattern -= pattern.mean()
+    y = 0.3 + 0.2 * pattern
+    x = np.stack([a * 0.3 + b * 0.2 * pattern for a in (1, -1) for b in (1, -1)])
+    published, signed = (
+        ssim(
+            low + x,
+            low + np.broadcast_to(y, x.shape),
+            windows=(uniform_window(3),) * 2,
+            data_range=(low, low + 1.0),
+            signed=option,
+            implementation=implementation,
+        )
+        for option in (False, True)
+    )
+    np.testing.assert_array_equal(np.sign(published), [1, -1, -1, 1])
+    assert published[3] > 0.9
+    np.testing.assert_allclose(signed, published * np.array([1, 1, 1, -1]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("implementation", sorted(IMPLEMENTATIONS))
+def test_signed_has_the_published_gradient_where_a_factor_is_zero(implementation):
+    """Brightness is exactly 0 here, 2 * -1 * 0.5 + C1 with C1 = 1; contrast-structure is not."""
+    pattern = 8 * jnp.array([[1.0, -1.0], [-1.0, 1.0], [1.0, -1.0]])[:, :, None]
+    x, y = -1 - pattern, 0.5 + pattern
+
+    def slope(implementation, signed):
+        options = {"windows": ((0.25, 0.5, 0.25), (1.0,)), "data_range": 100.0, "signed": signed}
+        return jax.jit(jax.grad(partial(ssim, implementation=implementation, **options)))(x, y)
+
+    expected = slope("reference", signed=False)
+    assert jnp.isfinite(expected).all()
+    assert expected.any()
+    np.testing.assert_allclose(slope(implementation, signed=True), expected, rtol=1e-5)
 
 
 @cache

@@ -61,7 +61,8 @@ def test_ssim_equals_scikit_image(shape, low, width):
     prediction, target = clips(shape)
     expected = scikit_ssim(prediction, target, data_range=1.0)
     data_range = width if low == 0.0 else (low, low + width)
-    actual = losses.ssim(prediction * width + low, target * width + low, data_range=data_range)
+    frames = prediction * width + low, target * width + low
+    actual = losses.ssim(*frames, data_range=data_range, signed=False)
     np.testing.assert_allclose(actual, expected, atol=2e-6)
 
 
@@ -71,6 +72,24 @@ def test_ssim_keeps_its_digits_on_a_large_offset():
     prediction, target = 280.0 + prediction, 280.0 + target
     expected = scikit_ssim(prediction, target, data_range=0.5)
     np.testing.assert_allclose(losses.ssim(prediction, target, data_range=0.5), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("low", [0.0, -0.5])
+def test_a_mirrored_prediction_is_not_better_than_a_weak_one(low):
+    """Mirrored about the low end of the range, near which the values lie: the false optimum."""
+    frame = jnp.full((1, 1, 12, 12, 1), low).at[:, :, ::2, ::2].add(0.4)
+    data_range = (low, low + 1) if low else 1.0
+
+    def loss(share, signed):
+        prediction = low + share * (frame - low)
+        return losses.l1_ssim(prediction, frame, data_range=data_range, signed=signed)
+
+    assert loss(-1, signed=False) < loss(0.5, signed=False) - 0.05
+    assert loss(-1, signed=True) > loss(0, signed=True) > loss(0.5, signed=True)
+    mirrored = 2 * low - frame
+    for create_options, signed in (({}, True), ({"signed": 0.0}, False)):
+        created = losses.create("l1_ssim", data_range=data_range, **create_options)
+        np.testing.assert_allclose(created(mirrored, frame), loss(-1, signed), rtol=1e-5)
 
 
 def test_same_padding_is_a_reweighted_window_at_every_pixel():
@@ -121,6 +140,8 @@ def test_constant_frames_have_finite_value_and_gradient(level, padding):
 def test_gradient_equals_finite_differences(name):
     with jax.enable_x64(True):
         prediction, target = (jnp.float64(a) for a in clips((1, 3, 12, 12, 1)))
+        # In a part of the frame both factors of SSIM are negative.
+        prediction = prediction.at[..., 6:, :].multiply(-1)
         loss = jax.jit(losses.create(name))
         gradient = jax.grad(loss)(prediction, target)
         direction = jnp.asarray(np.random.default_rng(1).standard_normal(prediction.shape))
@@ -170,8 +191,10 @@ def test_half_precision_is_computed_in_float32(name):
     [
         (lambda: losses.create("l2"), r"unknown loss 'l2'.*l1, l1_ssim, mse, mse_ddr"),
         (lambda: losses.create("mse", weight=0.5), r"no option 'weight'; its options: none"),
-        (lambda: losses.create("l1_ssim", lambda_=0.5), "data_range, padding, weight"),
+        (lambda: losses.create("l1_ssim", lambda_=0.5), "data_range, padding, signed, weight"),
         (lambda: losses.create("l1_ssim", weight=1.5), r"weight is 1\.5"),
+        (lambda: losses.create("l1_ssim", signed=0.5), r"signed is 0\.5; expected True or False"),
+        (lambda: losses.create("l1_ssim", signed="no"), "signed is 'no'; expected True or False"),
         (lambda: losses.create("mse_ddr", alpha=-1.0), r"alpha is -1\.0"),
         (lambda: losses.create("l1_ssim", data_range=0.0), "positive number"),
         (lambda: losses.create("l1_ssim", data_range=(1.0, 1.0)), "high > low"),

@@ -52,8 +52,8 @@ class Recipe:
       dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
       loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "mse_hffl" (WaST's), "l1" or
         "l1_ssim" (PDR's).
-      loss_options: options of the loss: "weight" (lambda) of l1_ssim and of mse_hffl, "alpha" of
-        mse_ddr.
+      loss_options: options of the loss: "weight" (lambda) and "signed" of l1_ssim, see
+        `pdr_jax.losses.ssim`; "weight" of mse_hffl; "alpha" of mse_ddr.
       coarse_weight: weight of the same loss on the coarse frames.
       sampling: when a recurrent backbone sees true future frames in training: never ("none"), or
         by one of the schedules in `pdr_jax.sampling`: "scheduled", "reverse" or "teacher".
@@ -237,7 +237,7 @@ def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
 
 
 _LOSS_OPTIONS = {
-    "l1_ssim": {"weight": 0.5},
+    "l1_ssim": {"weight": 0.5, "signed": True},
     "mse_ddr": {"alpha": 0.1},
     "mse_hffl": {"weight": 0.001},
 }

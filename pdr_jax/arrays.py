@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jaxtyping import Float
 
 AnyArray = jax.Array | np.ndarray
 """An array of JAX (traced or not) or of NumPy."""
@@ -41,3 +43,13 @@ def on_pairs(function: Function) -> Function:
         return function(*bound.args, **bound.kwargs)
 
     return cast(Function, checked)
+
+
+def lead_times(horizon: int) -> Float[Array, " T"]:
+    """A feature that tells networks how far ahead a frame lies: k / (k + 10) for frame k, from 1.
+
+    It depends on nothing but k and stays below 1, so that a network can be applied to more frames
+    than it was trained on.
+    """
+    k = jnp.arange(1, horizon + 1, dtype=jnp.float32)
+    return k / (k + 10)

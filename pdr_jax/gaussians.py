@@ -6,8 +6,9 @@ at any resolution:
 
 * mean     in [-1, 1] on each axis, x to the right and y down; -1 and +1 are the outer EDGES of the
            frame, so pixel i of an axis with n pixels has its centre at 2 (i + 1/2) / n - 1.
-* scale    in (0, 1); s is a standard deviation of s (K - 1) / 10 pixels along an axis of the
-           Gaussian, on a frame of the training resolution, where it is drawn in K x K pixels.
+* scale    s is a standard deviation of s (K - 1) / 10 pixels along an axis of the Gaussian, on a
+           frame of the training resolution, where it is drawn in K x K pixels. In (0, 1) for the
+           paper's heads.
 * rotation in radians; R = [[cos, -sin], [sin, cos]] turns the Gaussian's axes into (x, y).
 
 `pallas_kernels.splat2d` takes pixels instead; `Gaussians2D.pixels` converts to them.
@@ -16,7 +17,7 @@ at any resolution:
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,13 +26,27 @@ from flax import struct
 from jax import Array
 from jaxtyping import Float
 
-from pallas_kernels import splat2d
+from pallas_kernels import splat2d, splat2d_normalized
 from pallas_kernels.splat2d.grid_sample import paper_to_pixels
 from pdr_jax.arrays import AnyArray
 from pdr_jax.files import replacing
 
 _ARRAYS = ("mean", "scale", "rotation", "amplitude")
 _STATIC = ("height", "width", "window")
+_WEIGHTED = ("weight", "full")
+
+
+class Drawn(NamedTuple):
+    """Frames that Gaussians were drawn into.
+
+    Attributes:
+      frames: in the units of the amplitudes.
+      coverage: the weight drawn at each pixel, 1 where Gaussians are as dense as at rest and 0 in
+        holes; None for Gaussians without weights.
+    """
+
+    frames: Float[Array, "*B H W C"]
+    coverage: Float[Array, "*B H W 1"] | None
 
 
 class Gaussians2D(struct.PyTreeNode):
@@ -45,6 +60,9 @@ class Gaussians2D(struct.PyTreeNode):
       amplitude: in the units of the frame; any C, any sign.
       height, width: the training resolution in pixels.
       window: odd K; a Gaussian is drawn within K x K pixels at the training resolution.
+      weight: of each Gaussian, positive. Gaussians with weights are drawn normalised, a pixel being
+        their weighted mean; Gaussians without (None) add.
+      full: the total weight at a pixel that counts as a coverage of 1.
     """
 
     mean: Float[Array, "*B N 2"]
@@ -54,6 +72,8 @@ class Gaussians2D(struct.PyTreeNode):
     height: int = struct.field(pytree_node=False)
     width: int = struct.field(pytree_node=False)
     window: int = struct.field(pytree_node=False)
+    weight: Float[Array, "*B N"] | None = None
+    full: float = struct.field(pytree_node=False, default=1.0)
 
     def pixels(
         self, height: int | None = None, width: int | None = None
@@ -88,12 +108,21 @@ class Gaussians2D(struct.PyTreeNode):
           width: columns of the frame in pixels.
           **options: passed to `pallas_kernels.splat2d` (sampling, implementation).
         """
+        return self.draw(height, width, **options).frames
+
+    def draw(self, height: int | None = None, width: int | None = None, **options: Any) -> Drawn:
+        """The frames, as `render` draws them, and their coverage."""
         height, width = height or self.height, width or self.width
         zoom = max(height / self.height, width / self.width)
-        window = 2 * int(np.ceil(zoom * (self.window - 1) / 2)) + 1
-        return splat2d(
-            *self.pixels(height, width), height=height, width=width, window=window, **options
-        )
+        options |= {
+            "height": height,
+            "width": width,
+            "window": 2 * int(np.ceil(zoom * (self.window - 1) / 2)) + 1,
+        }
+        gaussians = self.pixels(height, width)
+        if self.weight is None:
+            return Drawn(splat2d(*gaussians, **options), None)
+        return Drawn(*splat2d_normalized(*gaussians, self.weight, full=self.full, **options))
 
     @classmethod
     def from_pixels(
@@ -106,6 +135,8 @@ class Gaussians2D(struct.PyTreeNode):
         height: int,
         width: int,
         window: int,
+        weight: Float[AnyArray, "*B N"] | None = None,
+        full: float = 1.0,
     ) -> "Gaussians2D":
         """The inverse of `pixels` at the training resolution, (height, width).
 
@@ -124,6 +155,8 @@ class Gaussians2D(struct.PyTreeNode):
             height=height,
             width=width,
             window=window,
+            weight=None if weight is None else jnp.asarray(weight),
+            full=full,
         )
 
     @classmethod
@@ -161,7 +194,8 @@ class Gaussians2D(struct.PyTreeNode):
         path = Path(path)
         if path.suffix != ".npz":
             raise ValueError(f"path={str(path)!r}: expected a name that ends in .npz")
-        arrays: dict[str, Any] = {n: np.asarray(getattr(self, n)) for n in _ARRAYS + _STATIC}
+        names = _ARRAYS + _STATIC + (() if self.weight is None else _WEIGHTED)
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in names}
         with replacing(path) as partial:
             np.savez(partial, **arrays)
 
@@ -182,7 +216,10 @@ class Gaussians2D(struct.PyTreeNode):
                     f"{path}: no array {', '.join(missing)}; is this a Gaussians2D file?"
                 )
             fields: dict[str, Any] = {name: jnp.asarray(file[name]) for name in _ARRAYS}
-            return cls(**fields | {name: int(file[name]) for name in _STATIC})
+            fields |= {name: int(file[name]) for name in _STATIC}
+            if "weight" in file:
+                fields |= {"weight": jnp.asarray(file["weight"]), "full": float(file["full"])}
+            return cls(**fields)
 
 
 def _stretch(scale: Array, rotation: Array, zoom_x: float, zoom_y: float) -> tuple[Array, Array]:

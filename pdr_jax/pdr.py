@@ -6,8 +6,7 @@ The path of a clip:
     prediction = fuse(coarse frames, rendered frames)
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from jaxtyping import Float
 
 from pdr_jax.arrays import AnyArray
 from pdr_jax.backbones.base import ClipPredictor, Forcing
+from pdr_jax.fusion import CONV_INITS, ConvFusion, Fused, GatedFusion
 from pdr_jax.gaussians import Gaussians2D
 
 
@@ -28,12 +28,17 @@ class PDROutput(struct.PyTreeNode):
       coarse: the backbone's frames.
       rendered: the Gaussians drawn; None without adapter.
       gaussians: Gaussians2D with leading dimensions (B, horizon); None without adapter.
+      coverage: how densely the Gaussians cover each pixel, see `pdr_jax.gaussians.Drawn`; None for
+        Gaussians without weights.
+      gate: the rendered frames' share in the prediction, in [0, 1]; None without gated fusion.
     """
 
     prediction: Float[Array, "B horizon H W C"]
     coarse: Float[Array, "B horizon H W C"]
     rendered: Float[Array, "B horizon H W C"] | None = None
     gaussians: Gaussians2D | None = None
+    coverage: Float[Array, "B horizon H W 1"] | None = None
+    gate: Float[Array, "B horizon H W C"] | None = None
 
 
 class PDR(nn.Module):
@@ -44,32 +49,40 @@ class PDR(nn.Module):
       adapter: a module called as adapter(coarse, observed=frames, train=train) -> Gaussians2D, such
         as `pdr_jax.predgs.PredGS`. None leaves exactly the plain predictor.
       fusion: "conv", a 1x1 convolution of coarse and rendered frames concatenated (the paper);
-        "add", their sum; "none", the rendered frames alone.
-      fusion_init: "random", a convolution's usual start (our reading of the paper); or
+        "gate", a learned share for each pixel (`pdr_jax.fusion.GatedFusion`); "add", their sum;
+        "none", the rendered frames alone.
+      fusion_init: of "conv": "random", a convolution's usual start (our reading of the paper); or
         "pass_through", coarse + rendered / 10: training starts near the plain predictor and still
         sends gradients to the heads.
+      gate_start: of "gate": at first the coarse frame's part is `gate_start` times the rendered's.
       implementation: of the renderer, see `pallas_kernels.splat2d`.
 
     Raises:
-      ValueError: when applied, a `fusion` or `fusion_init` other than these.
+      ValueError: when applied, a `fusion` or `fusion_init` other than these, or
+        `gate_start` not positive.
     """
 
     backbone: nn.Module
     adapter: nn.Module | None = None
-    fusion: Literal["conv", "add", "none"] = "conv"
+    fusion: Literal["conv", "gate", "add", "none"] = "conv"
     fusion_init: Literal["random", "pass_through"] = "random"
+    gate_start: float = 0.1
     implementation: str | None = None
 
     def setup(self) -> None:
-        """Checks the fusion and declares its 1x1 convolution."""
-        if self.fusion not in ("conv", "add", "none"):
-            raise ValueError(f"fusion={self.fusion!r}: expected 'conv', 'add' or 'none'")
-        if self.fusion_init not in _FUSION_INITS:
+        """Checks the fusion and declares its convolutions."""
+        if self.fusion not in ("conv", "gate", "add", "none"):
+            raise ValueError(f"fusion={self.fusion!r}: expected 'conv', 'gate', 'add' or 'none'")
+        if self.fusion_init not in CONV_INITS:
             raise ValueError(
-                f"fusion_init={self.fusion_init!r}: expected one of {', '.join(_FUSION_INITS)}"
+                f"fusion_init={self.fusion_init!r}: expected one of {', '.join(CONV_INITS)}"
             )
+        if self.gate_start <= 0:
+            raise ValueError(f"gate_start={self.gate_start}: expected more than 0")
         if self.adapter is not None and self.fusion == "conv":
-            self.fuse_conv = _FuseConv(_FUSION_INITS[self.fusion_init])
+            self.fuse_conv = ConvFusion(CONV_INITS[self.fusion_init])
+        elif self.adapter is not None and self.fusion == "gate":
+            self.fuse_gate = GatedFusion(self.gate_start)
 
     def __call__(
         self,
@@ -114,37 +127,20 @@ class PDR(nn.Module):
         if self.adapter is None:
             return PDROutput(prediction=coarse, coarse=coarse)
         gaussians = self.adapter(coarse, observed=frames, train=train)
-        rendered = gaussians.render(implementation=self.implementation)
-        return PDROutput(self.fuse(coarse, rendered), coarse, rendered, gaussians)
+        rendered, coverage = gaussians.draw(implementation=self.implementation)
+        prediction, gate = self.fuse(coarse, rendered, coverage)
+        return PDROutput(prediction, coarse, rendered, gaussians, coverage, gate)
 
     def fuse(
-        self, coarse: Float[Array, "*B H W C"], rendered: Float[Array, "*B H W C"]
-    ) -> Float[Array, "*B H W C"]:
-        """The prediction, from coarse and rendered frames."""
+        self,
+        coarse: Float[Array, "B T H W C"],
+        rendered: Float[Array, "B T H W C"],
+        coverage: Float[Array, "B T H W 1"] | None = None,
+    ) -> Fused:
+        """The prediction, from coarse and rendered frames and the coverage of the latter."""
         if self.fusion == "add":
-            return coarse + rendered
+            return Fused(coarse + rendered)
         if self.fusion == "none":
-            return rendered
-        return self.fuse_conv(coarse, rendered)
-
-
-class _FuseConv(nn.Module):
-    """Conv1x1(concat(coarse, rendered)), the 1x1 convolution being a dense layer over channels."""
-
-    kernel_init: Callable[..., Array]
-
-    @nn.compact
-    def __call__(self, coarse: Array, rendered: Array) -> Array:
-        both = jnp.concatenate([coarse, rendered], axis=-1)
-        return nn.Dense(coarse.shape[-1], kernel_init=self.kernel_init, name="conv")(both)
-
-
-def _pass_through(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
-    eye = jnp.eye(shape[1], dtype=dtype)
-    return jnp.concatenate([eye, 0.1 * eye])
-
-
-_FUSION_INITS: dict[str, Callable[..., Array]] = {
-    "random": nn.initializers.lecun_normal(),
-    "pass_through": _pass_through,
-}
+            return Fused(rendered)
+        fuse = self.fuse_conv if self.fusion == "conv" else self.fuse_gate
+        return fuse(coarse, rendered, coverage)

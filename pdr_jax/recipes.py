@@ -20,7 +20,7 @@ from pdr_jax import sampling as schedules
 from pdr_jax.backbones.base import FramePredictor
 from pdr_jax.benchmarks import BENCHMARKS, TRAINING
 from pdr_jax.pdr import PDR
-from pdr_jax.predgs import PredGS, PredGSConfig
+from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
 
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
 DEFAULT_ADAPTER = "conv"
@@ -47,8 +47,9 @@ class Recipe:
       adapter: "none" is the plain predictor, and loss and optimiser default to the backbone's own;
         "predgs" is the default preset; or a preset by name.
       predgs: the adapter's configuration.
-      fusion: "conv", "add" or "none".
-      fusion_init: "random" or "pass_through".
+      fusion: "conv", "gate", "add" or "none", see `pdr_jax.pdr.PDR`.
+      fusion_init: of "conv", "random" or "pass_through".
+      gate_start: of "gate".
       dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
       loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "mse_hffl" (WaST's), "l1" or
         "l1_ssim" (PDR's).
@@ -97,8 +98,9 @@ class Recipe:
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
     predgs: PredGSConfig = dataclasses.field(default_factory=PredGSConfig)
-    fusion: Literal["conv", "add", "none"] = "conv"
+    fusion: Literal["conv", "gate", "add", "none"] = "conv"
     fusion_init: Literal["random", "pass_through"] = "pass_through"
+    gate_start: float = 0.1
     dtype: Literal["float32", "bfloat16"] = "float32"
     coarse_weight: float = 0.0
     sampling: Literal["none", "scheduled", "reverse", "teacher"] = "none"
@@ -137,7 +139,8 @@ class Recipe:
         ):
             _require(self, name, getattr(self, name) >= 0, "0 or more")
         _require(self, "resident_mib", not (self.resident_mib and self.augment), "0 with augment")
-        _require(self, "learning_rate", self.learning_rate > 0, "more than 0")
+        for name in ("learning_rate", "gate_start"):
+            _require(self, name, getattr(self, name) > 0, "more than 0")
         _require(self, "holdout", 0 <= self.holdout < 1, "at least 0 and less than 1")
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "at least 0 and less than 1")
         _require_one_of("adapter", self.adapter, ADAPTERS)
@@ -173,7 +176,13 @@ class Recipe:
                 count = math.ceil(config.num_gaussians / cells) * cells
                 config = dataclasses.replace(config, num_gaussians=count)
             adapter = PredGS(config)
-        return PDR(backbone, adapter, fusion=self.fusion, fusion_init=self.fusion_init)
+        return PDR(
+            backbone,
+            adapter,
+            fusion=self.fusion,
+            fusion_init=self.fusion_init,
+            gate_start=self.gate_start,
+        )
 
     def build_loss(self, data_range: tuple[float, float]) -> losses.Loss:
         """The loss, for frames whose values lie in `data_range`."""
@@ -219,6 +228,7 @@ class Recipe:
         fields = dict(fields)
         adapter = dict(fields["predgs"])
         adapter["scale_start"] = tuple(adapter["scale_start"])
+        adapter["tracking"] = TrackingConfig(**adapter.get("tracking", {}))
         fields["predgs"] = PredGSConfig(**adapter)
         fields["data_dir"] = Path(fields["data_dir"]) if fields["data_dir"] else None
         return cls(**fields)
@@ -273,6 +283,12 @@ def create(
     with_adapter = adapter != "none"
     training = TRAINING.get(backbone, {})
     loss = loss or ("l1_ssim" if with_adapter else training.get("loss", "mse"))
+    sizes = {
+        "num_gaussians": benchmark.num_gaussians,
+        "window": benchmark.window,
+        "pool": benchmark.pool,
+    }
+    tracked = predgs.PRESETS[preset].get("heads") == "tracked"  # its sizes are pixels
     options = {
         name: value
         for name, value in backbones.hyperparameters(backbone).items()
@@ -286,12 +302,8 @@ def create(
         "backbone_options": {**options, **settings.options},
         "data_options": dict(benchmark.data_options),
         "adapter": adapter,
-        "predgs": predgs.create(
-            preset,
-            num_gaussians=benchmark.num_gaussians,
-            window=benchmark.window,
-            pool=benchmark.pool,
-        ),
+        "predgs": predgs.create(preset, **({} if tracked else sizes)),
+        "fusion": "gate" if tracked else "conv",
         "fusion_init": "random" if preset == "paper" else "pass_through",
         "loss": loss,
         "loss_options": dict(_LOSS_OPTIONS.get(loss, {})),

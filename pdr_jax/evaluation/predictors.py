@@ -44,9 +44,14 @@ def apply(
 
 @functools.partial(jax.jit, static_argnames="model")
 def _fuse(
-    model: PDR, variables: Mapping[str, Any], coarse: jax.Array, rendered: jax.Array
+    model: PDR,
+    variables: Mapping[str, Any],
+    coarse: jax.Array,
+    rendered: jax.Array,
+    coverage: jax.Array | None,
 ) -> jax.Array:
-    return jnp.asarray(model.apply(variables, coarse, rendered, method="fuse"))
+    fused: Any = model.apply(variables, coarse, rendered, coverage, method="fuse")
+    return jnp.asarray(fused.prediction)
 
 
 def predictor(model: PDR, variables: Mapping[str, Any]) -> Predict:
@@ -73,7 +78,8 @@ def ablations(
     * "coarse": the backbone's frames alone, before the fusion.
     * "mean Y": Y is replaced by its mean over all frames of the split. If this is as good as the
       model, the renderer draws one static picture.
-    * "shuffled Y": Y is taken from another clip. If this is as good as the model, Y is ignored.
+    * "shuffled Y": Y and its coverage are taken from another clip. If this is as good as the
+      model, Y is ignored.
 
     Args:
       model: PDR, or a plain predictor.
@@ -104,13 +110,14 @@ def ablations(
     passes = (batch for _ in itertools.count() for batch in others())
 
     def with_mean(observed: jax.Array, horizon: int) -> jax.Array:
-        coarse = decompose(observed, horizon).coarse
-        return _fuse(model, variables, coarse, jnp.broadcast_to(mean, coarse.shape))
+        own = decompose(observed, horizon)
+        drawn = jnp.broadcast_to(mean, own.coarse.shape)
+        return _fuse(model, variables, own.coarse, drawn, own.coverage)
 
     def with_another(observed: jax.Array, horizon: int) -> jax.Array:
         another, _ = observed_frames(next(passes))
-        rendered = decompose(another, horizon).rendered
-        return _fuse(model, variables, decompose(observed, horizon).coarse, rendered)
+        drawn, coarse = decompose(another, horizon), decompose(observed, horizon).coarse
+        return _fuse(model, variables, coarse, drawn.rendered, drawn.coverage)
 
     return {
         "coarse": lambda observed, horizon: decompose(observed, horizon).coarse,

@@ -18,6 +18,7 @@ ROOMS = (
     "pdr_jax.base",
     "pdr_jax.backbones",
     "pdr_jax.model",
+    "pdr_jax.predgs",
     "pdr_jax.metrics",
     "pdr_jax.report",
     "pdr_jax.interop",

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdr_jax import position_init
+from pdr_jax.predgs import position_init
 
 
 @pytest.mark.parametrize(("count", "height", "width"), [(400, 64, 64), (300, 32, 64), (7, 5, 9)])

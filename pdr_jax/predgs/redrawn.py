@@ -1,7 +1,6 @@
-"""PredGS: the adapter that turns each coarse frame into N 2D Gaussians (paper, section PredGS).
+"""PredGS that draws each coarse frame anew: the paper's heads, and convolutional ones.
 
-A backbone predicts coarse frames X~; PredGS describes each of them by N Gaussians, which
-`pallas_kernels.splat2d` draws as the rendered frame Y (see `pdr_jax.pdr`). For a frame (H, W, C):
+For a frame (H, W, C):
 
     average-pool by D                            (H / D, W / D, C)
     four independent heads, one hidden layer     raw position, scale, rotation, amplitude
@@ -11,18 +10,16 @@ A backbone predicts coarse frames X~; PredGS describes each of them by N Gaussia
     a     = sigmoid(raw)                         (N, C) in (0, 1)
 
 `start` is a learned position for each Gaussian, initialised from a pattern
-(`pdr_jax.position_init`). The units of mu and s, and the activations, are in `pdr_jax.gaussians`.
+(`pdr_jax.predgs.position_init`). The units of mu and s, and the activations, are in
+`pdr_jax.gaussians`.
 
 Taken literally, this recipe tends to draw the same picture for every input, because pooled frames
-of different clips differ little compared with their mean. `PRESETS` has the paper's settings and
-three others that learn. They change fields of `PredGSConfig`: small output kernels
-at the start, standardised input, signed amplitudes, a smallest scale, or convolutional heads that
-see a part of the frame each. experiments/README.md measures what they do.
+of different clips differ little compared with their mean. The presets "robust", "robust_offset" and
+"conv" change what keeps it from learning: small output kernels at the start, standardised input,
+signed amplitudes, a smallest scale, or convolutional heads that see a part of the frame each.
 """
 
-import dataclasses
 import math
-from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -31,125 +28,16 @@ from einops import rearrange
 from jax import Array
 from jaxtyping import Float
 
-from pdr_jax import position_init
 from pdr_jax.arrays import AnyArray
 from pdr_jax.gaussians import AMPLITUDES, Gaussians2D, activate_rotation, activate_scale
+from pdr_jax.predgs import position_init
+from pdr_jax.predgs.config import PredGSConfig
 
 
-@dataclasses.dataclass(frozen=True)
-class PredGSConfig:
-    """Every choice of the adapter. The defaults are the paper's, or our reading of it.
+class Redrawn(nn.Module):
+    """Coarse frames (B, T, H, W, C) to Gaussians2D with leading dimensions (B, T): see `PredGS`."""
 
-    Attributes:
-      num_gaussians: N, Gaussians a frame. With heads="conv" a multiple of the pooled cells, to
-        which a recipe rounds it up.
-      window: K, odd; a Gaussian is drawn within K x K pixels, and its largest standard deviation
-        is (K - 1) / 10 pixels.
-      pool: D, the factor of the average pooling; it divides the frame's height and width.
-      heads: "mlp" (the paper) sees the whole frame, flattened. "conv" has each pooled cell emit its
-        own Gaussians from the 5 x 5 cells around it.
-      hidden: width of each head's hidden layer; for "conv" the channels of both hidden layers.
-      head_std: standard deviation of the heads' output kernels at the start. 0 is Flax's default,
-        which draws noise at first if the input is of unit scale.
-      standardize: whether pooled inputs are standardised by running statistics, cell by cell.
-      position_init: the pattern from which positions start, see `pdr_jax.position_init`.
-      position_reach: how far a position can move from its learned start, in units of the mean
-        spacing of N Gaussians. 0 (the paper) lets it move over the whole frame.
-      scale_start: the raw values of the two scales at the start, before the sigmoid. Choose unequal
-        ones: rotation has no gradient while both scales are equal.
-      min_sigma: smallest standard deviation in pixels.
-      amplitude: "sigmoid" (the paper) or "linear" (signed).
-      amplitude_start: the raw amplitude at the start, before the activation.
-
-    Raises:
-      ValueError: a value out of range, or two that exclude each other.
-    """
-
-    num_gaussians: int = 400
-    window: int = 51
-    pool: int = 8
-    heads: Literal["mlp", "conv"] = "mlp"
-    hidden: int = 128
-    head_std: float = 0.0
-    standardize: bool = False
-    position_init: Literal["grid", "grid_edges", "harris", "brightest", "random", "none"] = (
-        "grid_edges"
-    )
-    position_reach: float = 0.0
-    scale_start: tuple[float, float] = (0.0, 0.0)
-    min_sigma: float = 0.0
-    amplitude: Literal["sigmoid", "linear"] = "sigmoid"
-    amplitude_start: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, low in (("num_gaussians", 1), ("pool", 1), ("hidden", 1), ("window", 3)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name}={getattr(self, name)}: expected {low} or more")
-        if self.window % 2 == 0:
-            raise ValueError(f"window={self.window}: expected an odd number of pixels")
-        for name in ("head_std", "position_reach", "min_sigma"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
-        largest = (self.window - 1) / 10
-        if self.min_sigma >= largest:
-            raise ValueError(
-                f"min_sigma={self.min_sigma}: expected less than the largest standard deviation, "
-                f"{largest} pixels for window={self.window}"
-            )
-        for name, valid in (("position_init", position_init.PATTERNS), ("amplitude", AMPLITUDES)):
-            if getattr(self, name) not in valid:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r}: expected one of {', '.join(valid)}"
-                )
-        if self.heads not in ("mlp", "conv"):
-            raise ValueError(f"heads={self.heads!r}: expected 'mlp' or 'conv'")
-        if self.heads == "conv" and self.position_init not in ("grid", "grid_edges"):
-            raise ValueError(
-                f"position_init={self.position_init!r}: heads='conv' ties each Gaussian to a cell, "
-                "so it needs 'grid' or 'grid_edges'"
-            )
-
-
-_ROBUST = {
-    "head_std": 0.005,
-    "standardize": True,
-    "position_init": "grid",
-    "scale_start": (0.3, -0.3),
-    "min_sigma": 0.3,
-    "amplitude": "linear",
-    "amplitude_start": 0.05,
-}
-PRESETS: dict[str, dict] = {
-    "paper": {},
-    "robust": _ROBUST,
-    "robust_offset": {**_ROBUST, "position_reach": 1.0},
-    "conv": {**_ROBUST, "heads": "conv", "hidden": 32, "position_reach": 1.0},
-}
-"""What each preset changes in the defaults of `PredGSConfig`."""
-
-
-def create(preset: str, **overrides: object) -> PredGSConfig:
-    """The configuration of a preset (a key of `PRESETS`) with some fields overridden.
-
-    Raises:
-      ValueError: an unknown preset or field, or a value out of range.
-    """
-    if preset not in PRESETS:
-        raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}")
-    fields = [field.name for field in dataclasses.fields(PredGSConfig)]
-    for name in overrides:
-        if name not in fields:
-            raise ValueError(f"{name!r} is no field of PredGS; expected one of {', '.join(fields)}")
-    return PredGSConfig(**{**PRESETS[preset], **overrides})
-
-
-class PredGS(nn.Module):
-    """Coarse frames (B, T, H, W, C) to Gaussians2D with leading dimensions (B, T).
-
-    Apply it with train=True and mutable=["batch_stats"] to update the running statistics.
-    """
-
-    config: PredGSConfig = PredGSConfig()
+    config: PredGSConfig
 
     @nn.compact
     def __call__(
@@ -159,22 +47,7 @@ class PredGS(nn.Module):
         observed: Float[AnyArray, "*B2 H W C"] | None = None,
         train: bool = False,
     ) -> Gaussians2D:
-        """Describes each frame by N Gaussians.
-
-        Args:
-          coarse: the frames of any backbone.
-          observed: frames whose corners or bright pixels place the Gaussians at initialisation; the
-            coarse frames by default. Not used afterwards.
-          train: whether running statistics are updated.
-
-        Returns:
-          Gaussians2D with leading dimensions (B, T), float32 whatever the dtype of `coarse`:
-          bfloat16 would put a position a pixel off.
-
-        Raises:
-          ValueError: `pool` does not divide H and W, or heads="conv" cannot share N evenly among
-            the pooled cells.
-        """
+        """Describes each frame by N Gaussians: see `PredGS`."""
         config = self.config
         batch, time, height, width, channels = coarse.shape
         if height % config.pool or width % config.pool:

@@ -103,7 +103,7 @@ def save_strip(
         motion = _like(prediction, "motion", motion, 2)
         speed = np.hypot(*np.moveaxis(np.nan_to_num(motion), -1, 0))
         fastest = max(float(np.percentile(speed, 99.5)), 1e-3)
-        label = f"motion\n0 … {fastest:.2g} pixels\na frame"
+        label = f"motion\n0 … {fastest:.2g} px\na frame"
         add(label, motion_colours(motion, fastest), times, Key(motion_wheel()))
     add_share("coverage", coverage, 1, "hole", "full")
     add_share("gate", gate, prediction.shape[-1], "coarse", "rendered")

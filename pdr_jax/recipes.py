@@ -211,8 +211,9 @@ class Recipe:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of JSON types; `from_json` is its inverse."""
+        """A dict of JSON types, with the loss's options in full; `from_json` is its inverse."""
         fields = dataclasses.asdict(self)
+        fields["loss_options"] = {**_LOSS_OPTIONS.get(self.loss, {}), **self.loss_options}
         return {**fields, "data_dir": str(self.data_dir) if self.data_dir else None}
 
     @classmethod
@@ -226,6 +227,8 @@ class Recipe:
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"no such fields in a recipe: {', '.join(unknown)}")
         fields = dict(fields)
+        if fields["loss"] == "l1_ssim":  # Runs from before `signed` keep their loss.
+            fields["loss_options"] = {"signed": False, **fields["loss_options"]}
         adapter = dict(fields["predgs"])
         adapter["scale_start"] = tuple(adapter["scale_start"])
         adapter["tracking"] = TrackingConfig(**adapter.get("tracking", {}))

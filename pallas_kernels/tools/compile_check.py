@@ -183,7 +183,8 @@ def _ssim(job: Job) -> Iterator[aot.Kernel]:
     frames = jax.ShapeDtypeStruct(shape, jnp.dtype(job.dtype))
     cotangent = jax.ShapeDtypeStruct(shape[:1], jnp.float32)
     for padding in ("valid", "same"):
-        geometry = Geometry(Measure(window, window, 0.0, 1.0, False, padding), *shape[1:], False)
+        measure = Measure(window, window, 0.0, 1.0, False, padding, signed=True)  # the losses' form
+        geometry = Geometry(measure, *shape[1:], False)
         value = partial(ssim.forward, geometry)
         with_maps = partial(ssim.forward, geometry, maps=True)
         calls: dict[str, tuple] = {

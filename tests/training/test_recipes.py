@@ -69,7 +69,7 @@ def test_the_paper_preset_is_the_papers_recipe():
     """Settings table of the paper: AdamW with decay 1e-2, L1 + SSIM at 0.5, D, N and K."""
     recipe = recipes.create("kth", adapter="paper")
     assert (recipe.optimizer, recipe.weight_decay, recipe.decay) == ("adamw", 1e-2, "all")
-    assert (recipe.loss, recipe.loss_options) == ("l1_ssim", {"weight": 0.5})
+    assert (recipe.loss, recipe.loss_options) == ("l1_ssim", {"weight": 0.5, "signed": True})
     assert (recipe.predgs.pool, recipe.predgs.num_gaussians, recipe.predgs.window) == (8, 400, 51)
     assert (recipe.fusion, recipe.fusion_init) == ("conv", "random")
     assert (recipe.in_length, recipe.out_length, recipe.epochs) == (10, 20, 100)
@@ -98,6 +98,14 @@ def test_json_round_trip(adapter):
     assert str(again.data_dir) == "somewhere"
     with pytest.raises(ValueError, match="no such fields in a recipe: sede"):
         Recipe.from_json({**recipe.to_json(), "sede": 1})
+
+
+def test_a_recipe_from_before_signed_ssim_keeps_its_loss():
+    fields = recipes.create("kth", loss_options={"weight": 0.1}).to_json()
+    assert fields["loss_options"] == {"weight": 0.1, "signed": True}
+    assert Recipe.from_json(fields).loss_options == fields["loss_options"]
+    before = {**fields, "loss_options": {"weight": 0.5}}
+    assert Recipe.from_json(before).loss_options == {"weight": 0.5, "signed": False}
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,22 @@
-"""The portable implementation: one patch at a time, never an N x H x W array.
+"""The portable implementation: a patch at a time, never an N x H x W array.
 
 A Gaussian touches the patch of pixels that its window can reach, or the whole frame without a
 window. Forward, the patches of a frame are added to it one after the other. Backward, the same
 patches of the cotangent are read and reduced to moments, from which every gradient follows. So both
-directions hold their inputs, their outputs and a few patches.
-
-The patch is moved to lie inside the frame, so that nothing is padded and a Gaussian off the frame
-needs no special case; what lies in the patch but not in the window is zero.
+directions hold their inputs, their outputs and a few patches. Small patches go to scatter.py, which
+does the same for many of them at once.
 """
 
 from functools import partial
 from math import sqrt
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from pallas_kernels.batching import differentiable
-from pallas_kernels.splat2d.reference import MAX_MEAN, whitening
-
-VECTOR = 8
-"""Patches are as wide as the window rounded up to this many pixels: one AVX2 register of floats."""
+from pallas_kernels.splat2d import scatter
+from pallas_kernels.splat2d.patch import Geometry, evaluate, offsets, place
+from pallas_kernels.splat2d.reference import MAX_MEAN, MIN_SCALE
 
 CHUNK = 2**16
 """Patch values held before they are reduced in the backward pass; 256 kB of float32, which fits in
@@ -29,40 +25,35 @@ the second-level cache of current CPUs."""
 UNROLL = 8
 """Gaussians added to the frame at a time when each touches all of it."""
 
-OUTSIDE = -1e4
-"""Added to the exponent outside the window; exp(-1e4) is 0 in every dtype."""
-
-
-class _Geometry(NamedTuple):
-    height: int
-    width: int
-    window: int | None
-    sampling: str
-
-    @property
-    def patch(self):
-        """Rows and columns of the patch."""
-        if self.window is None:
-            return self.height, self.width
-        columns = -(-(self.window + 1) // VECTOR) * VECTOR
-        return min(self.window + 1, self.height), min(columns, self.width)
-
 
 def splat(mean, scale, rotation, amplitude, *, height, width, window, sampling, dtype):
     """Sums the Gaussians of every frame, (F, N, ...) -> (F, H, W, C): see `splat2d`."""
-    render = _render(_Geometry(height, width, window, sampling))
+    render = _render(Geometry(height, width, window, sampling))
     mean = jnp.clip(mean, -MAX_MEAN, MAX_MEAN)
-    # The square root of the 1/2 in exp(-|M d|^2 / 2) saves a multiplication a pixel.
-    return render(mean, whitening(scale, rotation) * sqrt(0.5), amplitude).astype(dtype)
+    return render(mean.mT, _whitening(scale.mT, rotation), amplitude.mT).astype(dtype)
+
+
+def _whitening(scale, rotation):
+    """`reference.whitening` times sqrt(1/2), Gaussians last: (F, 2, N), (F, N) -> (F, 2, 2, N).
+
+    The square root of the 1/2 in exp(-|M d|^2 / 2) saves a multiplication a pixel; loops over the
+    last axis vectorise.
+    """
+    cos, sin = jnp.cos(rotation), jnp.sin(rotation)
+    first, second = jnp.moveaxis(sqrt(0.5) / jnp.maximum(scale, MIN_SCALE), 1, 0)
+    rows = [cos * first, sin * first], [-sin * second, cos * second]
+    return jnp.stack([jnp.stack(row, 1) for row in rows], 1)
 
 
 def _forward(geometry, mean, whiten, amplitude):
-    """(F, N, 2), (F, N, 2, 2), (F, N, C) -> (F, H, W, C)."""
-    height, width, channels = geometry.height, geometry.width, amplitude.shape[-1]
+    """(F, 2, N), (F, 2, 2, N), (F, C, N) -> (F, H, W, C)."""
+    if geometry.small:
+        return scatter.forward(geometry, mean, whiten, amplitude)
+    height, width, channels = geometry.height, geometry.width, amplitude.shape[1]
 
     def add(canvas, gaussian):
         mean, whiten, amplitude = gaussian
-        origin = _origin(geometry, mean)
+        origin = place(geometry, mean)
         patch = _read(canvas, origin, geometry.patch)
         patch += amplitude[:, None, None] * _weights(geometry, mean, whiten, origin)[None]
         return jax.lax.dynamic_update_slice(canvas, patch, (jnp.int32(0), *origin)), None
@@ -73,12 +64,36 @@ def _forward(geometry, mean, whiten, amplitude):
         unroll = UNROLL if geometry.patch == (height, width) else 1
         return jax.lax.scan(add, canvas, gaussians, unroll=unroll)[0].transpose(1, 2, 0)
 
-    return jax.lax.map(frame, (mean, whiten, amplitude))
+    return jax.lax.map(frame, tuple(jnp.moveaxis(x, -1, 1) for x in (mean, whiten, amplitude)))
 
 
 def _backward(geometry, mean, whiten, amplitude, cotangent):
     """Cotangents of mean, whiten and amplitude, given that of the frames (F, H, W, C)."""
-    count, channels = amplitude.shape[1:]
+    if geometry.small:
+        d_amplitude, moments = scatter.moments(geometry, mean, whiten, amplitude, cotangent)
+    else:
+        by_channel, *slopes = _all_moments(geometry, mean, whiten, cotangent)
+        d_amplitude = by_channel[0, 0]
+        moments = [(amplitude * by_channel[i, j]).sum(1) for i, j in MOMENTS]
+        moments = jnp.stack(moments, 1)
+    x, y, xx, xy, yy = jnp.moveaxis(moments, 1, 0)
+    second = jnp.stack([jnp.stack([xx, xy], 1), jnp.stack([xy, yy], 1)], 1)
+    d_whiten = -2 * _matmul(whiten, second)
+    if geometry.sampling == "bilinear":
+        d_mean = jnp.stack([(amplitude * slope[0, 0]).sum(1) for slope in slopes], 1)
+    else:
+        first = jnp.stack([x, y], 1)[:, :, None]
+        d_mean = 2 * _matmul(whiten.swapaxes(1, 2), _matmul(whiten, first))[:, :, 0]
+    return d_mean, d_whiten, d_amplitude
+
+
+MOMENTS = ((0, 1), (1, 0), (0, 2), (1, 1), (2, 0))
+"""Powers of y and x in the moments x, y, x^2, xy and y^2."""
+
+
+def _all_moments(geometry, mean, whiten, cotangent):
+    """The moments of every Gaussian, (kinds, 3, 3, F, C, N), a few patches at a time."""
+    count, channels = mean.shape[-1], cotangent.shape[-1]
     kinds = 3 if geometry.sampling == "bilinear" else 1
     size = kinds * channels * geometry.patch[0] * geometry.patch[1]
     chunks = max(1, -(-count * size // CHUNK))
@@ -94,18 +109,9 @@ def _backward(geometry, mean, whiten, amplitude, cotangent):
         moments = jax.lax.map(lambda chunk: reduce(*chunk), padded)
         return moments.reshape(-1, *moments.shape[2:])[:count]
 
-    moments = jax.lax.map(frame, (mean, whiten, cotangent))
-    by_channel = moments[:, :, 0]
-    total = (amplitude[..., None, None] * by_channel).sum(-3)
-    xx, xy, yy = total[..., 0, 2], total[..., 1, 1], total[..., 2, 0]
-    second = jnp.stack([jnp.stack([xx, xy], -1), jnp.stack([xy, yy], -1)], -2)
-    d_whiten = -2 * _matmul(whiten, second)
-    if geometry.sampling == "bilinear":
-        d_mean = (amplitude[:, :, None] * moments[:, :, 1:, :, 0, 0]).sum(-1)
-    else:
-        first = jnp.stack([total[..., 0, 1], total[..., 1, 0]], -1)[..., None]
-        d_mean = 2 * _matmul(whiten.mT, _matmul(whiten, first))[..., 0]
-    return d_mean, d_whiten, by_channel[..., 0, 0]
+    mean, whiten = jnp.moveaxis(mean, -1, 1), jnp.moveaxis(whiten, -1, 1)
+    moments = jax.lax.map(frame, (mean, whiten, cotangent))  # (F, N, kinds, C, 3, 3)
+    return moments.transpose(2, 4, 5, 0, 3, 1)
 
 
 def _moments(geometry, cotangent, mean, whiten):
@@ -124,16 +130,16 @@ def _moments(geometry, cotangent, mean, whiten):
 
     def weigh(gaussian):
         mean, whiten = gaussian
-        origin = _origin(geometry, mean)
+        origin = place(geometry, mean)
         if geometry.sampling == "bilinear":
             kinds = _unblend(geometry, cotangent, origin, *(mean - jnp.floor(mean)))
         else:
             kinds = [_read(cotangent, origin, geometry.patch)]
-        value = _value(geometry, whiten, *_lattice(geometry, mean, origin))
+        value = evaluate(geometry, whiten, *_lattice(geometry, mean, origin))
         return [kind * value[None] for kind in kinds]
 
     weighed = jax.lax.map(weigh, (mean, whiten))
-    x, y = jax.vmap(lambda mean: _lattice(geometry, mean, _origin(geometry, mean)))(mean)
+    x, y = jax.vmap(lambda mean: _lattice(geometry, mean, place(geometry, mean)))(mean)
     return jnp.stack([_reduce(kind, _powers(x), _powers(y)) for kind in weighed], 1)
 
 
@@ -153,27 +159,18 @@ def _reduce(weighed, powers_x, powers_y):
     return moments.reshape(group, channels, 3, 3)
 
 
-def _origin(geometry, mean):
-    """First row and column of the patch: in the frame, and around all that the window reaches."""
-    rows, columns = geometry.patch
-    first = jnp.floor(mean) - (geometry.window or 0) // 2
-    row = jnp.clip(first[1], 0, geometry.height - rows).astype(jnp.int32)
-    column = jnp.clip(first[0], 0, geometry.width - columns).astype(jnp.int32)
-    return row, column
-
-
 def _weights(geometry, mean, whiten, origin):
     """What a Gaussian of amplitude 1 adds to the pixels of its patch (rows, columns)."""
     (row, column), (rows, columns) = origin, geometry.patch
     if geometry.sampling == "exact":
-        return _value(geometry, whiten, *_lattice(geometry, mean, origin))
+        return evaluate(geometry, whiten, *_lattice(geometry, mean, origin))
     corner = jnp.floor(mean)
     fx, fy = mean - corner
-    x, y = _range(column, columns, corner[0]), _range(row, rows, corner[1])
+    x, y = offsets(column, columns, corner[0]), offsets(row, rows, corner[1])
     # Evaluated four times, since slices of one evaluation would not vectorise.
-    upper = (1 - fx) * _value(geometry, whiten, x, y) + fx * _value(geometry, whiten, x - 1, y)
+    upper = (1 - fx) * evaluate(geometry, whiten, x, y) + fx * evaluate(geometry, whiten, x - 1, y)
     y = y - 1
-    lower = (1 - fx) * _value(geometry, whiten, x, y) + fx * _value(geometry, whiten, x - 1, y)
+    lower = (1 - fx) * evaluate(geometry, whiten, x, y) + fx * evaluate(geometry, whiten, x - 1, y)
     return (1 - fy) * upper + fy * lower
 
 
@@ -187,24 +184,7 @@ def _lattice(geometry, mean, origin):
     if geometry.sampling == "bilinear":
         row, column, rows, columns = row - 1, column - 1, rows + 1, columns + 1
         mean = jnp.floor(mean)
-    return _range(column, columns, mean[0]), _range(row, rows, mean[1])
-
-
-def _range(first, count, zero):
-    return (first + jnp.arange(count, dtype=jnp.int32)).astype(zero.dtype) - zero
-
-
-def _value(geometry, whiten, x, y):
-    """exp(-|M d|^2) at d = (x, y) for x (columns,) and y (rows,), zero outside the window."""
-    x, y = x[None, :], y[:, None]
-    u = whiten[0, 0] * x + whiten[0, 1] * y
-    v = whiten[1, 0] * x + whiten[1, 1] * y
-    exponent = -(u * u + v * v)
-    if geometry.window is not None:
-        half = geometry.window / 2
-        beyond_x, beyond_y = jnp.abs(x) > half, jnp.abs(y) > half
-        exponent += jnp.where(beyond_x, OUTSIDE, 0) + jnp.where(beyond_y, OUTSIDE, 0)
-    return jnp.exp(exponent)
+    return offsets(column, columns, mean[0]), offsets(row, rows, mean[1])
 
 
 def _unblend(geometry, cotangent, origin, fx, fy):
@@ -249,8 +229,8 @@ def _pad(x, count):
 
 
 def _matmul(a, b):
-    """Product of 2 x 2 matrices, as sums: a matrix unit would round float32."""
-    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
+    """(F, i, 2, N), (F, 2, j, N) -> (F, i, j, N). A matrix unit would round float32."""
+    return a[:, :, :1] * b[:, :1] + a[:, :, 1:] * b[:, 1:]
 
 
 _render = differentiable(_forward, _backward)

@@ -33,8 +33,8 @@ def save_strip(
 
     The rows: input, truth, coarse, rendered, motion, coverage, gate, prediction, |error|. Those of
     frames share `data_range`, with one exception: a coarse or rendered row of which more than a
-    tenth lies outside takes its own range, written beside it. A fusion layer follows these rows, so
-    they need not look like frames.
+    tenth lies outside, by a twentieth of it or more, takes its own range, written beside it. A
+    fusion layer follows these rows, so they need not look like frames.
 
     Args:
       path: ends in .png; its folder is made.
@@ -195,7 +195,8 @@ def _error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def _mostly_outside(clip: np.ndarray, low: float, high: float) -> bool:
-    return bool(np.mean((clip < low) | (clip > high)) > 0.1)
+    margin = (high - low) / 20
+    return bool(np.mean((clip < low - margin) | (clip > high + margin)) > 0.1)
 
 
 def _side_by_side(

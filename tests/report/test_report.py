@@ -102,6 +102,8 @@ def test_rendered_out_of_range_gets_its_own(tmp_path):
     own, black = (iio.imread(tmp_path / name) for name in ("own.png", "black.png"))
     assert own.shape == black.shape
     assert pixels_of(own, [0] * 3) < 0.2 * pixels_of(black, [0] * 3)
+    report.save_strip(tmp_path / "near.png", rendered=0.01 * rendered, **options)
+    assert pixels_of(iio.imread(tmp_path / "near.png"), [0] * 3) == pixels_of(black, [0] * 3)
 
 
 @pytest.mark.parametrize("channels", [2, 3])

@@ -39,6 +39,7 @@ GPU_FRAMES = {
     "KTH64 wide": 2048,
     "KTH no window": 512,
     "KTH bilinear": 512,
+    "tracked": 64,
     "weather": 512,
     "image": 8,
 }

@@ -29,14 +29,26 @@ class Case(NamedTuple):
     def arguments(self, seed: int = 0, dtype=np.float32) -> tuple[np.ndarray, ...]:
         """Random mean, scale, rotation and amplitude, some of them partly or wholly off the frame.
 
-        With a window the standard deviations are the paper's, 0.2 to 1 times (window - 1) / 10.
+        With a window the standard deviations are the paper's, 0.2 to 1 times (window - 1) / 10. As
+        many Gaussians as pixels start on their centres instead, move by some pixels, and have
+        standard deviations of 0.4 to 0.8 pixels.
         """
         rng = np.random.default_rng(seed)
         shape, size = (self.frames, self.gaussians), np.array([self.width, self.height])
         unit = (self.window - 1) / 10 if self.window else max(size) / 8
+        if self.gaussians == self.height * self.width:
+            grid = np.indices((self.height, self.width))[::-1].reshape(2, -1).T
+            places = (
+                grid + rng.normal(scale=2.0, size=(*shape, 2)),
+                rng.uniform(0.4, 0.8, (*shape, 2)),
+            )
+        else:
+            places = (
+                rng.uniform(-0.1, 1.1, (*shape, 2)) * size,
+                rng.uniform(0.2, 1.0, (*shape, 2)) * max(unit, 0.5),
+            )
         arrays = (
-            rng.uniform(-0.1, 1.1, (*shape, 2)) * size,
-            rng.uniform(0.2, 1.0, (*shape, 2)) * max(unit, 0.5),
+            *places,
             rng.uniform(-np.pi, np.pi, shape),
             rng.normal(size=(*shape, self.channels)),
         )
@@ -56,6 +68,7 @@ WORKLOADS = {
     "KTH64 wide": Case(16, 64, 64, 1, 400, 51),
     "KTH no window": Case(4, 128, 128, 1, 400, None),
     "KTH bilinear": Case(8, 128, 128, 1, 400, 51, "bilinear"),
+    "tracked": Case(4, 128, 128, 2, 16_384, 5),
     "weather": Case(8, 32, 64, 69, 300, 15),
     "image": Case(1, 512, 768, 3, 50_000, 15),
 }

@@ -79,3 +79,12 @@ def test_cases_are_reproducible_and_partly_off_the_frame():
     assert (first[0] != other[0]).any()
     assert (first[0] < -0.5).any()
     assert [x.shape for x in first] == [(16, 400, 2), (16, 400, 2), (16, 400), (16, 400, 1)]
+
+
+def test_one_gaussian_a_pixel_stays_near_its_pixel():
+    case = shapes.Case(2, 6, 9, 1, 54, 5)
+    mean, scale, *_ = case.arguments()
+    y, x = np.divmod(np.arange(54), 9)
+    moved = mean - np.stack([x, y], -1)
+    assert 1 < np.abs(moved).max() < 10
+    assert scale.min() > 0.4

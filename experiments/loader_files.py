@@ -26,6 +26,15 @@ def _arrays(folder: Path) -> tuple[Options, Options]:
     return {}, {"path": folder / "series.npy"}
 
 
+def _taxinyc(folder: Path) -> tuple[Options, Options]:
+    """The last quarter of 2012 and the first of 2013."""
+    folder.mkdir()
+    hours = np.arange("2012-10-01T00", "2013-04-01T00", dtype="datetime64[h]")
+    time = [hour.strftime("%Y%m%d%H") for hour in hours.tolist()]
+    np.savez_compressed(folder / "taxinyc.npz", flow=_counts(len(time), (2, 16, 8)), time=time)
+    return {"manual_dir": folder}, {}
+
+
 def _bikenyc(folder: Path) -> tuple[Options, Options]:
     """The whole half year."""
     folder.mkdir()
@@ -131,5 +140,6 @@ WRITERS: dict[str, Writer] = {
     "moving_mnist": _moving_mnist,
     "moving_sprites": _moving_sprites,
     "taxibj": _taxibj,
+    "taxinyc": _taxinyc,
     "weatherbench": _weatherbench,
 }

@@ -7,13 +7,16 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from pdr_jax import report
+from pdr_jax import diagnostics, report
 from pdr_jax.evaluation import predictors
 from pdr_jax.task import Task
 
 
 def draw(task: Task, variables: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draws the first test clip: a strip of frames, an animation, the Gaussians as ellipses.
+    """Draws the first test clip: a strip of frames, an animation, the Gaussians.
+
+    Those with weights, which keep their identity over time, are shown by their tracks, and the
+    strip has their motion and coverage too; others are shown as the last frame's ellipses.
 
     Args:
       task: the model and the clips; without a test split, the first training clip is drawn.
@@ -42,7 +45,21 @@ def draw(task: Task, variables: Mapping[str, Any], folder: Path) -> list[Path]:
         report.save_strip(strip, **clip)
         return [strip, animation]
     rendered = np.asarray(output.rendered[0])
-    report.save_strip(strip, **clip, coarse=np.asarray(output.coarse[0]), rendered=rendered)
+    gaussians = output.gaussians
+    shares = {"coverage": output.coverage, "gate": output.gate}
+    shown = {name: np.asarray(share[0]) for name, share in shares.items() if share is not None}
+    moving = gaussians.weight is not None and task.clip.horizon > 1
+    if moving:
+        shown["motion"] = np.asarray(diagnostics.motion_field(gaussians)[0])
+    coarse = np.asarray(output.coarse[0])
+    report.save_strip(strip, **clip, coarse=coarse, rendered=rendered, **shown)
+    if moving:
+        tracks = folder / "tracks.png"
+        positions = np.asarray(gaussians.pixels()[0][0])
+        report.save_tracks(
+            tracks, clip["inputs"][-1], positions=positions, data_range=clip["data_range"]
+        )
+        return [strip, animation, tracks]
     ellipses = folder / "gaussians.png"
     mean, scale, rotation, amplitude = (
         np.asarray(array[0, -1]) for array in output.gaussians.pixels()

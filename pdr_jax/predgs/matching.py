@@ -31,30 +31,27 @@ def mismatch(
     height, width = now.shape[1:3]
     edge = ((0, 0), (radius, radius), (radius, radius), (0, 0))
     padded = jnp.pad(before, edge, mode="edge")
-    squares = []
-    for x, y in displacements(radius).astype(int):
-        top, left = radius - y, radius - x
-        moved = padded[:, top : top + height, left : left + width]
-        squares.append(jnp.mean(jnp.square(now - moved), axis=-1))
+    steps = displacements(radius).astype(int)
+    rows = radius - steps[:, 1:] + np.arange(height)[None]  # (D, H)
+    columns = radius - steps[:, :1] + np.arange(width)[None]
+    moved = padded[:, rows[:, :, None], columns[:, None, :]]  # (M, D, H, W, C)
+    squares = jnp.moveaxis(jnp.mean(jnp.square(now[:, None] - moved), axis=-1), 1, -1)
     centred = now - now.mean((1, 2), keepdims=True)
     first = block_mean(centred, patch)
     variance = block_mean(jnp.square(centred), patch) - jnp.square(first)
     variance = jnp.maximum(variance, 0).mean(-1, keepdims=True)
     whole = jnp.square(centred).mean((1, 2, 3), keepdims=True)
-    return block_mean(jnp.stack(squares, axis=-1), patch) / (variance + 0.05 * whole + 1e-6)
+    return block_mean(squares, patch) / (variance + 0.05 * whole + 1e-6)
 
 
 def block_mean(x: Float[Array, "M H W C"], size: int) -> Float[Array, "M H W C"]:
     """The mean over `size` x `size` pixels around each; beyond the border its pixels go on."""
-    for axis in (1, 2):
-        widths = [(0, 0)] * 4
-        widths[axis] = (size // 2, size // 2)
-        padded = jnp.pad(x, widths, mode="edge")
-        slices = [
-            jax.lax.slice_in_dim(padded, i, i + x.shape[axis], axis=axis) for i in range(size)
-        ]
-        x = sum(slices[1:], start=slices[0]) / size
-    return x
+    half = size // 2
+    padded = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)), mode="edge")
+    for window in ((1, size, 1, 1), (1, 1, size, 1)):
+        zero = jnp.zeros((), x.dtype)
+        padded = jax.lax.reduce_window(padded, zero, jax.lax.add, window, (1, 1, 1, 1), "VALID")
+    return padded / size**2
 
 
 def expected_velocity(

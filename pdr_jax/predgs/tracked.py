@@ -68,8 +68,8 @@ class Tracked(nn.Module):
         coarse = jnp.tile(coarse, (tracking.anchors, 1, 1, 1, 1))
         raw = Changes(config, grid, name="changes")(coarse, now, context)
 
-        age = 1.0 + jnp.arange(horizon) + jnp.repeat(jnp.arange(tracking.anchors), batch)[:, None]
-        age = age.reshape(*age.shape, 1, 1, 1)  # (anchors B, horizon, 1, 1, 1), in frames
+        anchor = jnp.repeat(jnp.arange(tracking.anchors), batch).reshape(-1, 1, 1, 1, 1)
+        age = anchor + jnp.arange(1.0, horizon + 1).reshape(1, -1, 1, 1, 1)  # in frames
         moved = age * (velocity[:, None] + tracking.drift * jnp.tanh(raw["position"]))
         bound = jnp.asarray([width / 2, height / 2]).reshape(1, 1, 1, 1, 2)
         mean = jnp.asarray(grid.centres())[None, None] + bound * jnp.tanh(moved / bound)
@@ -79,9 +79,8 @@ class Tracked(nn.Module):
         amplitude = at_rest[:, None] + raw["amplitude"]
         weight = None
         if tracking.normalised:
-            share = OLDER ** jnp.arange(tracking.anchors)
-            share = jnp.repeat(share / share.sum(), batch).reshape(-1, 1, 1, 1)
-            weight = share * jnp.exp(tracking.weighting * jnp.tanh(raw["weight"][..., 0]))
+            share = OLDER**anchor / sum(OLDER**i for i in range(tracking.anchors))
+            weight = (share * jnp.exp(tracking.weighting * jnp.tanh(raw["weight"])))[..., 0]
 
         def together(x: Array) -> Array:
             """(anchors B, horizon, rows, columns, ...) -> (B, horizon, N, ...)."""

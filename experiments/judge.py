@@ -1,0 +1,221 @@
+"""The adapters on five data sets, with every control that could explain a gain.
+
+    pdr data prepare kth --manual-dir FOLDER --config 64x64_10to10    (and 64x64_10to20)
+    pdr data prepare taxinyc --manual-dir FOLDER                      (and bikenyc)
+    python -m experiments.judge kth --st-lpips WEIGHTS.npz
+    python -m experiments.judge era5 --era5-path era5_uk_t2m_hourly.npz
+
+All arms of a data set have the same backbone, optimiser, steps and seeds, and all but the first
+have the same loss, L1 + SSIM:
+
+* plain, with its own loss (MSE + divergence) and with L1 + SSIM; with a learned affine output; as
+  large as PDR tracked in parameters; and as long as PDR tracked in time, by more steps;
+* PDR with the presets paper, conv and tracked;
+* tracked with pixels moved in place of Gaussians (experiments/carried.py), and without motion: the
+  last frame and the gate alone;
+* tracked without one of its parts at a time (`--part ablations`);
+* plain, conv and tracked behind a MetaFormer and a recurrent backbone (`--part backbones`).
+
+`--full` runs the published sizes for 10,000 steps, for which a GPU is needed.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import optax
+import tyro
+from filelock import FileLock
+
+from experiments import provenance
+from experiments.carried import with_pixels
+from experiments.judged import SETTINGS, Setting
+from experiments.study import Arm, plain_affine, plain_matched, run_study
+from pallas_kernels.tools import timing
+from pdr_datasets import Units
+from pdr_jax.files import write_json
+from pdr_jax.metrics.perceptual import load_st_lpips_alex
+from pdr_jax.predgs import TrackingConfig
+from pdr_jax.recipes import Recipe
+from pdr_jax.train import ClipSpec, init_state, train_step
+
+Part = Literal["main", "ablations", "backbones"]
+Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5"]
+
+STILL = TrackingConfig(search=0, speed=0.0, drift=0.0, stretch=0.0, weighting=0.0, recolour=False)
+"""The last frame, drawn exactly and never moved."""
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "no block matching": {"search": 0},
+    "no weights": {"weighting": 0.0},
+    "Gaussians add": {"weighting": 0.0, "normalised": False},
+    "no head per frame": {"drift": 0.0, "stretch": 0.0, "weighting": 0.0, "recolour": False},
+    "spacing 2": {"spacing": 2},
+    "two anchors": {"anchors": 2},
+}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "simvp_poolformer": {"hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
+    "convlstm": {"num_hidden": (16, 16), "patch_size": 4},
+}
+
+
+def main_arms(setting: Setting, full: bool, longer: float) -> list[Arm]:
+    """The main rows; `longer` is how many times the steps of plain take as long as tracked's."""
+
+    def recipe(adapter: str, loss: str = "l1_ssim", **fields: Any) -> Recipe:
+        return setting.recipe(full=full, adapter=adapter, loss=loss, **fields)
+
+    plain, tracked = recipe("none"), recipe("tracked")
+    more = round(longer * plain.steps)
+    return [
+        Arm("plain, its own loss", recipe("none", "mse_ddr")),
+        Arm("plain", plain),
+        Arm("plain + affine", plain, plain_affine),
+        Arm("plain, as large as tracked", plain, plain_matched(tracked)),
+        Arm("plain, as long as tracked", dataclasses.replace(plain, steps=more, save_every=more)),
+        Arm("PDR paper", recipe("paper")),
+        Arm("PDR conv", recipe("conv")),
+        Arm("PDR tracked", tracked),
+        Arm("tracked, pixels warped", tracked, with_pixels("warp")),
+        Arm("tracked, pixels splatted", tracked, with_pixels("forward")),
+        Arm("tracked, not moved", _tracking(tracked, STILL)),
+    ]
+
+
+def ablation_arms(setting: Setting, full: bool) -> list[Arm]:
+    """Tracked without one part at a time."""
+    tracked = setting.recipe(full=full, adapter="tracked", loss="l1_ssim")
+    arms = [
+        Arm(f"tracked, {name}", _tracking(tracked, TrackingConfig(**changes)))
+        for name, changes in ABLATIONS.items()
+    ]
+    fused = dataclasses.replace(tracked, fusion="conv")
+    return [*arms, Arm("tracked, 1x1 convolution for the gate", fused)]
+
+
+def _tracking(recipe: Recipe, tracking: TrackingConfig) -> Recipe:
+    window = 4 * tracking.spacing + 1
+    predgs = dataclasses.replace(recipe.predgs, tracking=tracking, window=window)
+    return dataclasses.replace(recipe, predgs=predgs)
+
+
+def backbone_arms(setting: Setting) -> list[Arm]:
+    """Plain, conv and tracked behind other backbones, narrowed."""
+    return [
+        Arm(
+            f"{backbone}: {'plain' if adapter == 'none' else f'PDR {adapter}'}",
+            setting.recipe(
+                full=False,
+                adapter=adapter,
+                loss="l1_ssim",
+                backbone=backbone,
+                backbone_options=options,
+                sampling="none",
+            ),
+        )
+        for backbone, options in BACKBONES.items()
+        for adapter in ("none", "conv", "tracked")
+    ]
+
+
+def step_ratio(setting: Setting, full: bool, frame_shape: tuple[int, int, int]) -> float:
+    """How many steps of plain TAU take as long as one of PDR tracked, here and now."""
+    times = []
+    for adapter in ("none", "tracked"):
+        recipe = setting.recipe(full=full, adapter=adapter, loss="l1_ssim")
+        clip = ClipSpec(recipe.in_length, recipe.out_length, Units(0.0, 1.0))
+        shape = (recipe.batch_size, recipe.in_length + recipe.out_length, *frame_shape)
+        clips, model = jax.random.uniform(jax.random.key(0), shape), recipe.build(frame_shape)
+        tx = optax.adamw(recipe.learning_rate)
+        state = jax.jit(partial(init_state, model, tx, clip=clip, seed=0))(clips)
+        loss = recipe.build_loss((0.0, 1.0))
+        step = jax.jit(partial(train_step, model=model, loss=loss, tx=tx, clip=clip))
+        compiled = step.lower(state, clips).compile()
+
+        def call(_: int, run: Any = compiled, given: Any = (state, clips)) -> Any:
+            return run(*given)
+
+        times.append(timing.milliseconds(call, 1, repeats=9))
+    on_cpu = jax.default_backend() == "cpu"  # other work on the machine disturbs CPU time less
+    plain, tracked = (row["cpu" if on_cpu else "median"] for row in times)
+    return round(tracked / plain, 2)
+
+
+def once(path: Path, make: Callable[[], float]) -> float:
+    """A figure that recipes depend on, so that all processes and later calls share it."""
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            write_json(path, make())
+        return json.loads(path.read_text())
+
+
+def main(
+    data: tyro.conf.Positional[Data],
+    part: Part = "main",
+    data_dir: Path | None = None,
+    era5_path: Path | None = None,
+    st_lpips: Path | None = None,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    full: bool = False,
+    folder: Path = Path("runs/judge"),
+    shard: tuple[int, int] = (0, 1),
+) -> None:
+    """Runs a part of the study on one data set.
+
+    Args:
+        data: What to train and test on.
+        part: Which arms.
+        data_dir: Where prepared data lie.
+        era5_path: .npz with the array "t2m", (time, latitude, longitude) in kelvin.
+        st_lpips: Weights of the shift-tolerant LPIPS (AlexNet), to report it as well.
+        seeds: A run each.
+        full: The published sizes and 10,000 steps.
+        folder: Of finished runs, which are not repeated.
+        shard: Index and count of the processes that share the runs; the one that calls without
+            writes the result.
+    """
+    setting = SETTINGS[data]
+    recipe = setting.recipe(full=full, adapter="none", loss="l1_ssim")
+    datasets = setting.open(recipe, data_dir, era5_path)
+    dataset = next(iter(datasets.values()))
+    folder = folder / ("full" if full else "small") / data
+    folder.mkdir(parents=True, exist_ok=True)
+    if part == "main":
+        ratio = once(
+            folder / "step_ratio.json", lambda: step_ratio(setting, full, dataset.frame_shape)
+        )
+        arms = main_arms(setting, full, ratio)
+    else:
+        arms = ablation_arms(setting, full) if part == "ablations" else backbone_arms(setting)
+    extra = {"st_lpips_alex": load_st_lpips_alex(st_lpips)} if st_lpips else {}
+    runs = run_study(
+        arms,
+        seeds,
+        shard=shard,
+        dataset=dataset,
+        evaluate_on=datasets,
+        folder=folder,
+        names=setting.metrics(dataset.frame_shape),
+        extra=extra,
+    )
+    if shard == (0, 1):
+        clips = {name: len(source) for name, source in dataset.splits.items()}
+        result = {
+            **provenance.record(seeds=list(seeds)),
+            "title": setting.title,
+            "unit": setting.unit,
+            "data": f"{clips['train']} training and {clips['test']} test clips. {dataset.note}",
+            "runs": runs,
+        }
+        if part == "main":
+            result["step_ratio"] = ratio
+        size = "_full" if full else ""
+        write_json(provenance.RESULTS / f"judge_{data}_{part}{size}.json", result)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

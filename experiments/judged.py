@@ -1,0 +1,132 @@
+"""What adapters are judged on: five data sets, each with a recipe that two cores train in minutes.
+
+With `full`, a recipe has the published size and 10,000 steps, for which a GPU is needed.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pdr_datasets
+from experiments import era5
+from experiments.study import OPTIMIZER
+from pdr_jax import metrics, recipes
+from pdr_jax.recipes import Recipe
+from pdr_jax.task import open_dataset
+
+SMALL: dict[str, Any] = {
+    "backbone_options": {"hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2, "drop_path": 0.0},
+    "learning_rate": 2e-3,
+    "schedule": "onecycle",
+    "devices": 1,
+}
+FULL: dict[str, Any] = {"steps": 10_000}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One data set of the study.
+
+    Attributes:
+      title: in tables.
+      benchmark: whose recipe it is.
+      fields: of the small recipe, beside `SMALL`.
+      data_options: of the small recipe, beside the benchmark's.
+      longer: a longer horizon to score as well, by roll-out.
+      every: test clips are every `every`-th.
+      unit: of errors.
+    """
+
+    title: str
+    benchmark: str
+    fields: Mapping[str, Any]
+    data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    longer: int | None = None
+    every: int = 1
+    unit: str = "the range [0, 1]"
+
+    def recipe(self, *, full: bool, **fields: Any) -> Recipe:
+        """The recipe of an arm, by fields of `pdr_jax.recipes.create`."""
+        sizes = FULL if full else {**SMALL, **self.fields}
+        made = recipes.create(self.benchmark, **{**OPTIMIZER, "holdout": 0.0, **sizes, **fields})
+        if not full:
+            made.data_options.update(self.data_options)
+        changes: dict[str, Any] = {"save_every": made.steps}
+        if self.data_options.get("size") == 64 and not full and made.predgs.heads != "tracked":
+            # Half the side that the benchmark's window and pooling are for.
+            changes["predgs"] = dataclasses.replace(made.predgs, window=25, pool=4)
+        return dataclasses.replace(made, **changes)
+
+    def open(
+        self, recipe: Recipe, data_dir: Path | None, era5_path: Path | None
+    ) -> dict[str, pdr_datasets.VideoDataset]:
+        """The data by horizon, such as "10 -> 10"; the first is trained on."""
+        if self.benchmark == "weatherbench":
+            if era5_path is None:
+                raise SystemExit("--era5-path is missing: the .npz with the array t2m")
+            opened = [era5.load(era5_path)]
+        else:
+            horizons = (recipe.out_length, *([self.longer] if self.longer else ()))
+            opened = [
+                open_dataset(dataclasses.replace(recipe, data_dir=data_dir, out_length=length))
+                for length in horizons
+            ]
+        return {f"{data.in_length} -> {data.out_length}": self._fewer(data) for data in opened}
+
+    def _fewer(self, dataset: pdr_datasets.VideoDataset) -> pdr_datasets.VideoDataset:
+        test = _EveryNth(dataset.splits["test"], self.every)
+        return dataclasses.replace(dataset, splits={**dataset.splits, "test": test})
+
+    def metrics(self, frame_shape: tuple[int, int, int]) -> tuple[str, ...]:
+        """Metrics beside the protocol's."""
+        return metrics.WARPING if min(frame_shape[:2]) >= 12 else ()
+
+
+class _EveryNth:
+    """Every n-th clip of a source."""
+
+    def __init__(self, source: pdr_datasets.Source, step: int) -> None:
+        self._source, self._step = source, step
+
+    def __len__(self) -> int:
+        return -(-len(self._source) // self._step)
+
+    def __getitem__(self, index: Any) -> Mapping[str, Any]:
+        return self._source[index * self._step]
+
+
+SETTINGS: dict[str, Setting] = {
+    "moving_sprites": Setting(
+        "Moving sprites, 32x32x3, 10 -> 10",
+        "moving_sprites",
+        {"in_length": 10, "out_length": 10, "batch_size": 8, "steps": 200},
+        {"num_train": 1024},
+    ),
+    "kth": Setting(
+        "KTH subset, 25 + 5 clips, by person, 64x64",
+        "kth",
+        {"out_length": 10, "batch_size": 4, "steps": 200},
+        {"size": 64},
+        longer=20,
+    ),
+    "taxinyc": Setting(
+        "TaxiNYC, 16x8x2, 4 -> 4",
+        "taxinyc",
+        {"batch_size": 16, "steps": 400},
+        every=8,
+        unit="taxis an hour and cell",
+    ),
+    "bikenyc": Setting(
+        "BikeNYC, 16x8x2, 4 -> 4",
+        "bikenyc",
+        {"batch_size": 16, "steps": 400},
+        unit="bikes an hour and cell",
+    ),
+    "era5": Setting(
+        "ERA5 over Britain, 2 m temperature, 32x48, 12 -> 12",
+        "weatherbench",
+        {"batch_size": 4, "steps": 150},
+        unit="kelvin",
+    ),
+}

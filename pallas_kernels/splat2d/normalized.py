@@ -69,14 +69,16 @@ def splat2d_normalized(
         TypeError: as `splat2d`, or `full` or `softness` is not a number.
         NotImplementedError: as `splat2d`.
     """
-    *places, amplitude, weight = check_arrays(
+    mean, scale, rotation, amplitude, weight = check_arrays(
         mean=mean, scale=scale, rotation=rotation, amplitude=amplitude, weight=weight
     )
     full, softness = _check_positive("full", full), _check_positive("softness", softness)
-    dtype = jnp.result_type(jnp.float32, *places, amplitude, weight)
+    dtype = jnp.result_type(jnp.float32, mean, scale, rotation, amplitude, weight)
     share = weight.astype(dtype)[..., None]
     sums = splat2d(
-        *places,
+        mean,
+        scale,
+        rotation,
         jnp.concatenate([share * amplitude, share], -1),
         height=height,
         width=width,
@@ -92,6 +94,7 @@ def splat2d_normalized(
 def _check_positive(name, value):
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is {value!r}; expected a positive number")
-    if not (value > 0 and isfinite(value)):
+    number = float(value)
+    if not (number > 0 and isfinite(number)):
         raise ValueError(f"{name} is {value}; expected a positive, finite number")
-    return float(value)
+    return number

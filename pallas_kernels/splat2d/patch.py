@@ -14,8 +14,8 @@ VECTOR = 8
 AVX2 register of floats."""
 
 SMALL = 5
-"""The largest window that is drawn by `scatter`, which takes as long as its pixels are many. Above,
-the scan of `xla` is faster: a patch of 8 x 8 pixels is a few instructions to it."""
+"""The largest window drawn by `scatter`, whose time grows with the pixels of a patch. For larger
+ones the scan of `xla` is faster, which takes whole rows of a patch at a time."""
 
 OUTSIDE = -1e4
 """Added to the exponent outside the window; exp(-1e4) is 0 in every dtype."""

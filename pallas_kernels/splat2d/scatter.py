@@ -1,9 +1,9 @@
-"""Small patches, as of one Gaussian a pixel: those of many Gaussians at once, never of all.
+"""The part of the portable implementation for small patches: those of many Gaussians at once.
 
-Adding patches to the frame one after the other costs some 0.3 us each, however small they are.
-Here a chunk of Gaussians is evaluated on all its patches, and one scatter adds every value to its
-pixel, wherever the Gaussians lie; backward, a gather reads the cotangent there. Gaussians are the
-last axis, so that the loops over them vectorise.
+Where every pixel has a Gaussian, there are thousands, each of a few pixels, and a scan over them
+spends its time on its steps. Here the patches of a chunk of Gaussians are evaluated together. A
+scatter adds each value to its pixel, so it does not matter where the Gaussians lie; backward, a
+gather reads the cotangent there. Gaussians are the last axis, so that loops over them vectorise.
 """
 
 from functools import partial

@@ -20,8 +20,6 @@ have the same loss, L1 + SSIM:
 """
 
 import dataclasses
-import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -29,12 +27,11 @@ from typing import Any, Literal
 import jax
 import optax
 import tyro
-from filelock import FileLock
 
 from experiments import provenance
 from experiments.carried import with_pixels
 from experiments.judged import SETTINGS, Setting
-from experiments.study import Arm, plain_affine, plain_matched, run_study
+from experiments.study import Arm, once, plain_affine, plain_matched, run_study
 from pallas_kernels.tools import timing
 from pdr_datasets import Units
 from pdr_jax.files import write_json
@@ -143,14 +140,6 @@ def step_ratio(setting: Setting, full: bool, frame_shape: tuple[int, int, int]) 
     on_cpu = jax.default_backend() == "cpu"  # other work on the machine disturbs CPU time less
     plain, tracked = (row["cpu" if on_cpu else "median"] for row in times)
     return round(tracked / plain, 2)
-
-
-def once(path: Path, make: Callable[[], float]) -> float:
-    """A figure that recipes depend on, so that all processes and later calls share it."""
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            write_json(path, make())
-        return json.loads(path.read_text())
 
 
 def main(

@@ -80,7 +80,7 @@ class Setting:
 
     def metrics(self, frame_shape: tuple[int, int, int]) -> tuple[str, ...]:
         """Metrics beside the protocol's."""
-        return metrics.WARPING if min(frame_shape[:2]) >= 12 else ()
+        return ("psnr_uint8", *(metrics.WARPING if min(frame_shape[:2]) >= 12 else ()))
 
 
 class _EveryNth:
@@ -109,6 +109,7 @@ SETTINGS: dict[str, Setting] = {
         {"out_length": 10, "batch_size": 4, "steps": 200},
         {"size": 64},
         longer=20,
+        every=2,
     ),
     "taxinyc": Setting(
         "TaxiNYC, 16x8x2, 4 -> 4",

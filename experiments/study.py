@@ -5,6 +5,7 @@ a folder and not repeated, so an interrupted study continues. Each records what 
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +16,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from filelock import FileLock
 
 import pdr_datasets
 from pallas_kernels.tools.record import COMMIT
-from pdr_jax import backbones
+from pdr_jax import backbones, metrics
 from pdr_jax.commands.progress import TrainingProgress
-from pdr_jax.evaluation.measuring import measure, parameter_count
+from pdr_jax.evaluation import predictors, protocols
+from pdr_jax.evaluation.measuring import measure, parameter_count, stream
 from pdr_jax.evaluation.pictures import draw
 from pdr_jax.files import write_json
 from pdr_jax.pdr import PDR
@@ -29,6 +32,7 @@ from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import describe_dataset
 from pdr_jax.runs.state import load
 from pdr_jax.task import open_task
+from pdr_jax.train import ClipSpec
 
 Dataset = pdr_datasets.VideoDataset
 
@@ -89,7 +93,8 @@ def run_arm(
     dataset: Dataset,
     evaluate_on: Mapping[str, Dataset],
     folder: Path,
-    **options: Any,
+    names: tuple[str, ...] = (),
+    extra: Mapping[str, metrics.FrameMetric] | None = None,
 ) -> dict:
     """Trains an arm with one seed and scores it: its best state if clips choose one, else its last.
 
@@ -99,7 +104,9 @@ def run_arm(
       dataset: trained on.
       evaluate_on: name -> data set whose test split is scored; its horizon may be longer.
       folder: of finished runs.
-      **options: of `pdr_jax.evaluation.measuring.measure`.
+      names: metrics of the model and of persistence beside the protocol's, which the other
+        controls have alone.
+      extra: further metrics of these two, as in `pdr_jax.metrics.Evaluator`.
 
     Returns:
       {"label", "seed", "recipe", "data", "parameters", "steps", "commit", "train_seconds",
@@ -135,13 +142,15 @@ def run_arm(
     measured = {}
     for horizon, other in evaluate_on.items():
         longer = dataclasses.replace(recipe, out_length=other.out_length)
-        measured[horizon] = measure(
-            open_task(longer, other, model),
-            state.variables(),
-            batch_size=8,
-            label="model",
-            **options,
-        )
+        there = open_task(longer, other, model)
+        score = functools.partial(measure, there, state.variables(), batch_size=8, label="model")
+        rows = score()
+        if names or extra:
+            rows |= score(controls=False, names=names, extra=extra)
+            still = functools.partial(_persistence, other, names=names, extra=extra)
+            known = once(folder / f"persistence_{other.out_length}.json", still)
+            rows["persistence"] = dataclasses.replace(rows["persistence"], figures=known)
+        measured[horizon] = rows
     result = {
         "label": arm.label,
         "seed": seed,
@@ -160,6 +169,29 @@ def run_arm(
     }
     write_json(done, result)
     return result
+
+
+def once(path: Path, make: Callable[[], Any]) -> Any:
+    """What `make` returns, of JSON types; made once for all processes and calls of a study."""
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            write_json(path, make())
+        return json.loads(path.read_text())
+
+
+def _persistence(
+    dataset: Dataset, *, names: tuple[str, ...], extra: Mapping[str, metrics.FrameMetric] | None
+) -> dict[str, float]:
+    """Figures of the last frame repeated, which are the same for every arm."""
+    evaluator = protocols.evaluator(dataset, names=names, extra=extra)
+    stream(
+        predictors.persistence,
+        functools.partial(pdr_datasets.batches, dataset.splits["test"], 8),
+        clip=ClipSpec(dataset.in_length, dataset.out_length, dataset.units),
+        batch_size=8,
+        evaluator=evaluator,
+    )
+    return evaluator.compute()
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:

@@ -12,7 +12,7 @@ def splat2d(result: dict[str, Any]) -> str:
     return page(
         "### splat2d on a CPU\n",
         f"CPU time over all cores, the least of {result['repeats']} calls, and the published "
-        "baseline's time divided by it.\n",
+        "baseline's time divided by it. `tracked` has one Gaussian a pixel.\n",
         f"`{result['command']}`, commit {result['commit'][:10]}, {result['date'][:10]}, "
         f"{result['hardware']['cpu']}, {result['hardware']['cores']} cores (load "
         f"{result['hardware']['load']}: other work ran beside it), jax "

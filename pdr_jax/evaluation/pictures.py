@@ -47,7 +47,9 @@ def draw(task: Task, variables: Mapping[str, Any], folder: Path) -> list[Path]:
     rendered = np.asarray(output.rendered[0])
     gaussians = output.gaussians
     shares = {"coverage": output.coverage, "gate": output.gate}
-    shown = {name: np.asarray(share[0]) for name, share in shares.items() if share is not None}
+    shown: dict[str, Any] = {
+        name: np.asarray(share[0]) for name, share in shares.items() if share is not None
+    }
     moving = gaussians.weight is not None and task.clip.horizon > 1
     if moving:
         shown["motion"] = np.asarray(diagnostics.motion_field(gaussians)[0])

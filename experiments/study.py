@@ -20,7 +20,7 @@ from filelock import FileLock
 
 import pdr_datasets
 from pallas_kernels.tools.record import COMMIT
-from pdr_jax import backbones, metrics
+from pdr_jax import backbones, diagnostics, metrics
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.evaluation import predictors, protocols
 from pdr_jax.evaluation.measuring import measure, parameter_count, stream
@@ -31,7 +31,7 @@ from pdr_jax.recipes import Recipe
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import describe_dataset
 from pdr_jax.runs.state import load
-from pdr_jax.task import open_task
+from pdr_jax.task import Task, open_task
 from pdr_jax.train import ClipSpec
 
 Dataset = pdr_datasets.VideoDataset
@@ -110,7 +110,8 @@ def run_arm(
 
     Returns:
       {"label", "seed", "recipe", "data", "parameters", "steps", "commit", "train_seconds",
-      "scores": {name: rows}, "mse_by_frame": {name: the model's}}.
+      "scores": {name: rows}, "mse_by_frame": {name: the model's}, "tracks": how its Gaussians
+      move and are used on the test split, {} without}.
 
     Raises:
       ValueError: the folder has a finished run of this name, but of another recipe or other data.
@@ -166,6 +167,7 @@ def run_arm(
         "mse_by_frame": {
             horizon: rows["model"].per_frame["mse"].tolist() for horizon, rows in measured.items()
         },
+        "tracks": _tracks(task, state.variables()),
     }
     write_json(done, result)
     return result
@@ -192,6 +194,24 @@ def _persistence(
         evaluator=evaluator,
     )
     return evaluator.compute()
+
+
+def _tracks(task: Task, variables: Mapping[str, Any]) -> dict[str, float]:
+    """Means over whole batches of the test split."""
+    if task.model.adapter is None:
+        return {}
+    assert task.test is not None
+
+    @jax.jit
+    def figures(observed: jax.Array) -> dict[str, jax.Array]:
+        output = predictors.apply(task.model, variables, observed, task.clip.horizon, "decompose")
+        moved = diagnostics.track_statistics(output.gaussians)
+        return moved | diagnostics.blend_statistics(output.coverage, output.gate)
+
+    size = min(8, len(task.test))
+    batches = pdr_datasets.batches(task.test, size, drop_remainder=True)
+    found = [figures(task.clip.split(jnp.asarray(batch["frames"]))[0]) for batch in batches]
+    return {name: float(np.mean([row[name] for row in found])) for name in found[0]}
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:

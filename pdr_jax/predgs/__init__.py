@@ -1,10 +1,11 @@
 """PredGS: the adapter that turns coarse frames into 2D Gaussians (paper, section PredGS).
 
 A backbone predicts coarse frames X~; PredGS describes each of them by N Gaussians, which
-`pallas_kernels.splat2d` draws as the rendered frame Y (see `pdr_jax.pdr`). It does so in one of two
-ways, which `PredGSConfig.heads` chooses:
+`pallas_kernels.splat2d` draws as the rendered frame Y (see `pdr_jax.pdr`). It does so in one of
+three ways, which `PredGSConfig.heads` chooses:
 
 * `redrawn` draws each coarse frame anew. This is the paper's way.
+* `adaptive` places a budget of Gaussians by a predicted density. This is ours.
 * `tracked` moves Gaussians that are anchored to the last observed frame. This is ours.
 
 `PRESETS` has named configurations; experiments/README.md measures what they do.
@@ -15,6 +16,7 @@ from jaxtyping import Float
 
 from pdr_jax.arrays import AnyArray
 from pdr_jax.gaussians import Gaussians2D
+from pdr_jax.predgs.adaptive import Adaptive
 from pdr_jax.predgs.config import PRESETS, PredGSConfig, TrackingConfig, create
 from pdr_jax.predgs.redrawn import Redrawn
 from pdr_jax.predgs.tracked import Tracked
@@ -32,7 +34,8 @@ class PredGS(nn.Module):
 
     def setup(self) -> None:
         """Chooses the heads, whose parameters are the adapter's own."""
-        self.heads = (Tracked if self.config.heads == "tracked" else Redrawn)(self.config)
+        makes = {"tracked": Tracked, "adaptive": Adaptive}
+        self.heads = makes.get(self.config.heads, Redrawn)(self.config)
         nn.share_scope(self, self.heads)
 
     def __call__(
@@ -47,8 +50,9 @@ class PredGS(nn.Module):
         Args:
           coarse: the frames of any backbone.
           observed: the frames before them, (B, T, H, W, C), in the same units. "tracked" carries
-            their last frames on. Otherwise they only place the Gaussians at initialisation, by
-            their corners or bright pixels; the coarse frames stand in for them.
+            their last frames on; "adaptive" compares coarse frames with their last one. Otherwise
+            they only place the Gaussians at initialisation, by their corners or bright pixels.
+            Except with "tracked", the coarse frames stand in for them.
           train: whether running statistics are updated.
 
         Returns:

@@ -73,9 +73,10 @@ class PredGSConfig:
       window: K, odd; a Gaussian is drawn within K x K pixels, and its largest standard deviation
         is (K - 1) / 10 pixels (with heads="tracked" it is the tracking's).
       pool: D, the factor of the average pooling; it divides the frame's height and width, except
-        with heads="tracked".
+        with heads="tracked" or "adaptive".
       heads: "mlp" (the paper) sees the whole frame, flattened. "conv" has each pooled cell emit its
-        own Gaussians from the 5 x 5 cells around it. "tracked" moves Gaussians anchored to the last
+        own Gaussians from the 5 x 5 cells around it. "adaptive" places N Gaussians by a predicted
+        density, see `pdr_jax.predgs.adaptive`. "tracked" moves Gaussians anchored to the last
         observed frame; of the fields below it reads `hidden`, `head_std` and `tracking` only.
       hidden: width of each head's hidden layer; with convolutions their channels.
       head_std: standard deviation of the heads' output kernels at the start. 0 is Flax's default,
@@ -84,6 +85,8 @@ class PredGSConfig:
       position_init: the pattern from which positions start, see `pdr_jax.position_init`.
       position_reach: how far a position can move from its learned start, in units of the mean
         spacing of N Gaussians. 0 (the paper) lets it move over the whole frame.
+      contrast: of heads="adaptive", which reads no field of positions: the predicted density lies
+        between exp(-contrast) and exp(contrast), times a constant. 0 leaves a grid.
       scale_start: the raw values of the two scales at the start, before the sigmoid. Choose unequal
         ones: rotation has no gradient while both scales are equal.
       min_sigma: smallest standard deviation in pixels.
@@ -98,7 +101,7 @@ class PredGSConfig:
     num_gaussians: int = 400
     window: int = 51
     pool: int = 8
-    heads: Literal["mlp", "conv", "tracked"] = "mlp"
+    heads: Literal["mlp", "conv", "adaptive", "tracked"] = "mlp"
     hidden: int = 128
     head_std: float = 0.0
     standardize: bool = False
@@ -106,6 +109,7 @@ class PredGSConfig:
         "grid_edges"
     )
     position_reach: float = 0.0
+    contrast: float = 2.0
     scale_start: tuple[float, float] = (0.0, 0.0)
     min_sigma: float = 0.0
     amplitude: Literal["sigmoid", "linear"] = "sigmoid"
@@ -113,8 +117,10 @@ class PredGSConfig:
     tracking: TrackingConfig = TrackingConfig()
 
     def __post_init__(self) -> None:
-        if self.heads not in ("mlp", "conv", "tracked"):
-            raise ValueError(f"heads={self.heads!r}: expected 'mlp', 'conv' or 'tracked'")
+        if self.heads not in ("mlp", "conv", "adaptive", "tracked"):
+            raise ValueError(
+                f"heads={self.heads!r}: expected 'mlp', 'conv', 'adaptive' or 'tracked'"
+            )
         if self.heads == "tracked" and self.num_gaussians:
             raise ValueError(
                 f"num_gaussians={self.num_gaussians}: expected 0 with heads='tracked', which has "
@@ -126,7 +132,7 @@ class PredGSConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: expected {low} or more")
         if self.window % 2 == 0:
             raise ValueError(f"window={self.window}: expected an odd number of pixels")
-        for name in ("head_std", "position_reach", "min_sigma"):
+        for name in ("head_std", "position_reach", "contrast", "min_sigma"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
         largest = (self.window - 1) / 10
@@ -161,6 +167,7 @@ PRESETS: dict[str, dict] = {
     "robust": _ROBUST,
     "robust_offset": {**_ROBUST, "position_reach": 1.0},
     "conv": {**_ROBUST, "heads": "conv", "hidden": 32, "position_reach": 1.0},
+    "adaptive": {**_ROBUST, "heads": "adaptive", "hidden": 32, "pool": 2},
     "tracked": {
         "heads": "tracked",
         "num_gaussians": 0,

@@ -1,14 +1,14 @@
-"""The paper's table of backbones: every MetaFormer, plain and with PDR behind it.
+"""The paper's table of backbones: every MetaFormer, plain and with PDR conv behind it.
 
     python -m experiments.backbones --dataset era5 --path era5_uk_t2m_hourly.npz
     python -m experiments.backbones --dataset bikenyc
 
 Eleven translators of SimVP, the same steps and seeds: plain with its own loss (MSE), plain with
-L1 + SSIM, and PDR with L1 + SSIM, all with the same optimiser (PDR's), so that the loss and the
-representation stand apart. ERA5: hourly 2 m temperature over Britain (array "t2m"), 12 -> 12
-(experiments/era5.py). BikeNYC: 4 -> 4, as prepared by `pdr data prepare bikenyc`. Widths and steps
-are what two cores finish within an hour; `--dataset taxibj`, `weatherbench`, `kth` or `human36m`
-runs the published sizes and lengths, for which a GPU is needed.
+L1 + SSIM, and PDR (preset conv) with L1 + SSIM, all with the same optimiser (PDR's), so that the
+loss and the representation stand apart. ERA5: hourly 2 m temperature over Britain (array "t2m"),
+12 -> 12 (experiments/era5.py). BikeNYC: 4 -> 4, as prepared by `pdr data prepare bikenyc`. Widths
+and steps are what two cores finish within an hour; `--dataset taxibj`, `weatherbench`, `kth` or
+`human36m` runs the published sizes and lengths, for which a GPU is needed.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ from experiments.study import OPTIMIZER, TWO_CORES, Arm, run_study
 from pdr_jax import recipes
 from pdr_jax.benchmarks import METAFORMERS
 from pdr_jax.files import write_json
-from pdr_jax.recipes import DEFAULT_ADAPTER, Recipe
+from pdr_jax.recipes import Recipe
 from pdr_jax.task import open_dataset
 
 BACKBONES = tuple(name for name in METAFORMERS if name != "simvp_incepu")
-ARMS = (("none", "mse"), ("none", "l1_ssim"), (DEFAULT_ADAPTER, "l1_ssim"))
+ARMS = (("none", "mse"), ("none", "l1_ssim"), ("conv", "l1_ssim"))
 Dataset = Literal["era5", "bikenyc", "taxibj", "weatherbench", "kth", "human36m"]
 
 

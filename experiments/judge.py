@@ -20,6 +20,7 @@ have the same loss, L1 + SSIM:
 """
 
 import dataclasses
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -28,10 +29,10 @@ import jax
 import optax
 import tyro
 
-from experiments import provenance
+from experiments import picture, provenance
 from experiments.carried import with_pixels
 from experiments.judged import SETTINGS, Setting
-from experiments.study import Arm, once, plain_affine, plain_matched, run_study
+from experiments.study import Arm, latest, once, plain_affine, plain_matched, run_study
 from pallas_kernels.tools import timing
 from pdr_datasets import Units
 from pdr_jax.files import write_json
@@ -91,7 +92,8 @@ def ablation_arms(setting: Setting, full: bool) -> list[Arm]:
         for name, changes in ABLATIONS.items()
     ]
     fused = dataclasses.replace(tracked, fusion="conv")
-    return [*arms, Arm("tracked, 1x1 convolution for the gate", fused)]
+    robust = setting.recipe(full=full, adapter="robust", loss="l1_ssim")
+    return [*arms, Arm("tracked, 1x1 convolution for the gate", fused), Arm("PDR robust", robust)]
 
 
 def _tracking(recipe: Recipe, tracking: TrackingConfig) -> Recipe:
@@ -193,17 +195,21 @@ def main(
     )
     if shard == (0, 1):
         clips = {name: len(source) for name, source in dataset.splits.items()}
-        result = {
+        made = {
             **provenance.record(seeds=list(seeds)),
-            "title": setting.title,
-            "unit": setting.unit,
             "data": f"{clips['train']} training and {clips['test']} test clips. {dataset.note}",
             "runs": runs,
         }
         if part == "main":
-            result["step_ratio"] = ratio
-        size = "_full" if full else ""
-        write_json(provenance.RESULTS / f"judge_{data}_{part}{size}.json", result)
+            made["step_ratio"] = ratio
+        path = provenance.RESULTS / f"judge_{data}{'_full' if full else ''}.json"
+        result = json.loads(path.read_text()) if path.exists() else {"parts": {}}
+        parts = {**result["parts"], part: made}
+        write_json(path, {"title": setting.title, "unit": setting.unit, "parts": parts})
+        if part == "main" and setting.clip is not None:
+            plain, tracked = (latest(folder, name, seeds[0]) for name in ("plain", "PDR tracked"))
+            figure = path.parent / "figures" / f"{path.stem}.png"
+            picture.draw(plain, tracked, dataset, figure, clip=setting.clip)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ class Setting:
       longer: a longer horizon to score as well, by roll-out.
       every: test clips are every `every`-th.
       unit: of errors.
+      clip: the test clip that is drawn, if frames can be looked at.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Setting:
     longer: int | None = None
     every: int = 1
     unit: str = "the range [0, 1]"
+    clip: int | None = None
 
     def recipe(self, *, full: bool, **fields: Any) -> Recipe:
         """The recipe of an arm, by fields of `pdr_jax.recipes.create`."""
@@ -102,6 +104,7 @@ SETTINGS: dict[str, Setting] = {
         "moving_sprites",
         {"in_length": 10, "out_length": 10, "batch_size": 8, "steps": 200},
         {"num_train": 1024},
+        clip=0,
     ),
     "kth": Setting(
         "KTH subset, 25 + 5 clips, by person, 64x64",
@@ -110,6 +113,7 @@ SETTINGS: dict[str, Setting] = {
         {"size": 64},
         longer=20,
         every=2,
+        clip=10,
     ),
     "taxinyc": Setting(
         "TaxiNYC, 16x8x2, 4 -> 4",

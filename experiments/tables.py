@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.pages import backbones, cpu, front, kernels, studies
+from experiments.pages import backbones, cpu, front, judge, kernels
 from experiments.pages.markdown import page
 from experiments.provenance import RESULTS
 
@@ -32,7 +32,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "experiments" / "README.md": front.document(results),
         **{RESULTS / f"{name}.md": _page(name, text) for name, text in pages(results).items()},
-        house: between(HOUSE, house.read_text(), front.sprites(results["moving_sprites"])),
+        house: between(HOUSE, house.read_text(), judge.house(results["judge_moving_sprites"])),
         of_kernels: between(
             KERNELS,
             of_kernels.read_text(),
@@ -51,10 +51,11 @@ def load() -> dict[str, dict[str, Any]]:
 def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     """The page of each result, without those whose tables stand in the kernels' README."""
     return {
-        "moving_sprites": studies.moving_sprites(results["moving_sprites"]),
-        "kth_person01": studies.kth(results["kth_person01"]),
-        "adapters": studies.adapters(results["adapters"], results["kth_person01"]["runs"]),
-        "flow_and_weather": studies.flow_and_weather(results["flow_and_weather"]),
+        **{
+            name: judge.document(result)
+            for name, result in results.items()
+            if name.startswith("judge_")
+        },
         "backbones_era5": backbones.comparison(results["backbones_era5"]),
         "backbone_speed_cpu": backbones.speed(results["backbone_speed_cpu"]),
         "backbone_sizes": backbones.sizes(results["backbone_sizes"]),

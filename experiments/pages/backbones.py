@@ -28,9 +28,10 @@ def comparison(result: dict[str, Any]) -> str:
     rows.append(["copy the last frame", "", "0", "", *(figure(first[name]) for name in SHOWN)])
     steps = result["runs"][0]["steps"]
     return page(
-        f"# {len(BACKBONES)} backbones, plain and with PDR\n",
+        f"# {len(BACKBONES)} backbones, plain and with PDR conv\n",
         f"ERA5 32x48, 12 -> 12, errors in kelvin; {steps} steps each, the translators narrowed "
-        "(experiments/backbones.py). Plain with MSE and with L1 + SSIM, PDR with L1 + SSIM.\n",
+        "(experiments/backbones.py). Plain with MSE and with L1 + SSIM, PDR "
+        "(preset conv) with L1 + SSIM.\n",
         origin(result),
         reading(result["runs"]),
         table(["", "", "parameters", "training, s", *SHOWN], rows),

@@ -1,0 +1,201 @@
+"""The pages of `experiments.judge`, one for each data set, and what the front says of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.pages.arms import TIMES, Runs, ahead, by_label, spreads, standing
+from experiments.pages.markdown import bullets, origin, page, paragraph, spread, table
+from pdr_jax.recipes import DEFAULT_ADAPTER
+
+Result = Mapping[str, Any]
+
+DEFAULT = f"PDR {DEFAULT_ADAPTER}"
+PICTURES = (
+    "mse", "mae", "psnr", "psnr_uint8", "ssim", "ssim_range1", "st_lpips_alex", "sharpness",
+    "spectral_energy", "warping_error", "warping_ratio",
+)  # fmt: skip
+FIELDS = ("rmse", "mae", "psnr", "ssim_range1", "sharpness", "spectral_energy")
+
+
+def shown(result: Result, few: bool = False) -> list[str]:
+    """The metrics of a data set's tables, as far as they were measured; `few` for the front's."""
+    names: Sequence[str]
+    if result["unit"] == "the range [0, 1]":
+        names = ("mse", "ssim_range1", "st_lpips_alex", "sharpness") if few else PICTURES
+    else:
+        names = ("rmse", "mae", "ssim_range1", "sharpness") if few else FIELDS
+    scores = next(iter(main_runs(result)[0]["scores"].values()))
+    return [name for name in names if name in scores["model"]]
+
+
+def main_runs(result: Result) -> Runs:
+    """The runs of the main arms."""
+    return result["parts"]["main"]["runs"]
+
+
+def verdict(result: Result) -> str:
+    """What the main arms say of the default adapter."""
+    runs, named = main_runs(result), shown(result, few=True)
+    horizon = next(iter(runs[0]["scores"]))
+
+    def against(other: str) -> str:
+        return standing(runs, horizon, DEFAULT, other, named)
+
+    return bullets(
+        f"{DEFAULT} is {against('plain')}; {against('persistence')}.",
+        f"At the same cost: {against('plain, as large as tracked')} in parameters; "
+        f"{against('plain, as long as tracked')} in time.",
+        f"Is it the Gaussians? {DEFAULT} is {against('tracked, pixels warped')}; "
+        f"{against('tracked, pixels splatted')}; {against('tracked, not moved')}.",
+    )
+
+
+def document(result: Result) -> str:
+    """Everything that was measured on a data set."""
+    parts = [f"# {result['title']}\n", f"Errors in units of {result['unit']}.\n", verdict(result)]
+    titles = {
+        "main": "## Arms\n",
+        "ablations": "## Tracked without one of its parts\n",
+        "backbones": "## Behind other backbones\n",
+    }
+    for name, title in titles.items():
+        if name in result["parts"]:
+            part = result["parts"][name]
+            parts += [title, f"{part['data']}\n", origin(part)]
+            if name == "main":
+                parts.append(
+                    f'"As long as tracked" has {part["step_ratio"]} times the steps of the '
+                    "others: as many times longer is a step of PDR tracked.\n"
+                )
+            for horizon in part["runs"][0]["scores"]:
+                parts += [f"### {horizon}\n", _arms(part["runs"], horizon, shown(result))]
+            if name == "main":
+                horizon = next(iter(part["runs"][0]["scores"]))
+                parts += [
+                    _counts(part["runs"], horizon, shown(result)),
+                    _controls(part["runs"], horizon),
+                ]
+            tracks = _tracks(part["runs"])
+            if tracks:
+                parts += ["How the Gaussians move and are used:\n", tracks]
+    return page(*parts, TIMES)
+
+
+def _arms(runs: Runs, horizon: str, metrics: Sequence[str]) -> str:
+    first = runs[0]["label"]
+    rows = [
+        [
+            "copy the last frame",
+            "0",
+            "",
+            "",
+            *spreads(runs[:1], horizon, first, metrics, "persistence"),
+        ]
+    ]
+    for label, seeds in by_label(runs).items():
+        minutes = spread([run["train_seconds"] / 60 for run in seeds]).partition(" ")[0]
+        head = [f"**{label}**", f"{seeds[0]['parameters']:,}", f"{seeds[0]['steps']:,}", minutes]
+        rows.append([*head, *spreads(runs, horizon, label, metrics)])
+    return table(["", "parameters", "steps", "minutes", *metrics], rows)
+
+
+def _counts(runs: Runs, horizon: str, metrics: Sequence[str]) -> str:
+    arms = ["persistence", *(label for label in by_label(runs) if label != DEFAULT)]
+    rows = [
+        [f"over {'copying the last frame' if other == 'persistence' else other}",
+         *(str(ahead(runs, horizon, DEFAULT, other, metric)) for metric in metrics)]
+        for other in arms
+    ]  # fmt: skip
+    seeds = len(by_label(runs)[DEFAULT])
+    return f"With how many of {seeds} seeds {DEFAULT} is ahead:\n\n" + table(["", *metrics], rows)
+
+
+def _controls(runs: Runs, horizon: str) -> str:
+    named = [name for name in FIELDS if name in runs[0]["scores"][horizon]["model"]]
+    rows = []
+    for label in by_label(runs):
+        if label.startswith("PDR"):
+            rows.append([f"**{label}**", *spreads(runs, horizon, label, named)])
+            rows += [
+                [f"&nbsp;&nbsp;{name}", *spreads(runs, horizon, label, named, name)]
+                for name in ("coarse", "mean Y", "shuffled Y")
+            ]
+    return (
+        "Is the rendered branch used? The coarse frames alone; the rendered frames Y replaced by "
+        "their mean, or by those of another clip:\n\n" + table(["", *named], rows)
+    )
+
+
+def _tracks(runs: Runs) -> str:
+    moving = [run for run in runs if run.get("tracks")]
+    if not moving:
+        return ""
+    names = list(dict.fromkeys(name for run in moving for name in run["tracks"]))
+    rows = [
+        [label, *(
+            spread([run["tracks"][name] for run in seeds]) if name in seeds[0]["tracks"] else ""
+            for name in names
+        )]
+        for label, seeds in by_label(moving).items()
+    ]  # fmt: skip
+    return table(["", *names], rows)
+
+
+def summary(results: Mapping[str, Result]) -> str:
+    """The front's part: a verdict and a table for each data set."""
+    parts = []
+    for name, result in results.items():
+        runs, named = main_runs(result), shown(result, few=True)
+        horizon = next(iter(runs[0]["scores"]))
+        rows = [
+            [
+                "copy the last frame",
+                "0",
+                *spreads(runs[:1], horizon, runs[0]["label"], named, "persistence"),
+            ]
+        ]
+        rows += [
+            [label, f"{seeds[0]['parameters']:,}", *spreads(runs, horizon, label, named)]
+            for label, seeds in by_label(runs).items()
+        ]
+        parts += [
+            f"### [{result['title']}](results/{name}.md)\n",
+            verdict(result),
+            table([horizon, "parameters", *named], rows),
+        ]
+    return page("## [The judge](judge.py): which adapter helps, and why?\n", *parts)
+
+
+def house(result: Result) -> str:
+    """The table of the top README, and what it says."""
+    runs = main_runs(result)
+    horizon = next(iter(runs[0]["scores"]))
+    few = ("mse", "psnr", "ssim_range1", "st_lpips_alex", "sharpness")
+    arms = ("plain", "plain, as large as tracked", "plain, as long as tracked", "PDR conv",
+            "PDR tracked", "tracked, not moved")  # fmt: skip
+    rows = [
+        [
+            "copy the last frame",
+            "0",
+            *spreads(runs[:1], horizon, runs[0]["label"], few, "persistence"),
+        ]
+    ]
+    rows += [
+        [label, f"{by_label(runs)[label][0]['parameters']:,}", *spreads(runs, horizon, label, few)]
+        for label in arms
+    ]
+    steps = by_label(runs)["plain"][0]["steps"]
+    return (
+        "\n"
+        + page(
+            table(["", "parameters", *few], rows),
+            paragraph(
+                f"{result['title']}; {steps} steps each with L1 + SSIM; mean over "
+                f"{len(by_label(runs)['plain'])} seeds, and their span. {DEFAULT} (the default "
+                f"adapter) is {standing(runs, horizon, DEFAULT, 'plain', few)}; "
+                f"{standing(runs, horizon, DEFAULT, 'tracked, not moved', few)}. "
+                "[Five data sets, every figure](experiments/README.md)."
+            ),
+        )
+        + "\n"
+    )

@@ -84,7 +84,7 @@ class Adaptive(nn.Module):
         read = jax.vmap(read_at)
         spacing = jnp.sqrt(height * width / (count * read(density, cells)))
         unit = start("scale_start", jnp.asarray(config.scale_start)) + jnp.log(spacing / largest)
-        level = start("amplitude_start", jnp.full((channels,), config.amplitude_start))
+        level = start("amplitude_start", jnp.full(channels, config.amplitude_start, jnp.float32))
         scale, rotation, amplitude = (
             read(head(name, size), cells)
             for name, size in (("scale", 2), ("rotation", 1), ("amplitude", channels))

@@ -86,7 +86,7 @@ class PredGSConfig:
       position_reach: how far a position can move from its learned start, in units of the mean
         spacing of N Gaussians. 0 (the paper) lets it move over the whole frame.
       contrast: of heads="adaptive", which reads no field of positions: the predicted density lies
-        between exp(-contrast) and exp(contrast), times a constant. 0 leaves a grid.
+        between exp(-contrast) and exp(contrast), times a constant. 0 leaves a grid; at most 4.
       scale_start: the raw values of the two scales at the start, before the sigmoid. Choose unequal
         ones: rotation has no gradient while both scales are equal.
       min_sigma: smallest standard deviation in pixels.
@@ -135,6 +135,11 @@ class PredGSConfig:
         for name in ("head_std", "position_reach", "contrast", "min_sigma"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
+        if self.contrast > 4:
+            raise ValueError(
+                f"contrast={self.contrast}: expected 4 or less; the sums over sparse cells are "
+                "lost in float32 beyond"
+            )
         largest = (self.window - 1) / 10
         if self.min_sigma >= largest:
             raise ValueError(

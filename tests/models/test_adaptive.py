@@ -60,6 +60,20 @@ def test_points_are_as_dense_as_the_density():
     assert np.abs(count * (share - even)).max() > 2 * off.max()
 
 
+def test_the_largest_contrast_is_safe():
+    """Where almost all the density is in one row, or in one cell of each row."""
+    sparse = jnp.full((128, 128), jnp.exp(-4.0))
+
+    @jax.jit
+    def run(density):
+        return jax.value_and_grad(lambda x: place(x, 64, 128, 128, 1).mean())(density)
+
+    for dense in (sparse.at[90].set(jnp.exp(4.0)), sparse.at[:, 40].set(jnp.exp(4.0))):
+        value, gradient = run(dense)
+        assert 0 < value < 1
+        assert bool(jnp.isfinite(gradient).all())
+
+
 def test_gradients_equal_finite_differences():
     """Of positions, and of a map that is read at them."""
     with jax.enable_x64(True):
@@ -135,7 +149,8 @@ def test_weights_draw_with_any_budget():
 
 
 def test_bad_fields_are_refused():
-    with pytest.raises(ValueError, match="contrast=-1"):
-        predgs.create("adaptive", contrast=-1.0)
+    for contrast in (-1.0, 5.0):
+        with pytest.raises(ValueError, match=f"contrast={contrast}"):
+            predgs.create("adaptive", contrast=contrast)
     with pytest.raises(ValueError, match="num_gaussians=0"):
         predgs.create("adaptive", num_gaussians=0)

@@ -1,7 +1,7 @@
 """Predictive Differentiable Rendering for video prediction (arXiv 2606.31050), in JAX.
 
     backbone = pdr_jax.backbones.create("tau", in_shape=(10, 128, 128, 1), hid_S=64)
-    adapter = pdr_jax.PredGS(pdr_jax.predgs.create("conv", num_gaussians=512))
+    adapter = pdr_jax.PredGS(pdr_jax.predgs.create("tracked"))
     model = pdr_jax.PDR(backbone, adapter=adapter)
 
 Where to look: the model is `pdr_jax.pdr`, the training step `pdr_jax.train`, the renderer's

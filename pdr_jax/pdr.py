@@ -50,7 +50,8 @@ class PDR(nn.Module):
         as `pdr_jax.predgs.PredGS`. None leaves exactly the plain predictor.
       fusion: "conv", a 1x1 convolution of coarse and rendered frames concatenated (the paper);
         "gate", a learned share for each pixel (`pdr_jax.fusion.GatedFusion`); "add", their sum;
-        "none", the rendered frames alone.
+        "none", the rendered frames alone. None takes the adapter's own, its attribute `fusion`,
+        and "conv" if it has none.
       fusion_init: of "conv": "random", a convolution's usual start (our reading of the paper); or
         "pass_through", coarse + rendered / 10: training starts near the plain predictor and still
         sends gradients to the heads.
@@ -64,14 +65,14 @@ class PDR(nn.Module):
 
     backbone: nn.Module
     adapter: nn.Module | None = None
-    fusion: Literal["conv", "gate", "add", "none"] = "conv"
+    fusion: Literal["conv", "gate", "add", "none"] | None = None
     fusion_init: Literal["random", "pass_through"] = "random"
     gate_start: float = 0.1
     implementation: str | None = None
 
     def setup(self) -> None:
         """Checks the fusion and declares its convolutions."""
-        if self.fusion not in ("conv", "gate", "add", "none"):
+        if self.fusion not in (None, "conv", "gate", "add", "none"):
             raise ValueError(f"fusion={self.fusion!r}: expected 'conv', 'gate', 'add' or 'none'")
         if self.fusion_init not in CONV_INITS:
             raise ValueError(
@@ -79,10 +80,14 @@ class PDR(nn.Module):
             )
         if self.gate_start <= 0:
             raise ValueError(f"gate_start={self.gate_start}: expected more than 0")
-        if self.adapter is not None and self.fusion == "conv":
+        if self.adapter is not None and self._fusion == "conv":
             self.fuse_conv = ConvFusion(CONV_INITS[self.fusion_init])
-        elif self.adapter is not None and self.fusion == "gate":
+        elif self.adapter is not None and self._fusion == "gate":
             self.fuse_gate = GatedFusion(self.gate_start)
+
+    @property
+    def _fusion(self) -> str:
+        return self.fusion or str(getattr(self.adapter, "fusion", "conv"))
 
     def __call__(
         self,
@@ -138,9 +143,9 @@ class PDR(nn.Module):
         coverage: Float[Array, "B T H W 1"] | None = None,
     ) -> Fused:
         """The prediction, from coarse and rendered frames and the coverage of the latter."""
-        if self.fusion == "add":
+        if self._fusion == "add":
             return Fused(coarse + rendered)
-        if self.fusion == "none":
+        if self._fusion == "none":
             return Fused(rendered)
-        fuse = self.fuse_conv if self.fusion == "conv" else self.fuse_gate
+        fuse = self.fuse_conv if self._fusion == "conv" else self.fuse_gate
         return fuse(coarse, rendered, coverage)

@@ -23,7 +23,7 @@ from pdr_jax.pdr import PDR
 from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
 
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
-DEFAULT_ADAPTER = "conv"
+DEFAULT_ADAPTER = "tracked"
 TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
@@ -291,7 +291,9 @@ def create(
         "window": benchmark.window,
         "pool": benchmark.pool,
     }
-    tracked = predgs.PRESETS[preset].get("heads") == "tracked"  # its sizes are pixels
+    if predgs.PRESETS[preset].get("heads") == "tracked":  # its sizes are pixels of any frame
+        sizes = {}
+    config = overrides.get("predgs", predgs.create(preset, **sizes))
     options = {
         name: value
         for name, value in backbones.hyperparameters(backbone).items()
@@ -305,8 +307,8 @@ def create(
         "backbone_options": {**options, **settings.options},
         "data_options": dict(benchmark.data_options),
         "adapter": adapter,
-        "predgs": predgs.create(preset, **({} if tracked else sizes)),
-        "fusion": "gate" if tracked else "conv",
+        "predgs": config,
+        "fusion": PredGS(config).fusion,
         "fusion_init": "random" if preset == "paper" else "pass_through",
         "loss": loss,
         "loss_options": dict(_LOSS_OPTIONS.get(loss, {})),

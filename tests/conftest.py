@@ -49,7 +49,7 @@ def small_dataset():
 def small_recipe():
     """The recipe of a run that takes seconds: TAU with PDR."""
     made = recipes.create("arrays", **SMALL)
-    predgs = dataclasses.replace(made.predgs, num_gaussians=16, window=7, pool=4, hidden=8)
+    predgs = dataclasses.replace(made.predgs, hidden=4)
     return dataclasses.replace(made, predgs=predgs)
 
 

@@ -32,6 +32,11 @@ class PredGS(nn.Module):
 
     config: PredGSConfig = PredGSConfig()
 
+    @property
+    def fusion(self) -> str:
+        """How `pdr_jax.pdr.PDR` fuses its frames by default: those of "tracked" have a coverage."""
+        return "gate" if self.config.heads == "tracked" else "conv"
+
     def setup(self) -> None:
         """Chooses the heads, whose parameters are the adapter's own."""
         makes = {"tracked": Tracked, "adaptive": Adaptive}

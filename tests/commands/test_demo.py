@@ -27,4 +27,4 @@ def test_demo(tmp_path, monkeypatch, capsys):
         assert row in printed
     figures = json.loads((tmp_path / "demo/metrics.json").read_text())
     assert {"simvp_convmixer", "simvp_convmixer + predgs", "persistence"} <= set(figures["rows"])
-    assert (tmp_path / "demo/gaussians.png").exists()
+    assert (tmp_path / "demo/tracks.png").exists()

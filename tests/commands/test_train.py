@@ -40,13 +40,13 @@ def trained(tmp_path_factory):
 
 def test_the_recipe_is_printed_and_the_run_is_scored(trained):
     place, printed = trained
-    assert '"num_gaussians": 16' in printed
+    assert '"heads": "tracked"' in printed
     assert "tau + predgs" in printed
     figures = json.loads((place / "run/metrics.json").read_text())
     assert figures["rows"]["tau + predgs"]["mse"] > 0
 
 
-@pytest.mark.parametrize("picture", ["strip.png", "clip.gif", "gaussians.png", "loss.png"])
+@pytest.mark.parametrize("picture", ["strip.png", "clip.gif", "tracks.png", "loss.png"])
 def test_pictures_are_drawn(trained, picture):
     assert (trained[0] / "run" / picture).stat().st_size > 1000
 

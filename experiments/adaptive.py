@@ -74,7 +74,8 @@ def stills(dataset: Dataset, split: str, count: int) -> jax.Array:
 @functools.partial(jax.jit, static_argnums=0)
 def error(adapter: PredGS, variables: Any, frames: jax.Array) -> jax.Array:
     """MSE of what an adapter draws of frames."""
-    return jnp.mean((adapter.apply(variables, frames).render() - frames) ** 2)
+    gaussians: Any = adapter.apply(variables, frames)
+    return jnp.mean((gaussians.render() - frames) ** 2)
 
 
 @functools.partial(jax.jit, static_argnums=0)

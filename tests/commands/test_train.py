@@ -22,8 +22,7 @@ OPTIONS = (
     "--in-length 2 --out-length 2 --batch-size 4 --steps 4 --save-every 2 --log-every 1 "
     "--devices 1 --holdout 0.2 --ema-decay 0.9 --backbone-options.hid-S 4 "
     "--backbone-options.hid-T 8 --backbone-options.N-S 2 --backbone-options.N-T 2 "
-    "--backbone-options.drop-path 0.1 --predgs.num-gaussians 16 --predgs.window 7 --predgs.pool 4 "
-    "--predgs.hidden 8"
+    "--backbone-options.drop-path 0.1 --predgs.hidden 4 --predgs.tracking.search 2"
 ).split()
 
 
@@ -41,6 +40,7 @@ def trained(tmp_path_factory):
 def test_the_recipe_is_printed_and_the_run_is_scored(trained):
     place, printed = trained
     assert '"heads": "tracked"' in printed
+    assert '"search": 2' in printed
     assert "tau + predgs" in printed
     figures = json.loads((place / "run/metrics.json").read_text())
     assert figures["rows"]["tau + predgs"]["mse"] > 0

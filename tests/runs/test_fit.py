@@ -43,7 +43,7 @@ def test_the_log_has_every_step_and_every_checkpoint(finished, small_recipe):
     assert {"grad_norm", "grad_norm/position", "frames_per_second"} <= set(losses[0])
     saved = [line for line in logged if "holdout_mse" in line]
     assert [line["step"] for line in saved] == [2, 4]
-    assert {"sigma_p50", "rendered_share", "position_std"} <= set(saved[0])
+    assert {"sigma_p50", "position_std", "gate_mean", "track_speed"} <= set(saved[0])
     assert len(task.train) + len(task.holdout) == 16
     assert len(task.holdout) == 3
 

@@ -59,6 +59,10 @@ def test_adapters_add_to_the_backbone(name, adapter):
     recipe = recipes.create(name, adapter=adapter)
     params = shapes(recipe, benchmark.frame_shape)
     assert size(params["backbone"]) == PUBLISHED[name]
+    if adapter == "predgs":
+        assert recipe.predgs.num_gaussians == 0  # one a pixel
+        assert set(params["adapter"]) == {"motion", "changes"}
+        return
     count = params["adapter"]["position_start"].shape[0]
     assert count >= benchmark.num_gaussians
     if adapter == "paper":

@@ -162,7 +162,7 @@ def main(
         part: Which arms.
         data_dir: Where prepared data lie.
         era5_path: .npz with the array "t2m", (time, latitude, longitude) in kelvin.
-        st_lpips: Weights of the shift-tolerant LPIPS (AlexNet), to report it as well.
+        st_lpips: Weights of the shift-tolerant LPIPS (AlexNet), to report it for videos.
         seeds: A run each.
         full: The published sizes and 10,000 steps.
         folder: Of finished runs, which are not repeated.
@@ -182,7 +182,9 @@ def main(
         arms = main_arms(setting, full, ratio)
     else:
         arms = ablation_arms(setting, full) if part == "ablations" else backbone_arms(setting)
-    extra = {"st_lpips_alex": load_st_lpips_alex(st_lpips)} if st_lpips else {}
+    extra = {}
+    if st_lpips and setting.clip is not None:
+        extra["st_lpips_alex"] = load_st_lpips_alex(st_lpips)
     runs = run_study(
         arms,
         seeds,

@@ -139,7 +139,8 @@ def run_arm(
     seconds, steps = time.perf_counter() - started, int(state.step)
     if task.selection is not None:
         task, state = load(out, dataset=dataset, model=model, recipe=recipe)
-    draw(task, state.variables(), out)
+    if arm.model is Recipe.build:
+        draw(task, state.variables(), out)
     measured = {}
     for horizon, other in evaluate_on.items():
         longer = dataclasses.replace(recipe, out_length=other.out_length)

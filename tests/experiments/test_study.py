@@ -89,7 +89,7 @@ def test_the_latest_try_is_the_one_that_finished(tmp_path):
 
 @pytest.mark.parametrize("dataset", ["era5", "taxibj"])
 def test_arms_differ_in_loss_and_representation_alone(dataset):
-    named = {"adapter", "loss", "loss_options", "predgs", "fusion_init"}
+    named = {"adapter", "loss", "loss_options", "predgs", "fusion", "fusion_init"}
     arms = [arm.recipe.to_json() for arm in backbones.arms(dataset, steps=1)]
     assert len(arms) == 3 * len(backbones.BACKBONES)
     for i in range(0, len(arms), 3):

@@ -21,25 +21,21 @@ have the same loss, L1 + SSIM:
 
 import dataclasses
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import optax
 import tyro
 
 from experiments import picture, provenance
 from experiments.carried import with_pixels
 from experiments.judged import SETTINGS, Setting
+from experiments.step_cost import step_time
 from experiments.study import Arm, latest, once, plain_affine, plain_matched, run_study
-from pallas_kernels.tools import timing
-from pdr_datasets import Units
 from pdr_jax.files import write_json
 from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.predgs import TrackingConfig
 from pdr_jax.recipes import Recipe
-from pdr_jax.train import ClipSpec, init_state, train_step
 
 Part = Literal["main", "ablations", "backbones"]
 Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5"]
@@ -123,25 +119,13 @@ def backbone_arms(setting: Setting) -> list[Arm]:
 
 def step_ratio(setting: Setting, full: bool, frame_shape: tuple[int, int, int]) -> float:
     """How many steps of plain TAU take as long as one of PDR tracked, here and now."""
-    times = []
-    for adapter in ("none", "tracked"):
-        recipe = setting.recipe(full=full, adapter=adapter, loss="l1_ssim")
-        clip = ClipSpec(recipe.in_length, recipe.out_length, Units(0.0, 1.0))
-        shape = (recipe.batch_size, recipe.in_length + recipe.out_length, *frame_shape)
-        clips, model = jax.random.uniform(jax.random.key(0), shape), recipe.build(frame_shape)
-        tx = optax.adamw(recipe.learning_rate)
-        state = jax.jit(partial(init_state, model, tx, clip=clip, seed=0))(clips)
-        loss = recipe.build_loss((0.0, 1.0))
-        step = jax.jit(partial(train_step, model=model, loss=loss, tx=tx, clip=clip))
-        compiled = step.lower(state, clips).compile()
-
-        def call(_: int, run: Any = compiled, given: Any = (state, clips)) -> Any:
-            return run(*given)
-
-        times.append(timing.milliseconds(call, 1, repeats=9))
-    on_cpu = jax.default_backend() == "cpu"  # other work on the machine disturbs CPU time less
-    plain, tracked = (row["cpu" if on_cpu else "median"] for row in times)
-    return round(tracked / plain, 2)
+    plain, tracked = (
+        step_time(setting.recipe(full=full, adapter=name, loss="l1_ssim"), frame_shape, repeats=9)
+        for name in ("none", "tracked")
+    )
+    # Other work on the machine disturbs CPU time less; a GPU's time is not in it.
+    kind = "cpu" if jax.default_backend() == "cpu" else "median"
+    return round(tracked[kind] / plain[kind], 2)
 
 
 def main(

@@ -54,11 +54,9 @@ class Setting:
         made = recipes.create(self.benchmark, **{**OPTIMIZER, "holdout": 0.0, **sizes, **fields})
         if not full:
             made.data_options.update(self.data_options)
-        changes: dict[str, Any] = {"save_every": made.steps}
-        if self.data_options.get("size") == 64 and not full and made.predgs.heads != "tracked":
-            # Half the side that the benchmark's window and pooling are for.
-            changes["predgs"] = dataclasses.replace(made.predgs, window=25, pool=4)
-        return dataclasses.replace(made, **changes)
+        if self.data_options.get("size") == 64 and not full:
+            made = at_half_size(made)
+        return dataclasses.replace(made, save_every=made.steps)
 
     def open(
         self, recipe: Recipe, data_dir: Path | None, era5_path: Path | None
@@ -83,6 +81,16 @@ class Setting:
     def metrics(self, frame_shape: tuple[int, int, int]) -> tuple[str, ...]:
         """Metrics beside the protocol's."""
         return ("psnr_uint8", *(metrics.WARPING if min(frame_shape[:2]) >= 12 else ()))
+
+
+def at_half_size(recipe: Recipe) -> Recipe:
+    """KTH's recipe for 64x64 frames: a window and a pooling of half the size.
+
+    Those of tracked Gaussians are pixels, whatever the frame.
+    """
+    if recipe.predgs.heads == "tracked":
+        return recipe
+    return dataclasses.replace(recipe, predgs=dataclasses.replace(recipe.predgs, window=25, pool=4))
 
 
 class _EveryNth:

@@ -63,6 +63,7 @@ def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         "depthwise_cpu": cpu.convolutions(results["depthwise_cpu"]),
         "loops_cpu": cpu.loops(results["loops_cpu"]),
         "loader_cpu": cpu.loader(results["loader_cpu"]),
+        "step_cost_cpu": cpu.steps(results["step_cost_cpu"]),
     }
 
 

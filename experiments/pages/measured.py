@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.pages import backbones
-from experiments.pages.markdown import page
+from experiments.pages import backbones, cpu
+from experiments.pages.markdown import page, words
 from pallas_kernels.splat2d import bench_table
 
 Result = Mapping[str, Any]
@@ -23,6 +23,7 @@ def summary(results: Mapping[str, Result]) -> str:
             "[How splat2d's cost grows](results/splat2d_growth_cpu.md)",
             "against N, side, K and C ([figure](results/figures/splat2d_growth_cpu.png))",
         ],
+        ["[What an adapter adds to a step](results/step_cost_cpu.md)", _steps(results)],
         ["[Speed of the backbones](results/backbone_speed_cpu.md)", _speed(results)],
         ["[Sizes of the backbones](results/backbone_sizes.md)", _sizes(results)],
         [
@@ -61,6 +62,12 @@ def _against_baseline(result: Result) -> list[tuple[Result, Result]]:
 def _faster(pair: tuple[Result, Result]) -> float:
     ours, theirs = (row[bench_table.PASSES[-1]]["cpu"] for row in pair)
     return theirs / ours
+
+
+def _steps(results: Mapping[str, Result]) -> str:
+    found = cpu.step_ratios(results["step_cost_cpu"])
+    ratios = [f"{ratio:.2f} ({row['size']})" for row, ratio in found if row["adapter"] == "tracked"]
+    return f"a step of PDR tracked takes {words(ratios)} times as long as plain TAU's"
 
 
 def _compiled(results: Mapping[str, Result]) -> str:

@@ -1,9 +1,10 @@
 """The pages on what else was timed on a CPU: convolutions, scans and the data loader."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pdr_datasets
-from experiments.pages.markdown import origin, page, table
+from experiments.pages.markdown import figure, origin, page, table
 
 
 def convolutions(result: dict[str, Any]) -> str:
@@ -139,7 +140,7 @@ def steps(result: dict[str, Any]) -> str:
     )
 
 
-def step_ratios(result: dict[str, Any]) -> list[tuple[dict[str, Any], float]]:
+def step_ratios(result: Mapping[str, Any]) -> list[tuple[dict[str, Any], float]]:
     """Each row, and its time divided by that of plain."""
     plain = {row["size"]: row["cpu"] for row in result["rows"] if row["adapter"] == "none"}
     return [(row, row["cpu"] / plain[row["size"]]) for row in result["rows"]]

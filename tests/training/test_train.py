@@ -17,12 +17,19 @@ CLIP = ClipSpec(in_length=2, horizon=3, units=Units())
 
 
 # ConvMixer compiles fastest.
-def make(adapter=True, backbone="simvp_convmixer", **options):
+ADAPTERS = {
+    "none": None,
+    "robust": predgs.create("robust", num_gaussians=16, window=7, pool=4, hidden=8),
+    "tracked": predgs.create("tracked", hidden=4),
+}
+
+
+def make(adapter="robust", backbone="simvp_convmixer", **options):
     backbone = backbones.create(
         backbone, in_shape=(2, 8, 8, 1), hid_S=4, hid_T=8, N_S=2, N_T=2, drop_path=0.1
     )
-    gaussians = PredGS(predgs.create("robust", num_gaussians=16, window=7, pool=4, hidden=8))
-    model = PDR(backbone, gaussians if adapter else None, fusion_init="pass_through")
+    config = ADAPTERS[adapter]
+    model = PDR(backbone, config and PredGS(config), fusion_init="pass_through")
     tx, _ = optim.create(
         optimizer="adamw",
         learning_rate=1e-2,
@@ -37,9 +44,13 @@ def make(adapter=True, backbone="simvp_convmixer", **options):
     return model, tx, step
 
 
+def clips():
+    return np.random.default_rng(0).integers(0, 256, (8, 5, 8, 8, 1), dtype=np.uint8)
+
+
 @pytest.fixture(scope="module")
 def frames():
-    return np.random.default_rng(0).integers(0, 256, (8, 5, 8, 8, 1), dtype=np.uint8)
+    return clips()
 
 
 def test_clip_spec():
@@ -76,7 +87,7 @@ def test_learns_and_changes_every_parameter(frames):
 
 
 def test_averages_are_of_parameters_and_statistics(frames):
-    model, tx, step = make(adapter=False, ema_decay=0.75)
+    model, tx, step = make(adapter="none", ema_decay=0.75)
     state = init_state(model, tx, frames, clip=CLIP, seed=0, ema=True)
     after, _ = jax.jit(step)(state, frames)
     first, last = ({"params": s.params, "batch_stats": s.batch_stats} for s in (state, after))
@@ -98,7 +109,7 @@ def test_a_step_keeps_every_shape_and_type(frames):
 
 
 def test_randomness_depends_on_seed_and_step_only(frames):
-    model, tx, step = make(adapter=False, backbone="tau")  # ConvMixer drops no paths
+    model, tx, step = make(adapter="none", backbone="tau")  # ConvMixer drops no paths
     state = init_state(model, tx, frames, clip=CLIP, seed=0)
     run = jax.jit(lambda state, seed: step(state, frames, seed=seed)[1]["loss"])
     one, two = (run(state, 0) for _ in range(2))
@@ -130,32 +141,28 @@ def test_coarse_weight_supervises_the_coarse_frames(frames):
     np.testing.assert_allclose(both, fused + 0.5 * coarse, rtol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def one_step(frames):
-    """(devices, model_parallel) -> loss and state after the same step, laid out over them."""
-    model, _, step = make()
+@functools.cache
+def one_step(adapter, devices, model_parallel=1):
+    """Loss and state after the same step, laid out over devices."""
+    model, _, step = make(adapter)
+    frames = clips()
     # Adam's first step is the sign of the gradient, even where that is rounding; SGD's is not.
     tx = optax.sgd(0.1)
     start = functools.partial(init_state, model, tx, clip=CLIP, seed=0)
-
-    @functools.cache
-    def run(devices, model_parallel=1):
-        mesh = make_mesh(devices, model_parallel)
-        shardings = state_shardings(mesh, jax.eval_shape(start, frames))
-        state = jax.jit(start, out_shardings=shardings)(frames)
-        jitted = jax.jit(
-            functools.partial(step, tx=tx), donate_argnums=0, out_shardings=(shardings, None)
-        )
-        state, logs = jitted(state, shard_batch(mesh, frames))
-        assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == mesh.size
-        return float(logs["loss"]), jax.tree.map(np.asarray, (state.params, state.batch_stats))
-
-    return run
+    mesh = make_mesh(devices, model_parallel)
+    shardings = state_shardings(mesh, jax.eval_shape(start, frames))
+    state = jax.jit(start, out_shardings=shardings)(frames)
+    jitted = jax.jit(
+        functools.partial(step, tx=tx), donate_argnums=0, out_shardings=(shardings, None)
+    )
+    state, logs = jitted(state, shard_batch(mesh, frames))
+    assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == mesh.size
+    return float(logs["loss"]), jax.tree.map(np.asarray, (state.params, state.batch_stats))
 
 
-@pytest.mark.parametrize("model_parallel", [1, 2])
-def test_eight_devices_do_what_one_does(one_step, model_parallel):
-    (loss1, state1), (loss8, state8) = one_step(1), one_step(8, model_parallel)
+@pytest.mark.parametrize(("adapter", "model_parallel"), [("tracked", 1), ("robust", 2)])
+def test_eight_devices_do_what_one_does(adapter, model_parallel):
+    (loss1, state1), (loss8, state8) = one_step(adapter, 1), one_step(adapter, 8, model_parallel)
     assert loss8 == pytest.approx(loss1, rel=1e-5)
     for one, eight in zip(jax.tree.leaves(state1), jax.tree.leaves(state8), strict=True):
         np.testing.assert_allclose(eight, one, rtol=1e-4, atol=1e-6)

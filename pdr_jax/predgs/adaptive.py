@@ -15,7 +15,9 @@ No parameter depends on N: weights trained with one budget draw with any other. 
 and all N are drawn. A number of its own for each frame would be a mask, which saves no time, as a
 masked Gaussian costs as much as a drawn one.
 
-What experiments/adaptive.py measured is in experiments/results/adaptive.md.
+Not a preset that we recommend: with a small budget its places draw a given frame better than a
+grid does, but behind a predictor a grid of the same heads (contrast 0) did as well or better. See
+experiments/results/adaptive.md.
 """
 
 import functools

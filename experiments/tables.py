@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.pages import backbones, cpu, front, judge, kernels
+from experiments.pages import adaptive, backbones, cpu, front, judge, kernels
 from experiments.pages.markdown import page
 from experiments.provenance import RESULTS
 
@@ -56,6 +56,7 @@ def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
             for name, result in results.items()
             if name.startswith("judge_")
         },
+        "adaptive": adaptive.document(results["adaptive"]),
         "backbones_era5": backbones.comparison(results["backbones_era5"]),
         "backbone_speed_cpu": backbones.speed(results["backbone_speed_cpu"]),
         "backbone_sizes": backbones.sizes(results["backbone_sizes"]),

@@ -291,9 +291,10 @@ def create(
         "window": benchmark.window,
         "pool": benchmark.pool,
     }
-    if predgs.PRESETS[preset].get("heads") == "tracked":  # its sizes are pixels of any frame
-        sizes = {}
-    config = overrides.get("predgs", predgs.create(preset, **sizes))
+    own = predgs.PRESETS[preset]  # a preset's sizes come first: those of tracked are pixels
+    config = overrides.get(
+        "predgs", predgs.create(preset, **{k: v for k, v in sizes.items() if k not in own})
+    )
     options = {
         name: value
         for name, value in backbones.hyperparameters(backbone).items()

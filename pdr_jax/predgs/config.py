@@ -82,7 +82,7 @@ class PredGSConfig:
       head_std: standard deviation of the heads' output kernels at the start. 0 is Flax's default,
         which draws noise at first if the input is of unit scale.
       standardize: whether pooled inputs are standardised by running statistics, cell by cell.
-      position_init: the pattern from which positions start, see `pdr_jax.position_init`.
+      position_init: the pattern from which positions start, see `pdr_jax.predgs.position_init`.
       position_reach: how far a position can move from its learned start, in units of the mean
         spacing of N Gaussians. 0 (the paper) lets it move over the whole frame.
       contrast: of heads="adaptive", which reads no field of positions: the predicted density lies

@@ -12,7 +12,8 @@ from pdr_jax import diagnostics, predgs
 from pdr_jax.predgs import PredGS, PredGSConfig
 from pdr_jax.predgs.redrawn import RunningStandardize
 
-PRESETS = tuple(name for name in predgs.PRESETS if name != "tracked")  # see test_tracked.py
+OTHERS = ("tracked", "adaptive")  # have tests of their own
+PRESETS = tuple(name for name in predgs.PRESETS if name not in OTHERS)
 
 
 def frames(height=16, width=24, channels=1, seed=0):

@@ -13,7 +13,7 @@ from pdr_jax.runs.fit import fit
 from pdr_jax.task import open_task
 
 
-def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 0) -> None:
+def demo(out: Path | None = None, steps: int = 150, size: int = 32, seed: int = 0) -> None:
     """Train a plain predictor and PDR on moving sprites, from the same seed, and compare them.
 
     Args:
@@ -25,7 +25,7 @@ def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 
     out = Path(tempfile.mkdtemp(prefix="pdr-demo-")) if out is None else Path(out)
     print(f"runs, data and figures: {out}")
     rows: Rows = {}
-    logs = {}
+    logs, models = {}, {}
     for adapter, name in (("none", "plain"), ("predgs", "pdr")):
         recipe = _recipe(adapter, out / "data", steps=steps, size=size, seed=seed)
         task = open_task(recipe)
@@ -33,13 +33,14 @@ def demo(out: Path | None = None, steps: int = 200, size: int = 32, seed: int = 
             state = fit(task, out / name, report=progress)
         rows |= score(task, state.variables(), batch_size=recipe.batch_size, label=recipe.label)
         logs[recipe.label] = out / name / "metrics.jsonl"
+        models[recipe.label] = task, state.variables()
     write_json(out / "metrics.json", {"split": "test", "steps": steps, "rows": rows})
     report.print_table(
         rows,
         title=f"moving_sprites, {size}x{size}, {steps} steps each, test split",
         columns=("mse", "mae", "ssim", "psnr", "sharpness"),
     )
-    show_pictures(task, state.variables(), out, logs)
+    show_pictures(task, state.variables(), out, logs, models)
 
 
 def _recipe(adapter: str, data_dir: Path, *, steps: int, size: int, seed: int) -> Recipe:

@@ -40,12 +40,22 @@ def finish(run: Path) -> None:
 
 
 def show_pictures(
-    task: Task, variables: Mapping[str, Any], folder: Path, logs: Mapping[str, Path]
+    task: Task,
+    variables: Mapping[str, Any],
+    folder: Path,
+    logs: Mapping[str, Path],
+    models: Mapping[str, tuple[Task, Mapping[str, Any]]] | None = None,
 ) -> None:
-    """Draws a clip and the loss curves of `logs` into a folder, or prints why it cannot."""
+    """Draws a clip and the loss curves of `logs` into a folder, or prints why it cannot.
+
+    Given `models`, as `pdr_jax.evaluation.pictures.compare` takes them, it compares them as well.
+    """
     try:
         drawn = [*pictures.draw(task, variables, folder), folder / "loss.png"]
         report.save_curves(drawn[-1], logs)
+        if models:
+            drawn.insert(0, folder / "side_by_side.png")
+            pictures.compare(models, drawn[0])
     except ImportError as error:
         print(f"no pictures: {error}")
     else:

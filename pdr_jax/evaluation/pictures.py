@@ -9,14 +9,14 @@ import numpy as np
 
 from pdr_jax import diagnostics, report
 from pdr_jax.evaluation import predictors
+from pdr_jax.pdr import PDROutput
 from pdr_jax.task import Task
 
 
 def draw(task: Task, variables: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draws the first test clip: a strip of frames, an animation, the Gaussians.
+    """Draws the first test clip: a strip of frames, an animation, and what the Gaussians do.
 
-    Those with weights, which keep their identity over time, are shown by their tracks, and the
-    strip has their motion and coverage too; others are shown as the last frame's ellipses.
+    Of Gaussians that are tracked, that is their paths; of others, their ellipses.
 
     Args:
       task: the model and the clips; without a test split, the first training clip is drawn.
@@ -29,54 +29,83 @@ def draw(task: Task, variables: Mapping[str, Any], folder: Path) -> list[Path]:
     Raises:
       ImportError: the extra `report` is not installed.
     """
-    source = task.test if task.test is not None else task.train
-    frames = np.asarray(source[0]["frames"])[None]
-    observed, target = task.clip.split(jnp.asarray(frames))
-    output = predictors.apply(task.model, variables, observed, task.clip.horizon, "decompose")
+    observed, target, output = _first_clip(task, variables)
     clip: dict[str, Any] = {
-        "inputs": np.asarray(observed[0]),
-        "truth": np.asarray(target[0]),
+        "inputs": observed,
+        "truth": target,
         "prediction": np.asarray(output.prediction[0]),
         "data_range": task.dataset.data_range,
     }
     strip, animation = folder / "strip.png", folder / "clip.gif"
     report.save_gif(animation, **clip)
-    if output.gaussians is None:
+    gaussians = output.gaussians
+    if gaussians is None:
         report.save_strip(strip, **clip)
         return [strip, animation]
-    rendered = np.asarray(output.rendered[0])
-    gaussians = output.gaussians
-    shares = {"coverage": output.coverage, "gate": output.gate}
-    shown: dict[str, Any] = {
-        name: np.asarray(share[0]) for name, share in shares.items() if share is not None
-    }
-    moving = gaussians.weight is not None and task.clip.horizon > 1
-    if moving:
-        shown["motion"] = np.asarray(diagnostics.motion_field(gaussians)[0])
-    coarse = np.asarray(output.coarse[0])
-    report.save_strip(strip, **clip, coarse=coarse, rendered=rendered, **shown)
-    if moving:
-        tracks = folder / "tracks.png"
-        positions = np.asarray(gaussians.pixels()[0][0])
+    layers = {"coarse": output.coarse, "rendered": output.rendered}
+    layers |= {"coverage": output.coverage, "gate": output.gate}
+    tracked = gaussians.weight is not None and task.clip.horizon > 1
+    if tracked:
+        layers["motion"] = diagnostics.motion_field(gaussians)
+    shown: dict[str, Any] = {k: np.asarray(v[0]) for k, v in layers.items() if v is not None}
+    report.save_strip(strip, **clip, **shown)
+    if tracked:
+        picture = folder / "tracks.png"
         report.save_tracks(
-            tracks, clip["inputs"][-1], positions=positions, data_range=clip["data_range"]
+            picture,
+            observed[-1],
+            positions=np.asarray(gaussians.pixels()[0][0]),
+            data_range=task.dataset.data_range,
         )
-        return [strip, animation, tracks]
-    ellipses = folder / "gaussians.png"
-    mean, scale, rotation, amplitude = (
-        np.asarray(array[0, -1]) for array in output.gaussians.pixels()
-    )
-    report.save_gaussians(
-        ellipses,
-        clip["prediction"][-1],
-        mean=mean,
-        scale=scale,
-        rotation=rotation,
-        amplitude=amplitude,
-        rendered=rendered[-1],
+    else:
+        picture = folder / "gaussians.png"
+        mean, scale, rotation, amplitude = (np.asarray(x[0, -1]) for x in gaussians.pixels())
+        report.save_gaussians(
+            picture,
+            clip["prediction"][-1],
+            mean=mean,
+            scale=scale,
+            rotation=rotation,
+            amplitude=amplitude,
+            rendered=shown["rendered"][-1],
+            data_range=task.dataset.data_range,
+        )
+    return [strip, animation, picture]
+
+
+def compare(models: Mapping[str, tuple[Task, Mapping[str, Any]]], path: Path) -> None:
+    """Draws what several models predict for the first test clip, below each other.
+
+    Args:
+      models: by name, tasks on the same clips and the variables of their models.
+      path: of the picture, PNG.
+
+    Raises:
+      ImportError: the extra `report` is not installed.
+    """
+    predictions = {}
+    for name, (task, variables) in models.items():
+        observed, target, output = _first_clip(task, variables)
+        predictions[name] = np.asarray(output.prediction[0])
+    report.save_comparison(
+        path,
+        inputs=observed,
+        truth=target,
+        predictions=predictions,
         data_range=task.dataset.data_range,
+        steps=8,
     )
-    return [strip, animation, ellipses]
+
+
+def _first_clip(
+    task: Task, variables: Mapping[str, Any]
+) -> tuple[np.ndarray, np.ndarray, PDROutput]:
+    """Observed frames, true future and what the model makes of the first test clip."""
+    source = task.test if task.test is not None else task.train
+    frames = np.asarray(source[0]["frames"])[None]
+    observed, target = task.clip.split(jnp.asarray(frames))
+    output = predictors.apply(task.model, variables, observed, task.clip.horizon, "decompose")
+    return np.asarray(observed[0]), np.asarray(target[0]), output
 
 
 def draw_prediction(task: Task, observed: np.ndarray, future: np.ndarray, path: Path) -> None:

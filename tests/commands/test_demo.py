@@ -27,4 +27,5 @@ def test_demo(tmp_path, monkeypatch, capsys):
         assert row in printed
     figures = json.loads((tmp_path / "demo/metrics.json").read_text())
     assert {"simvp_convmixer", "simvp_convmixer + predgs", "persistence"} <= set(figures["rows"])
-    assert (tmp_path / "demo/tracks.png").exists()
+    for picture in ("side_by_side", "tracks"):
+        assert (tmp_path / f"demo/{picture}.png").exists()

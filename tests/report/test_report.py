@@ -339,3 +339,26 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[report\]'"):
         report.save_strip(tmp_path / "a.png", **PAIR, data_range=(0, 1))
+
+
+def test_a_comparison_has_a_row_for_each_prediction(tmp_path):
+    path = tmp_path / "rows.png"
+    report.save_comparison(
+        path,
+        inputs=constant(0.5),
+        truth=constant(0.5, frames=4),
+        predictions={"plain": constant(0.25, frames=4), "PDR": constant(0.75, frames=4)},
+        data_range=(0.0, 1.0),
+        steps=3,
+    )
+    picture = iio.imread(path)
+    plain, pdr, known = (pixels_of(picture, [level] * 3) for level in (64, 191, 128))
+    assert plain > 3 * 48
+    np.testing.assert_allclose([pdr, known], [plain, 2 * plain], rtol=0.01)
+    with pytest.raises(ValueError, match=r"plain has shape \(3, 8, 6, 1\)"):
+        report.save_comparison(
+            path,
+            truth=constant(0.5, frames=4),
+            predictions={"plain": constant(0.5)},
+            data_range=(0.0, 1.0),
+        )

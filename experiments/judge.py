@@ -14,7 +14,9 @@ have the same loss, L1 + SSIM:
 * tracked with pixels moved in place of Gaussians (experiments/carried.py), and without motion: the
   last frame and the gate alone;
 * tracked without one of its parts at a time (`--part ablations`);
-* plain, conv and tracked behind a MetaFormer and a recurrent backbone (`--part backbones`).
+* plain, conv and tracked behind a MetaFormer and a recurrent backbone (`--part backbones`);
+* plain, paper, conv and tracked with ten times the steps (`--part long --seeds 0`): does the
+  paper's gain appear late?
 
 `--full` runs the published sizes for 10,000 steps, for which a GPU is needed.
 """
@@ -32,12 +34,13 @@ from experiments.carried import with_pixels
 from experiments.judged import SETTINGS, Setting
 from experiments.step_cost import step_time
 from experiments.study import Arm, latest, once, plain_affine, plain_matched, run_study
+from pdr_jax import report
 from pdr_jax.files import write_json
 from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.predgs import TrackingConfig
 from pdr_jax.recipes import Recipe
 
-Part = Literal["main", "ablations", "backbones"]
+Part = Literal["main", "ablations", "backbones", "long"]
 Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5"]
 
 STILL = TrackingConfig(search=0, speed=0.0, drift=0.0, stretch=0.0, weighting=0.0, recolour=False)
@@ -51,6 +54,7 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "spacing 2": {"spacing": 2},
     "two anchors": {"anchors": 2},
 }
+LONGER = 10
 BACKBONES: dict[str, dict[str, Any]] = {
     "simvp_poolformer": {"hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
     "convlstm": {"num_hidden": (16, 16), "patch_size": 4},
@@ -128,6 +132,18 @@ def step_ratio(setting: Setting, full: bool, frame_shape: tuple[int, int, int]) 
     return round(tracked[kind] / plain[kind], 2)
 
 
+def long_arms(setting: Setting, full: bool) -> list[Arm]:
+    """Plain and PDR with `LONGER` times the steps."""
+    arms = []
+    for adapter in ("none", "paper", "conv", "tracked"):
+        recipe = setting.recipe(full=full, adapter=adapter, loss="l1_ssim")
+        steps = LONGER * recipe.steps
+        recipe = dataclasses.replace(recipe, steps=steps, save_every=steps)
+        name = "plain" if adapter == "none" else f"PDR {adapter}"
+        arms.append(Arm(f"{name}, {steps} steps", recipe))
+    return arms
+
+
 def main(
     data: tyro.conf.Positional[Data],
     part: Part = "main",
@@ -159,13 +175,15 @@ def main(
     dataset = next(iter(datasets.values()))
     folder = folder / ("full" if full else "small") / data
     folder.mkdir(parents=True, exist_ok=True)
+    notes = {}
     if part == "main":
-        ratio = once(
-            folder / "step_ratio.json", lambda: step_ratio(setting, full, dataset.frame_shape)
-        )
-        arms = main_arms(setting, full, ratio)
+        known, shape = folder / "step_ratio.json", dataset.frame_shape
+        notes["step_ratio"] = once(known, lambda: step_ratio(setting, full, shape))
+        arms = main_arms(setting, full, notes["step_ratio"])
+    elif part == "backbones":
+        arms = backbone_arms(setting)
     else:
-        arms = ablation_arms(setting, full) if part == "ablations" else backbone_arms(setting)
+        arms = (ablation_arms if part == "ablations" else long_arms)(setting, full)
     extra = {}
     if st_lpips and setting.clip is not None:
         extra["st_lpips_alex"] = load_st_lpips_alex(st_lpips)
@@ -183,19 +201,26 @@ def main(
         clips = {name: len(source) for name, source in dataset.splits.items()}
         made = {
             **provenance.record(seeds=list(seeds)),
+            **notes,
             "data": f"{clips['train']} training and {clips['test']} test clips. {dataset.note}",
             "runs": runs,
         }
-        if part == "main":
-            made["step_ratio"] = ratio
-        path = provenance.RESULTS / f"judge_{data}{'_full' if full else ''}.json"
-        result = json.loads(path.read_text()) if path.exists() else {"parts": {}}
-        parts = {**result["parts"], part: made}
-        write_json(path, {"title": setting.title, "unit": setting.unit, "parts": parts})
+        name = f"judge_{data}{'_full' if full else ''}"
+        _add(name, part, made, {"data": data, "title": setting.title, "unit": setting.unit})
+        figures = provenance.RESULTS / "figures"
         if part == "main" and setting.clip is not None:
-            plain, tracked = (latest(folder, name, seeds[0]) for name in ("plain", "PDR tracked"))
-            figure = path.parent / "figures" / f"{path.stem}.png"
-            picture.draw(plain, tracked, dataset, figure, clip=setting.clip)
+            shown = (latest(folder, label, seeds[0]) for label in ("plain", "PDR tracked"))
+            picture.draw(*shown, dataset, figures / f"{name}.png", clip=setting.clip)
+        if part == "long":
+            logs = {a.label: latest(folder, a.label, seeds[0]) / "metrics.jsonl" for a in arms}
+            report.save_curves(figures / f"{name}_long.png", logs)
+
+
+def _add(name: str, part: str, made: dict[str, Any], about: dict[str, str]) -> None:
+    """Adds or replaces a part of a data set's result."""
+    path = provenance.RESULTS / f"{name}.json"
+    parts = json.loads(path.read_text())["parts"] if path.exists() else {}
+    write_json(path, {**about, "parts": {**parts, part: made}})
 
 
 if __name__ == "__main__":

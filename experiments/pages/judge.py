@@ -57,6 +57,7 @@ def document(result: Result) -> str:
         "main": "## Arms\n",
         "ablations": "## Tracked without one of its parts\n",
         "backbones": "## Behind other backbones\n",
+        "long": "## Ten times as long\n",
     }
     for name, title in titles.items():
         if name in result["parts"]:
@@ -75,6 +76,8 @@ def document(result: Result) -> str:
                     _counts(part["runs"], horizon, shown(result)),
                     _controls(part["runs"], horizon),
                 ]
+            if name == "long":
+                parts.append(f"![loss curves](figures/judge_{result['data']}_long.png)\n")
             tracks = _tracks(part["runs"])
             if tracks:
                 parts += ["How the Gaussians move and are used:\n", tracks]

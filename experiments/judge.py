@@ -209,8 +209,8 @@ def main(
         _add(name, part, made, {"data": data, "title": setting.title, "unit": setting.unit})
         figures = provenance.RESULTS / "figures"
         if part == "main" and setting.clip is not None:
-            shown = (latest(folder, label, seeds[0]) for label in ("plain", "PDR tracked"))
-            picture.draw(*shown, dataset, figures / f"{name}.png", clip=setting.clip)
+            plain, pdr = (latest(folder, label, seeds[0]) for label in ("plain", "PDR tracked"))
+            picture.draw(plain, pdr, dataset, figures / f"{name}.png", clip=setting.clip)
         if part == "long":
             logs = {a.label: latest(folder, a.label, seeds[0]) / "metrics.jsonl" for a in arms}
             report.save_curves(figures / f"{name}_long.png", logs)

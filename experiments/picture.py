@@ -85,7 +85,7 @@ def _draw_paths(axes: Any, gaussians: Gaussians2D | None, size: tuple[int, ...])
     assert gaussians is not None
     height, width = size
     positions = np.asarray(gaussians.pixels()[0][0])  # (T, N, 2)
-    chosen = choose_tracks(positions, height, width, cell=-(-max(size) // 16))
+    chosen = choose_tracks(positions, height, width, cell=-(-max(size) // 8))
     paths = np.moveaxis(positions[:, chosen], 0, 1)
     lines = style.require("matplotlib.collections").LineCollection
     axes.add_collection(lines(paths, colors="k", linewidths=2.0))

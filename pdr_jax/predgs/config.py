@@ -126,6 +126,12 @@ class PredGSConfig:
                 f"num_gaussians={self.num_gaussians}: expected 0 with heads='tracked', which has "
                 "one Gaussian at each point of a grid; tracking.spacing sets the grid"
             )
+        reach = 4 * self.tracking.spacing + 1
+        if self.heads == "tracked" and self.window < reach:
+            raise ValueError(
+                f"window={self.window}: expected {reach} or more with tracking.spacing="
+                f"{self.tracking.spacing}, or Gaussians are cut off where they still count"
+            )
         fewest = 0 if self.heads == "tracked" else 1
         for name, low in (("num_gaussians", fewest), ("pool", 1), ("hidden", 1), ("window", 3)):
             if getattr(self, name) < low:

@@ -210,3 +210,5 @@ def test_bad_fields_are_refused(field):
         TrackingConfig(**field)
     with pytest.raises(ValueError, match="num_gaussians=400"):
         PredGSConfig(heads="tracked")
+    with pytest.raises(ValueError, match="window=7: expected 9 or more"):
+        predgs.create("tracked", window=7, tracking=TrackingConfig(spacing=2))

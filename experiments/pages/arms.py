@@ -13,6 +13,16 @@ TIMES = "Training times were taken on a machine that did other work as well.\n"
 CONTROLS = ("persistence", "coarse", "mean Y", "shuffled Y")
 """Rows that are scored with an arm; all but persistence are the arm itself, changed."""
 
+IN_WORDS = {
+    "persistence": "copying the last frame",
+    "mean Y": "itself with the mean of Y",
+    "plain, as large as tracked": "plain with as many parameters",
+    "plain, as long as tracked": "plain with as much time",
+    "tracked, pixels warped": "the same with pixels that are warped",
+    "tracked, pixels splatted": "the same with pixels that are splatted",
+    "tracked, not moved": "the last frame and the gate alone",
+}
+
 
 def by_label(runs: Runs) -> dict[str, list[dict[str, Any]]]:
     """The runs of each arm, in the order in which arms appear."""
@@ -90,9 +100,7 @@ def standing(runs: Runs, horizon: str, label: str, other: str, shown: Sequence[s
     found = {metric: ahead(runs, horizon, label, other, metric) for metric in shown}
     every = [metric for metric, count in found.items() if count == seeds]
     none = [metric for metric, count in found.items() if count == 0]
-    name = {"persistence": "copying the last frame", "mean Y": "itself with the mean of Y"}.get(
-        other, other
-    )
+    name = IN_WORDS.get(other, other)
     if len(every) == len(shown):
         return f"ahead of {name} in every figure"
     if not every and not none:

@@ -43,8 +43,8 @@ def verdict(result: Result) -> str:
 
     return bullets(
         f"{DEFAULT} is {against('plain')}; {against('persistence')}.",
-        f"At the same cost: {against('plain, as large as tracked')} in parameters; "
-        f"{against('plain, as long as tracked')} in time.",
+        f"At the same cost it is {against('plain, as large as tracked')}; "
+        f"{against('plain, as long as tracked')}.",
         f"Is it the Gaussians? {DEFAULT} is {against('tracked, pixels warped')}; "
         f"{against('tracked, pixels splatted')}; {against('tracked, not moved')}.",
     )

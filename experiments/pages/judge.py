@@ -197,7 +197,7 @@ def house(result: Result) -> str:
                 f"{len(by_label(runs)['plain'])} seeds, and their span. {DEFAULT} (the default "
                 f"adapter) is {standing(runs, horizon, DEFAULT, 'plain', few)}; "
                 f"{standing(runs, horizon, DEFAULT, 'tracked, not moved', few)}. "
-                "[Five data sets, every figure](experiments/README.md)."
+                "[Every data set, arm and figure](experiments/README.md)."
             ),
         )
         + "\n"

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.isolated import Row, Task
-from pallas_kernels import gpu, splat2d, ssim
+from pallas_kernels import gpu, ssim
 from pallas_kernels.splat2d.api import ON_GPU
 from pallas_kernels.tools import timing
 from pdr_datasets import Units
@@ -80,6 +80,8 @@ def tasks(data: str, precision: str, quick: bool) -> list[Task]:
     else:
         functions[f"{LOSS}, mse_ddr"] = partial(_loss, setting, "mse_ddr")
         functions[PDR_LOSS] = partial(_step, setting, adapter="none", loss="l1_ssim")
+        for preset in ("paper", "conv"):
+            functions[f"{PDR_TAU}, {preset}"] = partial(_step, setting, adapter=preset)
     return [
         Task({"data": data, "precision": precision, "what": what}, partial(_in_tf32, function))
         for what, function in functions.items()
@@ -135,12 +137,16 @@ def _step(setting: Setting, **fields: Any) -> Row:
 
 def _adapter(setting: Setting) -> Row:
     """PredGS and the drawing of its Gaussians, with the gradients of parameters and frames."""
-    adapter, variables, coarse, _ = _predgs(setting)
+    adapter, variables, coarse, observed, _ = _predgs(setting)
     cotangent = setting.clips(setting.recipe(), coarse.shape[1], seed=1)
 
     def draw(params, coarse):
         gaussians, _ = adapter.apply(
-            {**variables, "params": params}, coarse, train=True, mutable=["batch_stats"]
+            {**variables, "params": params},
+            coarse,
+            observed=observed,
+            train=True,
+            mutable=["batch_stats"],
         )
         return jnp.vdot(gaussians.render(), cotangent)
 
@@ -148,32 +154,27 @@ def _adapter(setting: Setting) -> Row:
 
 
 def _renderer(setting: Setting, implementation: str) -> Row:
-    """The drawing alone, with the gradients of all four arrays."""
-    *_, coarse, gaussians = _predgs(setting)
+    """The drawing alone, with the gradients of all arrays."""
+    *_, coarse, _, gaussians = _predgs(setting)
     cotangent = setting.clips(setting.recipe(), coarse.shape[1], seed=1)
 
-    def draw(*arrays):
-        frames = splat2d(
-            *arrays,
-            height=gaussians.height,
-            width=gaussians.width,
-            window=gaussians.window,
-            implementation=implementation,
-        )
-        return jnp.vdot(frames, cotangent)
+    def draw(gaussians):
+        return jnp.vdot(gaussians.render(implementation=implementation), cotangent)
 
-    return _timed(setting, jax.value_and_grad(draw, (0, 1, 2, 3)), *gaussians.pixels())
+    return _timed(setting, jax.value_and_grad(draw), gaussians)
 
 
 @cache
 def _predgs(setting: Setting) -> tuple:
-    """The adapter, its variables, coarse frames and what it makes of them."""
+    """The adapter, its variables, coarse and observed frames, and what it makes of them."""
     recipe = setting.recipe()
     adapter = recipe.build(setting.frame_shape).adapter
     assert adapter is not None
     coarse = setting.clips(recipe, recipe.out_length)
-    gaussians, variables = jax.jit(adapter.init_with_output)(jax.random.key(0), coarse)
-    return adapter, variables, coarse, gaussians
+    observed = setting.clips(recipe, recipe.in_length, seed=2)
+    initialise = jax.jit(partial(adapter.init_with_output, observed=observed))
+    gaussians, variables = initialise(jax.random.key(0), coarse)
+    return adapter, variables, coarse, observed, gaussians
 
 
 def _loss(setting: Setting, name: str) -> Row:

@@ -2,13 +2,14 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from pdr_jax import PDR, PredGS, backbones, predgs
+from pdr_jax import PDR, PredGS, predgs
 from pdr_jax.predgs import PredGSConfig, TrackingConfig
 
 T, H, W, C = 4, 16, 22, 2
@@ -105,15 +106,20 @@ def test_any_horizon_and_any_resolution():
     np.testing.assert_allclose(short.frames[:, 0], drawn.frames[:, 0], atol=1e-5)
 
 
-def backbone():
-    sizes = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "drop_path": 0.0}
-    return backbones.create("tau", in_shape=(T, H, W, C), **sizes)
+class Fading(nn.Module):
+    """A predictor with one parameter: the last frame, darker by a factor a frame."""
+
+    @nn.compact
+    def __call__(self, frames, horizon=None, *, train=False):
+        factor = self.param("factor", nn.initializers.constant(0.9), ())
+        steps = jnp.arange(1, (horizon or frames.shape[1]) + 1).reshape(1, -1, 1, 1, 1)
+        return frames[:, -1:] * factor**steps
 
 
 @functools.cache
-def behind_tau():
+def behind_a_predictor():
     """PDR with the tracked adapter and its gate, variables, output and gradients at the start."""
-    model = PDR(backbone(), PredGS(config()), fusion="gate")
+    model = PDR(Fading(), PredGS(config()))
 
     @jax.jit
     def start(key, frames):
@@ -130,7 +136,7 @@ def behind_tau():
 
 
 def test_every_head_has_a_gradient_at_the_start():
-    *_, grads = behind_tau()
+    *_, grads = behind_a_predictor()
     for part in ("motion", "changes"):
         for name, head in grads["adapter"][part].items():
             assert float(optax.tree.norm(head)) > 1e-8, f"{part}/{name}"
@@ -138,14 +144,14 @@ def test_every_head_has_a_gradient_at_the_start():
 
 
 def test_the_gate_lies_between_both_frames():
-    _, _, output, _ = behind_tau()
+    _, _, output, _ = behind_a_predictor()
     assert 0 <= float(output.gate.min()) < float(output.gate.max()) <= 1
     mixed = output.coarse + output.gate * (output.rendered - output.coarse)
     np.testing.assert_allclose(output.prediction, mixed, atol=1e-6)
 
 
 def test_a_shut_gate_leaves_the_plain_predictor_exactly():
-    model, variables, *_ = behind_tau()
+    model, variables, *_ = behind_a_predictor()
     shut = jax.tree.map(jnp.copy, variables)
     shut["params"]["fuse_gate"]["out"]["bias"] += 1000.0
     output = jax.jit(functools.partial(model.apply, method="decompose"))(shut, clip()[:, :T])

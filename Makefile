@@ -13,7 +13,7 @@ endif
 ENV = .venv/$(NEWEST)
 PYTEST = pytest -n 2 --dist loadscope
 
-.PHONY: demo check test test-all test-rest coverage compile-check test-slow test-openstl format
+.PHONY: demo check test test-all test-rest coverage compile-check longer test-slow test-openstl format
 .NOTPARALLEL:
 .SECONDARY:
 
@@ -40,11 +40,15 @@ test: fresh-$(NEWEST)
 	$(ENV)/bin/ruff format --check .
 	$(ENV)/bin/mypy
 	mkdir -p .cache
-	$(ENV)/bin/$(PYTEST) --cov --cov-report=
+	$(ENV)/bin/$(PYTEST) -m "not slow and not rest" --cov --cov-report=
 
 # What CI runs: `make test`, and what is not in it.
 test-all: test test-rest
-test-rest: coverage compile-check $(addprefix suite-,$(OTHER))
+test-rest: coverage compile-check longer $(addprefix suite-,$(OTHER))
+
+# The suite's longest tests, which would take `make test` beyond ten minutes.
+longer: $(ENV)/ready
+	$(ENV)/bin/$(PYTEST) -m rest
 
 coverage:
 	$(ENV)/bin/coverage report --skip-covered --fail-under=90

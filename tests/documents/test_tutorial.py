@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib import pyplot
 
 NOTEBOOK = Path(__file__).parents[2] / "experiments" / "tutorial.ipynb"
@@ -22,6 +23,7 @@ def source(cell):
     return "".join(cell["source"])
 
 
+@pytest.mark.rest
 def test_its_code_runs(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     names = {}

@@ -11,6 +11,7 @@ import pytest
 from experiments import gpu_check, gpu_kernels
 
 
+@pytest.mark.rest
 def test_quick(tmp_path, capsys):
     output = tmp_path / "gpu/check.json"
     gpu_check.main(["--quick", "--output", str(output), "--commit", "abc"])

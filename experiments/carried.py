@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pallas_kernels.splat2d.normalized import SOFTNESS
 from pdr_jax import PDR
 from pdr_jax.gaussians import Drawn, Gaussians2D
 from pdr_jax.predgs import PredGSConfig
-from pdr_jax.predgs.anchors import SOFTNESS, Grid
+from pdr_jax.predgs.anchors import Grid
 from pdr_jax.predgs.tracked import Tracked
 from pdr_jax.recipes import Recipe
 from pdr_jax.warp import warp

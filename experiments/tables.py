@@ -32,7 +32,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "experiments" / "README.md": front.document(results),
         **{RESULTS / f"{name}.md": _page(name, text) for name, text in pages(results).items()},
-        house: between(HOUSE, house.read_text(), judge.house(results["judge_moving_sprites"])),
+        house: between(HOUSE, house.read_text(), judge.house(judge.of(results))),
         of_kernels: between(
             KERNELS,
             of_kernels.read_text(),
@@ -51,11 +51,7 @@ def load() -> dict[str, dict[str, Any]]:
 def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
     """The page of each result, without those whose tables stand in the kernels' README."""
     return {
-        **{
-            name: judge.document(result)
-            for name, result in results.items()
-            if name.startswith("judge_")
-        },
+        **{name: judge.document(result) for name, result in judge.of(results).items()},
         "adaptive": adaptive.document(results["adaptive"]),
         "backbones_era5": backbones.comparison(results["backbones_era5"]),
         "backbone_speed_cpu": backbones.speed(results["backbone_speed_cpu"]),

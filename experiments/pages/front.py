@@ -30,7 +30,7 @@ def document(results: Mapping[str, Result]) -> str:
     """experiments/README.md, from every result by name."""
     return page(
         HEAD,
-        judge.summary({name: results[name] for name in results if name.startswith("judge_")}),
+        judge.summary(judge.of(results)),
         _backbones(results["backbones_era5"]),
         measured.summary(results),
     )

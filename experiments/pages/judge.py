@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from experiments.judged import SETTINGS
 from experiments.pages.arms import TIMES, Runs, ahead, by_label, spreads, standing
 from experiments.pages.markdown import bullets, origin, page, paragraph, spread, table
 from pdr_jax.recipes import DEFAULT_ADAPTER
@@ -43,6 +44,8 @@ def verdict(result: Result) -> str:
 
     return bullets(
         f"{DEFAULT} is {against('plain')}; {against('persistence')}.",
+        f"Of the presets that draw anew it is {against('PDR paper')}; {against('PDR conv')}. "
+        f"PDR paper itself is {standing(runs, horizon, 'PDR paper', 'plain', named)}.",
         f"At the same cost it is {against('plain, as large as tracked')}; "
         f"{against('plain, as long as tracked')}.",
         f"Is it the Gaussians? {DEFAULT} is {against('tracked, pixels warped')}; "
@@ -85,16 +88,7 @@ def document(result: Result) -> str:
 
 
 def _arms(runs: Runs, horizon: str, metrics: Sequence[str]) -> str:
-    first = runs[0]["label"]
-    rows = [
-        [
-            "copy the last frame",
-            "0",
-            "",
-            "",
-            *spreads(runs[:1], horizon, first, metrics, "persistence"),
-        ]
-    ]
+    rows = [_still(runs, horizon, metrics, "0", "", "")]
     for label, seeds in by_label(runs).items():
         minutes = spread([run["train_seconds"] / 60 for run in seeds]).partition(" ")[0]
         head = [f"**{label}**", f"{seeds[0]['parameters']:,}", f"{seeds[0]['steps']:,}", minutes]
@@ -144,19 +138,18 @@ def _tracks(runs: Runs) -> str:
     return table(["", *names], rows)
 
 
+def of(results: Mapping[str, Result]) -> dict[str, Result]:
+    """The judge's results among all, by name."""
+    return {name: result for name, result in results.items() if name.startswith("judge_")}
+
+
 def summary(results: Mapping[str, Result]) -> str:
     """The front's part: a verdict and a table for each data set."""
     parts = []
     for name, result in results.items():
         runs, named = main_runs(result), shown(result, few=True)
         horizon = next(iter(runs[0]["scores"]))
-        rows = [
-            [
-                "copy the last frame",
-                "0",
-                *spreads(runs[:1], horizon, runs[0]["label"], named, "persistence"),
-            ]
-        ]
+        rows = [_still(runs, horizon, named, "0")]
         rows += [
             [label, f"{seeds[0]['parameters']:,}", *spreads(runs, horizon, label, named)]
             for label, seeds in by_label(runs).items()
@@ -166,23 +159,22 @@ def summary(results: Mapping[str, Result]) -> str:
             verdict(result),
             table([horizon, "parameters", *named], rows),
         ]
+    judged = {result["data"] for result in results.values()}
+    missing = [setting.title for data, setting in SETTINGS.items() if data not in judged]
+    if missing:
+        parts.append(paragraph(f"Not run yet: {'; '.join(missing)}."))
     return page("## [The judge](judge.py): which adapter helps, and why?\n", *parts)
 
 
-def house(result: Result) -> str:
-    """The table of the top README, and what it says."""
+def house(results: Mapping[str, Result]) -> str:
+    """The table of the top README, of moving sprites, and what every data set says."""
+    result = results["judge_moving_sprites"]
     runs = main_runs(result)
     horizon = next(iter(runs[0]["scores"]))
     few = ("mse", "psnr", "ssim_range1", "st_lpips_alex", "sharpness")
-    arms = ("plain", "plain, as large as tracked", "plain, as long as tracked", "PDR conv",
-            "PDR tracked", "tracked, not moved")  # fmt: skip
-    rows = [
-        [
-            "copy the last frame",
-            "0",
-            *spreads(runs[:1], horizon, runs[0]["label"], few, "persistence"),
-        ]
-    ]
+    arms = ("plain", "plain, as large as tracked", "plain, as long as tracked", "PDR paper",
+            "PDR conv", "PDR tracked", "tracked, not moved")  # fmt: skip
+    rows = [_still(runs, horizon, few, "0")]
     rows += [
         [label, f"{by_label(runs)[label][0]['parameters']:,}", *spreads(runs, horizon, label, few)]
         for label in arms
@@ -194,11 +186,36 @@ def house(result: Result) -> str:
             table(["", "parameters", *few], rows),
             paragraph(
                 f"{result['title']}; {steps} steps each with L1 + SSIM; mean over "
-                f"{len(by_label(runs)['plain'])} seeds, and their span. {DEFAULT} (the default "
-                f"adapter) is {standing(runs, horizon, DEFAULT, 'plain', few)}; "
-                f"{standing(runs, horizon, DEFAULT, 'tracked, not moved', few)}. "
-                "[Every data set, arm and figure](experiments/README.md)."
+                f"{len(by_label(runs)['plain'])} seeds, and their span; lower is better for mse "
+                "and st_lpips_alex, 1 for sharpness. With every seed:"
             ),
+            bullets(*(_in_a_line(result) for result in results.values())),
+            "[Every data set, arm and figure](experiments/README.md).\n",
         )
         + "\n"
     )
+
+
+def _in_a_line(result: Result) -> str:
+    """What a data set says of the default and of the paper's adapter."""
+    runs, named = main_runs(result), shown(result, few=True)
+    horizon = next(iter(runs[0]["scores"]))
+
+    def against(label: str, other: str) -> str:
+        return standing(runs, horizon, label, other, named)
+
+    return (
+        f"{result['title'].partition(',')[0]}: {DEFAULT} (the default) is "
+        f"{against(DEFAULT, 'plain')}; {against(DEFAULT, 'plain, as long as tracked')}; "
+        f"{against(DEFAULT, 'PDR paper')}."
+    )
+
+
+def _still(runs: Runs, horizon: str, metrics: Sequence[str], *head: str) -> list[str]:
+    """The row of copying the last frame, which has no seeds."""
+    first = runs[0]["label"]
+    return [
+        "copy the last frame",
+        *head,
+        *spreads(runs[:1], horizon, first, metrics, "persistence"),
+    ]

@@ -16,6 +16,9 @@ from jaxtyping import Float
 
 from pallas_kernels.splat2d.api import check_arrays, splat2d
 
+SOFTNESS = 0.02
+"""The default of `softness`."""
+
 
 def splat2d_normalized(
     mean: Float[ArrayLike, "*B N 2"],
@@ -28,7 +31,7 @@ def splat2d_normalized(
     width: SupportsIndex,
     window: SupportsIndex | None = None,
     full: float = 1.0,
-    softness: float = 0.02,
+    softness: float = SOFTNESS,
     sampling: str = "exact",
     implementation: str | Sequence[str] | None = None,
 ) -> tuple[Float[Array, "*B {height} {width} C"], Float[Array, "*B {height} {width} 1"]]:

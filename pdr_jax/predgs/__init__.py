@@ -8,7 +8,7 @@ three ways, which `PredGSConfig.heads` chooses:
 * `adaptive` places a budget of Gaussians by a predicted density. This is ours.
 * `tracked` moves Gaussians that are anchored to the last observed frame. This is ours.
 
-`PRESETS` has named configurations; experiments/README.md measures what they do.
+`PRESETS` has named configurations, README.md what is known of them.
 """
 
 import flax.linen as nn

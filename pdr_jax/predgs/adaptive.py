@@ -33,7 +33,7 @@ from pdr_jax.arrays import AnyArray
 from pdr_jax.gaussians import AMPLITUDES, Gaussians2D, activate_rotation, activate_scale
 from pdr_jax.predgs import position_init
 from pdr_jax.predgs.config import PredGSConfig
-from pdr_jax.predgs.redrawn import RunningStandardize
+from pdr_jax.predgs.redrawn import RunningStandardize, output_init
 
 
 class Adaptive(nn.Module):
@@ -70,9 +70,7 @@ class Adaptive(nn.Module):
             x = nn.gelu(nn.Conv(config.hidden, (3, 3), name=f"hidden{layer}")(x))
 
         def head(name: str, size: int) -> Array:
-            small = nn.initializers.normal(config.head_std)
-            kernel_init = small if config.head_std else nn.linear.default_kernel_init
-            return nn.Dense(size, kernel_init=kernel_init, name=name)(x)
+            return nn.Dense(size, kernel_init=output_init(config.head_std), name=name)(x)
 
         def start(name: str, values: Array) -> Array:
             return self.param(name, lambda _: values).reshape(1, 1, -1)

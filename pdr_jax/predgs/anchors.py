@@ -8,8 +8,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-SOFTNESS = 0.02
-"""Of the normalised drawing, the default of `pallas_kernels.splat2d_normalized`."""
+from pallas_kernels.splat2d.normalized import SOFTNESS
 
 
 class Grid(NamedTuple):

@@ -1,4 +1,4 @@
-"""`PredGSConfig`: every choice of the adapter, and the presets that were measured."""
+"""`PredGSConfig`: every choice of the adapter, and presets."""
 
 import dataclasses
 from typing import Literal

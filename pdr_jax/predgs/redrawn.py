@@ -121,7 +121,7 @@ class MLPHead(nn.Module):
         """N x `size` raw values of each frame."""
         x = nn.Dense(self.config.hidden, name="hidden")(pooled.reshape(pooled.shape[0], -1))
         size = self.config.num_gaussians * self.size
-        return nn.Dense(size, kernel_init=_out_init(self.std), name="out")(nn.gelu(x))
+        return nn.Dense(size, kernel_init=output_init(self.std), name="out")(nn.gelu(x))
 
 
 class ConvHead(nn.Module):
@@ -138,10 +138,11 @@ class ConvHead(nn.Module):
         x = pooled
         for layer in range(2):
             x = nn.gelu(nn.Conv(self.config.hidden, (3, 3), name=f"hidden{layer}")(x))
-        return nn.Dense(per_cell * self.size, kernel_init=_out_init(self.std), name="out")(x)
+        return nn.Dense(per_cell * self.size, kernel_init=output_init(self.std), name="out")(x)
 
 
-def _out_init(std: float) -> nn.initializers.Initializer:
+def output_init(std: float) -> nn.initializers.Initializer:
+    """Of a head's output kernel: `PredGSConfig.head_std`."""
     return nn.initializers.normal(std) if std else nn.linear.default_kernel_init
 
 

@@ -32,6 +32,7 @@ from pdr_jax.gaussians import Gaussians2D, activate_rotation
 from pdr_jax.predgs.anchors import Grid
 from pdr_jax.predgs.config import PredGSConfig
 from pdr_jax.predgs.matching import expected_velocity, mismatch
+from pdr_jax.predgs.redrawn import output_init
 
 OLDER = 0.1
 """Weight of an anchor frame at the start, relative to the frame after it."""
@@ -130,7 +131,7 @@ class Motion(nn.Module):
         x = nn.gelu(nn.Conv(config.hidden, (5, 5), stride, name="hidden0")(x))
         x = x + nn.gelu(nn.Conv(config.hidden, (3, 3), name="hidden1")(x))
         x = nn.gelu(nn.Conv(config.hidden, (3, 3), name="hidden2")(x))
-        small = nn.initializers.normal(config.head_std)
+        small = output_init(config.head_std)
         correction = nn.Conv(2, (3, 3), kernel_init=small, name="velocity")(x)
         velocity = _on_grid(velocity, self.grid)
         return velocity + tracking.speed * jnp.tanh(_on_grid(correction, self.grid)), x
@@ -174,7 +175,7 @@ class Changes(nn.Module):
         known = nn.Dense(config.hidden, use_bias=False, name="context")(context)
         x = nn.gelu(x + jnp.repeat(known, horizon, axis=0))
         x = nn.gelu(nn.Conv(config.hidden, (3, 3), name="hidden1")(x))
-        small = nn.initializers.normal(config.head_std)
+        small = output_init(config.head_std)
 
         for name in (name for name in outputs if used[name]):
             out = nn.Conv(outputs[name], (3, 3), kernel_init=small, name=name)(x)

@@ -3,12 +3,14 @@
 import functools
 import json
 
+import pytest
 from small_runs import SMALL
 
 from pdr_jax import recipes
 from pdr_jax.commands import main
 
 
+@pytest.mark.rest
 def test_demo(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
     small = functools.partial(

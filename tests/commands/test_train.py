@@ -19,6 +19,7 @@ from pdr_jax.files import write_json
 from pdr_jax.runs.folder import read_recipe
 
 OPTIONS = (
+    "--backbone simvp_convmixer "
     "--in-length 2 --out-length 2 --batch-size 4 --steps 4 --save-every 2 --log-every 1 "
     "--devices 1 --holdout 0.2 --ema-decay 0.9 --backbone-options.hid-S 4 "
     "--backbone-options.hid-T 8 --backbone-options.N-S 2 --backbone-options.N-T 2 "
@@ -41,9 +42,9 @@ def test_the_recipe_is_printed_and_the_run_is_scored(trained):
     place, printed = trained
     assert '"heads": "tracked"' in printed
     assert '"search": 2' in printed
-    assert "tau + predgs" in printed
+    assert "simvp_convmixer + predgs" in printed
     figures = json.loads((place / "run/metrics.json").read_text())
-    assert figures["rows"]["tau + predgs"]["mse"] > 0
+    assert figures["rows"]["simvp_convmixer + predgs"]["mse"] > 0
 
 
 @pytest.mark.parametrize("picture", ["strip.png", "clip.gif", "tracks.png", "loss.png"])
@@ -63,7 +64,7 @@ def test_a_run_is_evaluated(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     main(["eval", "run", "--no-controls", "--checkpoint", "last"])
     written = json.loads((trained[0] / "run/eval-test-standard-2.json").read_text())
-    assert list(written["rows"]) == ["tau + predgs"]
+    assert list(written["rows"]) == ["simvp_convmixer + predgs"]
 
 
 def test_a_complete_run_is_resumed_to_its_figures(trained, monkeypatch, capsys):

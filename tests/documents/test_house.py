@@ -129,6 +129,7 @@ def test_the_outer_datasets_folder_is_no_package():
     assert not (ROOT / "datasets/__init__.py").exists()
 
 
+@pytest.mark.rest
 def test_the_wheel_works_beside_a_package_called_datasets(tmp_path):
     """`datasets` is also the name of Hugging Face's package: both can be installed."""
     built = subprocess.run(

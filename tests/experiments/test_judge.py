@@ -31,9 +31,31 @@ def test_each_ablation_changes_one_part():
     arms = judge.ablation_arms(SETTINGS["kth"], full=False)
     tracked = SETTINGS["kth"].recipe(full=False, adapter="tracked", loss="l1_ssim")
     assert len({arm.label for arm in arms}) == len(arms)
+    changed = {}
     for arm in arms:
-        assert arm.recipe != tracked
-        assert arm.recipe.steps == tracked.steps
+        pairs = zip(_flat(arm.recipe.to_json()), _flat(tracked.to_json()), strict=True)
+        changed[arm.label] = {name: value for (name, value), (_, old) in pairs if value != old}
+    robust = changed.pop("PDR robust")
+    assert {name.partition(".")[0] for name in robust} == {"adapter", "predgs", "fusion"}
+    assert changed.pop("tracked, 1x1 convolution for the gate") == {"fusion": "conv"}
+    assert changed.pop("tracked, spacing 2") == {
+        "predgs.tracking.spacing": 2,
+        "predgs.window": 9,
+    }
+    for name, changes in judge.ABLATIONS.items():
+        if name != "spacing 2":
+            wanted = {f"predgs.tracking.{field}": value for field, value in changes.items()}
+            assert changed.pop(f"tracked, {name}") == wanted
+    assert not changed
+
+
+def _flat(tree, head=""):
+    """(dotted name, value) of every leaf of nested dicts."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{head}{name}.")
+        else:
+            yield head + name, value
 
 
 def test_full_size_is_the_published_one():

@@ -32,6 +32,7 @@ def finished(tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("study")
     call = {"dataset": dataset, "evaluate_on": {"2 -> 2": dataset}, "folder": folder}
+    call["names"] = ("psnr_uint8",)
     arm = study.Arm("plain, mse", recipe)
     return arm, call, study.run_arm(arm, 0, **call)
 
@@ -45,6 +46,18 @@ def test_the_state_that_the_protocol_chooses_is_scored(finished):
     assert min(chosen) < chosen[-1] / 2
     np.testing.assert_allclose(result["scores"]["2 -> 2"]["model"]["mse"], min(chosen), rtol=1e-4)
     assert result["steps"] == 2
+
+
+def test_persistence_has_the_models_metrics_and_is_scored_once(finished):
+    _, call, result = finished
+    model, still = (result["scores"]["2 -> 2"][name] for name in ("model", "persistence"))
+    assert set(model) == set(still) >= {"psnr_uint8", "mse"}
+    test = call["dataset"].splits["test"]
+    clips = [test[i]["frames"] for i in range(len(test))]
+    errors = [(clip[1] / 255.0 - frame / 255.0) ** 2 for clip in clips for frame in clip[2:]]
+    np.testing.assert_allclose(still["mse"], np.sum(errors) / len(errors), rtol=1e-4)
+    assert json.loads((call["folder"] / "persistence_2.json").read_text()) == still
+    assert result["tracks"] == {}
 
 
 def test_a_finished_run_is_not_repeated(finished):

@@ -80,6 +80,16 @@ def test_fusions(made, frames):
     np.testing.assert_array_equal(drawn.prediction, drawn.rendered)
 
 
+def test_a_gate_takes_gaussians_without_weights_for_covering_all(frames):
+    model = PDR(backbone(), adapter(), fusion="gate", gate_start=0.25)
+    variables = initialise(model, frames)
+    out = variables["params"]["fuse_gate"]["out"]
+    out["kernel"], out["bias"] = 0 * out["kernel"], 0 * out["bias"]
+    output, _ = apply(model, variables, frames)
+    assert output.coverage is None
+    np.testing.assert_allclose(output.gate, 1 / 1.25, rtol=1e-6)
+
+
 def test_unknown_fusions_are_refused(frames):
     for change in ({"fusion": "mean"}, {"fusion_init": "zero"}):
         with pytest.raises(ValueError, match=next(iter(change))):

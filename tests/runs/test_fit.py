@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 
 import jax
 import numpy as np
@@ -134,3 +135,19 @@ def test_your_own_model(small_recipe, small_dataset, tmp_path):
     task, restored = load(tmp_path / "own", dataset=small_dataset, model=model)
     rows = score(task, restored.variables(), label="own")
     assert list(rows) == ["own", "persistence"]
+
+
+def test_a_run_that_fails_ends_its_readers(task, tmp_path):
+    """Though the traceback still holds the iterator."""
+
+    def report(figures):
+        raise InterruptedError
+
+    others = set(threading.enumerate())
+    with pytest.raises(InterruptedError) as caught:
+        fit(task, tmp_path / "run", report=report)
+    readers = [t for t in set(threading.enumerate()) - others if "grain-prefetch" in t.name]
+    for thread in readers:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+    assert caught.tb is not None

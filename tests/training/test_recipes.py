@@ -104,6 +104,13 @@ def test_json_round_trip(adapter):
         Recipe.from_json({**recipe.to_json(), "sede": 1})
 
 
+def test_a_recipe_from_before_tracked_gaussians_opens():
+    recipe = recipes.create("kth", adapter="conv")
+    fields = recipe.to_json()
+    del fields["gate_start"], fields["predgs"]["tracking"], fields["predgs"]["contrast"]
+    assert Recipe.from_json(fields) == recipe
+
+
 def test_a_recipe_from_before_signed_ssim_keeps_its_loss():
     fields = recipes.create("kth", loss_options={"weight": 0.1}).to_json()
     assert fields["loss_options"] == {"weight": 0.1, "signed": True}

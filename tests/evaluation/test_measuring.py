@@ -1,6 +1,9 @@
 """Figures of a run's model and of the controls."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from small_runs import moving_blobs
@@ -22,6 +25,31 @@ def test_controls_stand_beside_the_model(rows):
     assert list(rows) == ["pdr", "persistence", "pdr, coarse", "pdr, mean Y", "pdr, shuffled Y"]
     for replaced in ("mean Y", "shuffled Y"):
         assert rows["pdr"]["mse"] != rows[f"pdr, {replaced}"]["mse"]
+
+
+def test_controls_by_hand(finished, rows):
+    """Y replaced by its mean, its own coverage kept; and Y and coverage of another clip."""
+    _, task, state = finished
+    frames = jnp.stack([task.test[i]["frames"] for i in range(len(task.test))])
+    observed, truth = task.clip.split(frames)
+
+    def apply(method, *arrays):
+        function = functools.partial(task.model.apply, method=method)
+        return jax.jit(function)(state.variables(), *arrays)
+
+    own = apply("decompose", observed)
+    half = len(task.test) // 2
+    mean = jnp.broadcast_to(own.rendered.mean((0, 1), keepdims=True), own.rendered.shape)
+    drawn = {
+        "coarse": own.coarse,
+        "mean Y": apply("fuse", own.coarse, mean, own.coverage).prediction,
+        "shuffled Y": apply(
+            "fuse", own.coarse, *(jnp.roll(x, half, 0) for x in (own.rendered, own.coverage))
+        ).prediction,
+    }
+    for name, prediction in drawn.items():
+        error = ((prediction - truth) ** 2).sum((2, 3, 4)).mean()
+        assert rows[f"pdr, {name}"]["mse"] == pytest.approx(float(error), rel=1e-4), name
 
 
 def test_a_single_clip_is_not_shuffled(finished):

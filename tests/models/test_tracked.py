@@ -101,6 +101,17 @@ def test_any_horizon_and_any_resolution():
     pooled = large.frames.reshape(2, -1, H, 2, W, 2, C).mean((3, 5))
     assert float(jnp.abs(pooled[middle] - drawn.frames[middle]).mean()) < 0.05
     np.testing.assert_allclose(large.coverage[:, 0].mean(), drawn.coverage[:, 0].mean(), rtol=0.02)
+    # However fast, a Gaussian goes no further than half the frame.
+    fast = jax.tree.map(jnp.copy, variables)
+    fast["params"]["motion"]["velocity"]["bias"] += 100.0
+    moved = run(adapter, fast, coarse, observed)[0].pixels()[0]
+    moved = (
+        moved.reshape(2, -1, H, W, 2)
+        - jnp.stack(jnp.meshgrid(jnp.arange(W), jnp.arange(H)), -1)[None, None]
+    )
+    furthest = jnp.abs(moved).max((0, 1, 2, 3))
+    assert float(furthest[1]) <= H / 2 < 2 * T * 2
+    assert float(furthest[1]) > H / 4
     # The first frame of a longer prediction is that of a shorter one.
     _, short = run(adapter, variables, coarse[:, :1], observed)
     np.testing.assert_allclose(short.frames[:, 0], drawn.frames[:, 0], atol=1e-5)

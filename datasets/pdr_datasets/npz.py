@@ -1,8 +1,10 @@
-"""Reads arrays of an .npz file in blocks rather than whole."""
+"""Reads arrays of an .npz file, whole or in blocks, without trusting their headers."""
 
 import contextlib
 import dataclasses
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,10 +13,21 @@ from typing import Any
 
 import numpy as np
 
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+from pdr_datasets.bounds import check_claim
+from pdr_datasets.npy import read_header
+
+# NotImplementedError: an unknown compression; RuntimeError: an encrypted file.
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +39,22 @@ class Member:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def read(self) -> np.ndarray:
+        """The whole array, in any order.
+
+        Raises:
+          OSError: the file is broken.
+        """
+        with _reading(self.path, self.name) as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            stream.read(1)  # zipfile compares the checksum at the end of the stream
+        return array
+
     def blocks(self, size: int) -> Iterator[np.ndarray]:
         """The array in order, `size` entries of its first axis at a time.
 
@@ -33,7 +62,7 @@ class Member:
           OSError: the file is broken.
         """
         with _reading(self.path, self.name) as stream:
-            _read_header(stream)
+            read_header(stream)
             for start in range(0, self.shape[0], size):
                 shape = (min(size, self.shape[0] - start), *self.shape[1:])
                 wanted = math.prod(shape) * self.dtype.itemsize
@@ -47,8 +76,19 @@ class Member:
             stream.read(1)  # zipfile compares the checksum at the end of the stream
 
 
+def open_members(path: Path) -> dict[str, Member]:
+    """All arrays of a file, by name.
+
+    Raises:
+      OSError: the file is no .npz, or broken, or claims far more than it holds.
+    """
+    with _archive(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name[-4:] == ".npy"]
+        return {name: _open(archive, path, name)[0] for name in names}
+
+
 def open_member(path: Path, name: str, *, text: bool = False) -> Member:
-    """Opens the array of that name.
+    """Opens the array of that name, to be read in blocks.
 
     Args:
       path: of the file.
@@ -56,42 +96,54 @@ def open_member(path: Path, name: str, *, text: bool = False) -> Member:
       text: whether it holds text rather than numbers.
 
     Raises:
-      OSError: the file is no .npz, or broken.
+      OSError: the file is no .npz, or broken, or claims far more than it holds.
       ValueError: it has no such array, or one that holds something else, or not in C order.
     """
-    with _reading(path, name) as stream:
-        shape, fortran, dtype = _read_header(stream)
+    with _archive(path) as archive:
+        member, fortran = _open(archive, path, name)
     kinds, expected = ("US", "text") if text else ("fiu", "numbers")
-    if dtype.kind not in kinds:
-        raise ValueError(f"{path}: {name!r} has dtype {dtype}: expected {expected}.")
+    if member.dtype.kind not in kinds:
+        raise ValueError(f"{path}: {name!r} has dtype {member.dtype}: expected {expected}.")
     if fortran:
         raise ValueError(
             f"{path}: {name!r} is in Fortran order, which cannot be read in parts. Save it again "
             "from np.ascontiguousarray(array)."
         )
-    return Member(path, name, shape, dtype)
+    return member
 
 
-def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:
-        raise ValueError(f"version {version} of the .npy format")
-    return _HEADERS[version](stream)
+def _open(archive: zipfile.ZipFile, path: Path, name: str) -> tuple[Member, bool]:
+    """The array of that name, and whether it is in Fortran order."""
+    info = _info(archive, path, name)
+    with archive.open(info) as stream:
+        shape, fortran, dtype = read_header(stream)
+    held = min(info.compress_size, path.stat().st_size)
+    check_claim(repr(name), math.prod(shape) * dtype.itemsize, held)
+    return Member(path, name, shape, dtype), fortran
+
+
+def _info(archive: zipfile.ZipFile, path: Path, name: str) -> zipfile.ZipInfo:
+    members = archive.namelist()
+    if f"{name}.npy" not in members:
+        there = ", ".join(member.removesuffix(".npy") for member in members)
+        raise _NoMemberError(f"{path} holds no array {name!r}. It holds: {there}.")
+    return archive.getinfo(f"{name}.npy")
 
 
 @contextlib.contextmanager
 def _reading(path: Path, name: str) -> Iterator[Any]:
+    with _archive(path) as archive, archive.open(_info(archive, path, name)) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            if f"{name}.npy" not in members:
-                there = ", ".join(member.removesuffix(".npy") for member in members)
-                raise _NoMemberError(f"{path} holds no array {name!r}. It holds: {there}.")
-            with archive.open(f"{name}.npy") as stream:
-                yield stream
+            yield archive
     except _NoMemberError:
         raise
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+    except _BROKEN as error:
         raise OSError(
             f"{path} cannot be read as .npz, or is truncated: {error}. Fetch it again."
         ) from error

@@ -52,7 +52,7 @@ def test_samples_are_split_by_sample_and_cut_to_the_lengths():
 
 
 @pytest.mark.parametrize(
-    ("shape", "layout", "frame_shape"),
+    ("shape", "axes", "frame_shape"),
     [
         ((20, 6, 5), None, (6, 5, 1)),
         ((20, 6, 5, 2), None, (6, 5, 2)),
@@ -64,21 +64,21 @@ def test_samples_are_split_by_sample_and_cut_to_the_lengths():
         ((20, 4, 6, 5, 2), None, (6, 5, 2)),
     ],
 )
-def test_layouts(shape, layout, frame_shape):
+def test_axes(shape, axes, frame_shape):
     array = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
-    dataset = load(array, layout=layout, in_length=2, out_length=2)
+    dataset = load(array, axes=axes, in_length=2, out_length=2)
     assert dataset.frame_shape == frame_shape
     frames = dataset.splits["train"][0]["frames"]
     assert frames.shape == (4, *frame_shape)
     assert sorted(frames.ravel()) == sorted(
-        np.ravel(array[0] if len(shape) == 5 or layout == "NTHW" else array[:4])
+        np.ravel(array[0] if len(shape) == 5 or axes == "NTHW" else array[:4])
     )
     if frame_shape == (6, 5, 2) and shape == (20, 2, 6, 5):
         np.testing.assert_array_equal(frames[1, ..., 1], array[1, 1])
 
 
 def test_ambiguous_channels_are_asked_for():
-    with pytest.raises(ValueError, match="layout"):
+    with pytest.raises(ValueError, match="axes"):
         load(np.zeros((20, 7, 6, 5), np.uint8), in_length=1, out_length=1)
 
 
@@ -105,7 +105,7 @@ def test_statistics_do_not_depend_on_the_chunks(monkeypatch):
     array = np.random.default_rng(0).normal(300, 0.01, (50, 3, 3, 2)).astype(np.float32)
     options = {"in_length": 1, "out_length": 1, "scaling": "zscore", "per_channel": True}
     whole = load(array, **options)
-    monkeypatch.setattr("pdr_datasets.arrays.open._CHUNK_BYTES", 500)
+    monkeypatch.setattr("pdr_datasets.arrays.view._CHUNK_BYTES", 500)
     parts = load(array, **options)
     np.testing.assert_allclose(parts.units.offset, whole.units.offset, rtol=1e-12)
     np.testing.assert_allclose(parts.units.scale, whole.units.scale, rtol=1e-9)
@@ -189,8 +189,8 @@ def nan_at(index):
         (series(10), {"crop": (3, 5)}, ValueError, r"crop=\(3, 5\): the frames are 3 x 4"),
         (series(10), {"test_fraction": 1.5}, ValueError, "test_fraction=1.5"),
         (series(10), {"scaling": "zscore"}, ValueError, "uint8 values are divided by 255"),
-        (series(10), {"layout": "HWT"}, ValueError, "layout='HWT'"),
-        (series(10), {"layout": "THW"}, ValueError, "3 axes"),
+        (series(10), {"axes": "HWT"}, ValueError, "axes='HWT'"),
+        (series(10), {"axes": "THW"}, ValueError, "3 axes"),
         (series(10), {"key": "x"}, ValueError, "key='x'"),
         (series(10), {"windw": 3}, ValueError, "no option 'windw'. It has: path, array"),
         (series(10), {"data_dir": "x"}, ValueError, "data_dir"),

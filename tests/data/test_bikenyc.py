@@ -237,7 +237,7 @@ def test_flow_arrays_of_the_same_layout_are_scaled_by_their_training_part(tmp_pa
         "arrays",
         path=tmp_path / "nyctaxi.npz",
         key="flow",
-        layout="TCHW",
+        axes="TCHW",
         in_length=4,
         out_length=4,
         test_fraction=0.2,

@@ -1,75 +1,17 @@
 """Opens an array as a data set: samples or windows, split, checked and scaled."""
 
 import os
-from collections.abc import Iterator
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
+from pdr_datasets.arrays.axes import describe, find_axes
 from pdr_datasets.arrays.files import read_array
-from pdr_datasets.arrays.layout import channels_last, find_layout
-from pdr_datasets.arrays.scaling import Statistics, fit
+from pdr_datasets.arrays.scaling import fit
+from pdr_datasets.arrays.values import as_values, describe_range, survey
+from pdr_datasets.arrays.view import Samples, View, Windows
 from pdr_datasets.dataset import VideoDataset, check_lengths
 from pdr_datasets.units import Units
-
-_CHUNK_BYTES = 64 * 2**20  # checked at a time
-
-
-class _Array:
-    """A channels-last, cropped view of stored data, read along its first axis as needed."""
-
-    def __init__(self, data: Any, layout: str, crop: tuple[int, int] | None):
-        self._data, self._layout = data, layout
-        full = channels_last(np.broadcast_to(np.uint8(0), data.shape), layout).shape
-        height, width = full[-3:-1] if crop is None else crop
-        if not (1 <= height <= full[-3] and 1 <= width <= full[-2]):
-            raise ValueError(f"crop={crop}: the frames are {full[-3]} x {full[-2]}.")
-        self._crop = (..., slice(height), slice(width), slice(None))
-        self.shape = (*full[:-3], height, width, full[-1])
-        self.dtype = np.dtype(np.uint8 if data.dtype == np.uint8 else np.float32)
-
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Entries start ... stop - 1 of the first axis."""
-        block = channels_last(np.asarray(self._data[start:stop]), self._layout)
-        return np.ascontiguousarray(block[self._crop], self.dtype)
-
-    def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """All entries, at most _CHUNK_BYTES at a time, each chunk with its start."""
-        entry = self.dtype.itemsize * int(np.prod(self.shape[1:]))
-        step = max(1, _CHUNK_BYTES // entry)
-        for start in range(0, self.shape[0], step):
-            yield start, self.read(start, min(start + step, self.shape[0]))
-
-
-class _Samples:
-    """Source of the samples first ... last - 1 of (N, T, H, W, C)."""
-
-    def __init__(self, array: _Array, first: int, last: int, length: int):
-        self._array, self._first, self._length = array, first, length
-        self._number = last - first
-
-    def __len__(self) -> int:
-        return self._number
-
-    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        position = self._first + range(self._number)[index]
-        frames = self._array.read(position, position + 1)[0, : self._length]
-        return {"frames": frames, "id": np.int64(position)}
-
-
-class _Windows:
-    """Source of the windows that lie within frames first ... last - 1 of (T, H, W, C)."""
-
-    def __init__(self, array: _Array, first: int, last: int, length: int, stride: int):
-        self._array, self._length = array, length
-        self._starts = range(first, last - length + 1, stride)
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        start = self._starts[index]
-        return {"frames": self._array.read(start, start + self._length), "id": np.int64(start)}
 
 
 def open_arrays(
@@ -79,8 +21,9 @@ def open_arrays(
     in_length: int | None = None,
     out_length: int | None = None,
     key: str | None = None,
-    layout: str | None = None,
+    axes: str | None = None,
     crop: tuple[int, int] | None = None,
+    pad: tuple[int, int] | None = None,
     stride: int = 1,
     test_fraction: float = 0.2,
     scaling: Any = None,
@@ -90,7 +33,9 @@ def open_arrays(
 
     The array has one of two forms: samples (N, T, H, W, C), each of them one clip, or one long
     series (T, H, W, C), from which windows are cut. Values are uint8 (0..255) or floating-point;
-    the latter are served as float32, and checked once for NaN and infinity.
+    the latter are served as float32, and checked once for NaN and infinity. Arrays with the CF
+    attributes scale_factor, add_offset, _FillValue, missing_value or _Unsigned are decoded as
+    xarray decodes them. Missing values and masked entries are refused.
 
     Args:
       path: a .npy (memory-mapped), .npz (read whole) or .zarr file; give this or `array`.
@@ -98,9 +43,11 @@ def open_arrays(
       in_length: frames given, T. For samples the default is the first half.
       out_length: frames to predict, T'. For samples the default is all that follow.
       key: name of the array in an .npz or a Zarr group that holds several.
-      layout: what the axes are: "NTHWC", "NTCHW", "NTHW", "THWC", "TCHW" or "THW". By default it is
-        told from the shape, see `find_layout`.
+      axes: what the axes are: "NTHWC", "NTCHW", "NCTHW", "NTHW", "THWC", "TCHW" or "THW". By
+        default they are told from the shape, see `find_axes`; `VideoDataset.reading` says how.
       crop: (height, width) to keep, from the top left.
+      pad: (height, width) to reach, after `crop`, by repeating the bottom row and the right column.
+        What is added is trained on and scored like the rest.
       stride: frames between the starts of neighbouring windows of a series.
       test_fraction: in [0, 1], the share of the samples, or of a series' time, that is for testing:
         the last ones. No window lies across the boundary.
@@ -116,17 +63,28 @@ def open_arrays(
       ValueError: an argument or a value in the array is refused, or a part has no window.
       TypeError: the array is neither uint8 nor floating-point.
       FileNotFoundError: there is no file `path`.
+      OSError: the file is broken.
       ImportError: `path` is .zarr, and the package zarr is not installed.
     """
     if (path is None) == (array is None):
         raise ValueError("give either path= (a file) or array=, and not both.")
-    data = read_array(path, key) if path is not None else _as_array(array, key)
-    _check_dtype(data.dtype, scaling, per_channel)
-    view = _Array(data, find_layout(data.shape, layout), crop)
-    if 0 in view.shape:
-        raise ValueError(f"array has shape {tuple(data.shape)}: it is empty.")
-    if not 0 <= test_fraction <= 1:
-        raise ValueError(f"test_fraction={test_fraction}: expected 0 to 1.")
+    if array is not None and key is not None:
+        raise ValueError(f"key={key!r}: has a meaning for files only.")
+    label = "array" if path is None else f"path={os.fspath(path)!r}"
+    data, note = (array, "") if path is None else read_array(path, key)
+    data = as_values(data, label)
+    if data.dtype == np.uint8 and (scaling is not None or per_channel):
+        raise ValueError(
+            f"scaling={scaling!r}, per_channel={per_channel!r}: uint8 values are divided by 255. "
+            "Convert the array to float32 for another scaling."
+        )
+    check_lengths(*(1 if given is None else given for given in (in_length, out_length)))
+    axes = find_axes(data.shape, axes, (in_length or 1) + (out_length or 1))
+    if 0 in data.shape:
+        raise ValueError(f"{label} has shape {tuple(data.shape)}: it is empty.")
+    view = View(data, axes, crop, pad, label)
+    if not isinstance(test_fraction, int | float) or not 0 <= test_fraction <= 1:
+        raise ValueError(f"test_fraction={test_fraction!r}: expected 0 to 1.")
     if not isinstance(stride, int) or stride < 1:
         raise ValueError(f"stride={stride!r}: expected a whole number of frames, at least 1.")
     is_series = len(view.shape) == 4
@@ -150,11 +108,15 @@ def open_arrays(
                 f"test_fraction={test_fraction}."
             )
         splits[name] = (
-            _Windows(view, first, last, length, stride)
+            Windows(view, first, last, length, stride)
             if is_series
-            else _Samples(view, first, last, length)
+            else Samples(view, first, last, length)
         )
-    units, data_range = _units(view, boundary, scaling, per_channel)
+    if view.dtype == np.uint8:
+        units, data_range = Units(), (0.0, 1.0)
+        note = " ".join(filter(None, (note, describe_range(view, boundary or total))))
+    else:
+        units, data_range = _units(view, data, label, boundary, scaling, per_channel)
     return VideoDataset(
         name="arrays",
         config=f"{os.path.basename(path) if path is not None else 'array'}"
@@ -166,27 +128,9 @@ def open_arrays(
         units=units,
         data_range=data_range,
         overlap=(length - 1) // stride if is_series else 0,
+        note=note,
+        reading=f"read as {describe(data.shape, axes)} from axes {axes}",
     )
-
-
-def _as_array(array: Any, key: str | None) -> Any:
-    if key is not None:
-        raise ValueError(f"key={key!r}: has a meaning for files only.")
-    return array if hasattr(array, "shape") and hasattr(array, "dtype") else np.asarray(array)
-
-
-def _check_dtype(dtype: Any, scaling: Any, per_channel: bool) -> None:
-    if dtype == np.uint8:
-        if scaling is not None or per_channel:
-            raise ValueError(
-                f"scaling={scaling!r}, per_channel={per_channel}: uint8 values are divided by "
-                "255. Convert the array to float32 for another scaling."
-            )
-    elif not np.issubdtype(dtype, np.floating):
-        raise TypeError(
-            f"array has dtype {dtype}: expected uint8 (0..255) or floating-point. Convert it, "
-            "for example with array.astype('float32')."
-        )
 
 
 def _series_lengths(in_length: int | None, out_length: int | None) -> tuple[int, int]:
@@ -195,7 +139,6 @@ def _series_lengths(in_length: int | None, out_length: int | None) -> tuple[int,
             f"in_length={in_length}, out_length={out_length}: one long series is cut into "
             "windows of in_length + out_length frames; give both."
         )
-    check_lengths(in_length, out_length)
     return in_length, out_length
 
 
@@ -209,29 +152,14 @@ def _sample_lengths(stored: int, in_length: int | None, out_length: int | None) 
             f"in_length={in_length}, out_length={out_length}: each sample has {stored} frames; "
             "expected at least one frame of each and no more than these together."
         )
-    check_lengths(in_length, out_length)
     return in_length, out_length
 
 
 def _units(
-    view: _Array, boundary: int, scaling: Any, per_channel: bool
+    view: View, data: Any, label: str, boundary: int, scaling: Any, per_channel: bool
 ) -> tuple[Units, tuple[float, float]]:
-    """The fields units and data_range of `VideoDataset`; checks the values on the way."""
-    if view.dtype == np.uint8:
-        return Units(), (0.0, 1.0)
-    train, everything = (Statistics.empty(view.shape[-1]) for _ in range(2))
-    for start, block in view.chunks():
-        bad = ~np.isfinite(block)
-        if bad.any():
-            where = np.argwhere(bad)[0]
-            raise ValueError(
-                f"array holds {int(bad.sum())} or more values that are NaN or infinite, the first "
-                f"at {(int(where[0]) + start, *map(int, where[1:]))} (channels last). Fill or "
-                "remove them first."
-            )
-        if start < boundary:
-            train.update(block[: boundary - start])
-        everything.update(block)
+    """The fields units and data_range of `VideoDataset` of floating-point values."""
+    train, everything = survey(view, data, label, boundary)
     fitted = train if boundary else everything
     statistics = fitted if per_channel else fitted.over_channels()
     offset, scale = fit(

@@ -60,7 +60,12 @@ def fit(
         is not positive.
     """
     if isinstance(scaling, tuple | list) and len(scaling) == 2:
-        offset, scale = (np.atleast_1d(np.asarray(v, np.float64)) for v in scaling)
+        try:
+            offset, scale = (np.atleast_1d(np.asarray(v, np.float64)) for v in scaling)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"scaling={scaling!r}: expected (offset, scale), numbers: {error}."
+            ) from error
         for value in (offset, scale):
             if value.shape not in ((1,), (channels,)) or not np.isfinite(value).all():
                 raise ValueError(
@@ -70,7 +75,7 @@ def fit(
         if (scale <= 0).any():
             raise ValueError(f"scaling={scaling!r}: expected a scale greater than 0.")
         return offset, scale
-    if scaling not in ("minmax", "zscore"):
+    if not isinstance(scaling, str) or scaling not in ("minmax", "zscore"):
         raise ValueError(
             f"scaling={scaling!r}: expected 'minmax', 'zscore' or a pair (offset, scale)."
         )

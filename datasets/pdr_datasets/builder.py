@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from pdr_datasets.dataset import Source
+from pdr_datasets.records import Records
 from pdr_datasets.writer import write_split
 
 
@@ -24,7 +25,7 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
 
     def sources(self) -> Mapping[str, Source]:
         """The clips of every split, `builder_config.length` frames each; by default the records."""
-        return {name: self.as_data_source(name) for name in self.info.splits}
+        return {name: Records(self, name) for name in self.info.splits}
 
     def overlap(self) -> int:
         """`VideoDataset.overlap`; by default 0: no two clips share frames."""
@@ -33,6 +34,12 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
     def scaling(self) -> dict[str, Any]:
         """The fields units, data_range and scoring of `VideoDataset`; {} for those of uint8."""
         return {}
+
+    def dataset_info_from_configs(self, **kwargs: Any) -> tfds.core.DatasetInfo:
+        """Overrides TFDS's: without its look for a published info, which leaves a folder behind."""
+        info = super().dataset_info_from_configs(**kwargs)
+        info.initialize_from_bucket = lambda: None
+        return info
 
     def _generate_splits(self, dl_manager: Any, download_config: Any) -> Sequence[Any]:
         """Overrides TFDS's: streams the records to disk, one split after another."""

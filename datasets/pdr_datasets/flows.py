@@ -9,6 +9,7 @@ import numpy as np
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Scoring, Source
 from pdr_datasets.deepst import Flow
+from pdr_datasets.records import Records
 from pdr_datasets.series import Windows
 from pdr_datasets.units import Units
 
@@ -85,7 +86,7 @@ class FlowBuilder(VideoBuilder):
         config = self.builder_config
         length = config.length
         return {
-            name: Windows(self.as_data_source(name), window_starts(runs, length), range(length))
+            name: Windows(Records(self, name), window_starts(runs, length), range(length))
             for name, runs in self.info.metadata["runs"].items()
         }
 

@@ -24,6 +24,8 @@ def open_npy(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         try:
             shape, fortran, dtype = read_header(file)
+            if dtype.hasobject:
+                raise ValueError("it holds Python objects, which could run code when read")
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as .npy: {error}") from error
         start, size = file.tell(), os.fstat(file.fileno()).st_size
@@ -42,7 +44,7 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether in Fortran order, and dtype, from the start of an .npy stream.
 
     Raises:
-      ValueError: it is no such header, or one of Python objects.
+      ValueError: it is no such header.
     """
     try:
         version = np.lib.format.read_magic(stream)
@@ -53,8 +55,6 @@ def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
         raise ValueError(f"its header is damaged ({error})") from error
     except (MemoryError, RecursionError) as error:  # thousands of brackets or signs
         raise ValueError("its header is damaged") from error
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects, which could run code when they are read")
     if any(length < 0 for length in shape):
         raise ValueError(f"its header claims the shape {shape}")
     return shape, fortran, dtype

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -9,23 +10,47 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from pdr_datasets.dataset import FirstFrames, Source, VideoDataset, check_lengths
+from pdr_datasets.lock import exclusive
+from pdr_datasets.places import expand
 
 
 def default_data_dir() -> Path:
-    """$PDR_DATA_DIR, or ~/.cache/pdr_jax/datasets."""
-    return Path(os.environ.get("PDR_DATA_DIR") or "~/.cache/pdr_jax/datasets").expanduser()
+    """$PDR_DATA_DIR, or ~/.cache/pdr_jax/datasets.
+
+    Raises:
+      OSError: neither is known; see `expand`.
+    """
+    if given := os.environ.get("PDR_DATA_DIR"):
+        return expand("PDR_DATA_DIR", given)
+    try:
+        return expand("data_dir", "~/.cache/pdr_jax/datasets")
+    except OSError as error:
+        raise OSError(
+            "data_dir is not given, and the home folder is not known (HOME is not set). Set "
+            "PDR_DATA_DIR to a folder for data sets, or HOME."
+        ) from error
 
 
 def make_builder(builder_cls: Any, config: Any, data_dir: str | os.PathLike[str] | None) -> Any:
     """The TFDS builder of a configuration; its builds lie under `data_dir`."""
-    root = Path(data_dir).expanduser() if data_dir is not None else default_data_dir()
+    from google.protobuf import json_format
+
+    root = expand("data_dir", data_dir) if data_dir is not None else default_data_dir()
     # TFDS wants the predefined object itself where a configuration has a predefined name.
     named = builder_cls.builder_configs.get(config.name, config)
-    with _quiet():
-        return builder_cls(config=named, data_dir=root, file_format="array_record")
+    try:
+        with _quiet():
+            return builder_cls(config=named, data_dir=root, file_format="array_record")
+    # What TFDS raises on reading the files that describe a build.
+    except (json_format.Error, AssertionError, KeyError, TypeError, ValueError, OSError) as error:
+        folder = root / builder_cls.name / config.name / str(builder_cls.VERSION)
+        if not folder.exists():
+            raise
+        reason = str(error).partition("\n")[0]
+        raise OSError(
+            f"{folder} is damaged: {reason}. Remove this folder and prepare the data set again."
+        ) from error
 
 
 def is_prepared(builder: Any) -> bool:
@@ -52,30 +77,44 @@ def prepare_build(
 
     Returns:
       The folder of the build.
+
+    Raises:
+      OSError: the folder cannot be written or locked, or the disk is full.
     """
     final = Path(builder.data_dir)
     if is_prepared(builder):
         return final
     shared = final.parents[1]  # the folder of all configurations
     shared.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(shared / ".lock"):  # dropped by the system if the process dies
-        if is_prepared(builder):  # built by another process while this one waited
-            builder.info.read_from_directory(final)
-            return final
-        for stale in shared.glob("*/incomplete.*"):
-            shutil.rmtree(stale)
-        if final.exists():  # without dataset_info.json, so not a build of TFDS
-            raise FileExistsError(
-                f"{final} exists and holds no complete build of {builder.name}. Remove it, or "
-                "choose another data_dir."
-            )
-        try:
-            _run(builder, manual_dir, progress)
-        except BaseException:  # an interrupt too; TFDS removes its temporary folder itself
-            with contextlib.suppress(OSError):  # not empty if it holds other versions
-                final.parent.rmdir()
-            raise
+    try:
+        with exclusive(shared / ".lock"):
+            if is_prepared(builder):  # built by another process while this one waited
+                builder.info.read_from_directory(final)
+                return final
+            for stale in shared.glob("*/incomplete.*"):
+                shutil.rmtree(stale)
+            if final.exists():  # without dataset_info.json, so not a build of TFDS
+                raise FileExistsError(
+                    f"{final} exists and holds no complete build of {builder.name}. Remove it, or "
+                    "choose another data_dir."
+                )
+            try:
+                _run(builder, manual_dir, progress)
+            finally:
+                _tidy(final.parent)
+    finally:
+        with contextlib.suppress(OSError):  # not empty if it holds builds
+            shared.rmdir()
     return final
+
+
+def _tidy(configuration: Path) -> None:
+    """Removes what TFDS leaves where a build failed, an interrupted one too."""
+    with contextlib.suppress(OSError):  # not empty if it holds a build
+        configuration.rmdir()
+    shared = configuration.parent
+    if not any(place.is_dir() and place.name != ".config" for place in shared.iterdir()):
+        shutil.rmtree(shared / ".config", ignore_errors=True)
 
 
 def open_build(builder: Any, in_length: int | None, out_length: int | None) -> VideoDataset:
@@ -83,6 +122,7 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
 
     Raises:
       ValueError: in_length + out_length is longer than the stored clips.
+      OSError: a file of the build is missing or damaged.
     """
     config = builder.builder_config
     in_length = config.in_length if in_length is None else in_length
@@ -96,8 +136,16 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
             f"{config.name!r} hold {stored} frames. Ask for {stored} or fewer in all, or prepare "
             "a configuration with these lengths."
         )
+    try:
+        sources, scaling, overlap = builder.sources(), builder.scaling(), builder.overlap()
+        note = (builder.info.metadata or {}).get("note", "")
+    except (KeyError, json.JSONDecodeError) as error:
+        raise OSError(
+            f"{Path(builder.data_dir) / 'metadata.json'} is missing or damaged: {error}. Remove "
+            "its folder and prepare the data set again."
+        ) from error
     splits: dict[str, Source] = {}
-    for name, source in builder.sources().items():
+    for name, source in sources.items():
         splits[name] = source if length == stored else FirstFrames(source, length)
     return VideoDataset(
         name=builder.name,
@@ -106,9 +154,9 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
         in_length=in_length,
         out_length=out_length,
         frame_shape=builder.info.features["frames"].shape[-3:],
-        note=(builder.info.metadata or {}).get("note", ""),
-        overlap=builder.overlap(),
-        **builder.scaling(),
+        note=note,
+        overlap=overlap,
+        **scaling,
     )
 
 

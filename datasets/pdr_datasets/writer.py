@@ -1,7 +1,8 @@
 """Writes records to ArrayRecord files in the order given, with one record in memory at a time."""
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def write_split(
 
     Raises:
       ValueError: there are no examples.
+      OSError: a file cannot be written, as where the disk is full.
     """
     serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
     files: list[Path] = []
@@ -37,18 +39,22 @@ def write_split(
             record = serializer.serialize_example(features.encode_example(example))
             if writer is None or len(record) > room:
                 if writer is not None:
-                    writer.close()
+                    with _writing(files[-1]):
+                        writer.close()
                 files.append(Path(template.data_dir) / f"{template.split}.{len(files)}.part")
-                writer = ArrayRecordWriter(os.fspath(files[-1]), "group_size:1")
+                with _writing(files[-1]):
+                    writer = ArrayRecordWriter(os.fspath(files[-1]), "group_size:1")
                 lengths.append(0)
                 room = SHARD_BYTES
-            writer.write(record)
+            with _writing(files[-1]):
+                writer.write(record)
             lengths[-1] += 1
             room -= len(record)
             total += len(record)
     finally:
         if writer is not None:
-            writer.close()
+            with _writing(files[-1]):
+                writer.close()
     if not files:
         raise ValueError(f"split {template.split!r} has no examples.")
     for index, file in enumerate(files):  # the names hold the number of files, known only now
@@ -56,3 +62,11 @@ def write_split(
     return tfds.core.SplitInfo(
         name=template.split, shard_lengths=lengths, num_bytes=total, filename_template=template
     )
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # as array_record says that the disk is full
+        raise OSError(f"{path} cannot be written: {error}") from error

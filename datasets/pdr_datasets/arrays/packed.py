@@ -53,21 +53,21 @@ def unpack(data: Any) -> Any:
     Raises:
       ValueError: an attribute does not hold what it should; the message starts with its name.
     """
-    stored = np.dtype(data.dtype)
-    if stored.kind not in "iuf" or not isinstance(getattr(data, "attrs", None), Mapping):
+    raw = stored = np.dtype(data.dtype)
+    if raw.kind not in "iuf" or not isinstance(getattr(data, "attrs", None), Mapping):
         return data
     attributes = dict(data.attrs)
     format_2 = getattr(getattr(data, "metadata", None), "zarr_format", None) == 2
     if format_2 and "_ARRAY_DIMENSIONS" in attributes and data.fill_value is not None:
         attributes.setdefault("_FillValue", data.fill_value)
-    if stored.kind in "iu" and "_Unsigned" in attributes:
+    if raw.kind in "iu" and "_Unsigned" in attributes:
         unsigned = attributes["_Unsigned"] in ("true", b"true", True)
-        stored = np.dtype(f"{'u' if unsigned else 'i'}{stored.itemsize}")
-    fills = {name: _fills(attributes[name], name, stored) for name in _FILLS if name in attributes}
-    packed = any(name in attributes for name in _SCALES)
-    if not packed and (
-        not fills or (stored.kind == "f" and np.isnan(sum(fills.values(), [])).all())
-    ):
+        stored = np.dtype(f"{'u' if unsigned else 'i'}{raw.itemsize}")
+    fills = {
+        name: _fills(attributes[name], name, raw, stored) for name in _FILLS if name in attributes
+    }
+    marked = any(np.isfinite(fill) for values in fills.values() for fill in values)
+    if not any(name in attributes for name in _SCALES) and not marked:
         return data
     scale, offset = (_number(attributes, name, 1.0 - i) for i, name in enumerate(_SCALES))
     if scale == 0:
@@ -86,8 +86,8 @@ def _number(attributes: dict[str, Any], name: str, default: float) -> float:
     return float(numbers[0])
 
 
-def _fills(value: Any, name: str, stored: np.dtype) -> list[float]:
-    """The fill values that numbers of this dtype can equal; NaN needs no mention."""
+def _fills(value: Any, name: str, raw: np.dtype, stored: np.dtype) -> list[float]:
+    """The fill values that numbers can equal which are stored as `raw` and taken for `stored`."""
     fills = []
     for item in np.ravel(np.asarray(value)).tolist():
         try:
@@ -96,18 +96,19 @@ def _fills(value: Any, name: str, stored: np.dtype) -> list[float]:
             fill = _decode(item, name)
         if stored.kind == "f":
             fills.append(fill)
-        elif fill.is_integer():
-            bits = 8 * stored.itemsize
-            if stored.kind == "u" and -(2 ** (bits - 1)) <= fill < 0:  # as `_Unsigned` is written
-                fill += 2**bits
-            limits = np.iinfo(stored)
-            if limits.min <= fill <= limits.max:
-                fills.append(fill)
+        elif fill.is_integer() and _holds(raw, fill):
+            fills.append(float(np.array(fill, raw).view(stored)))
+        elif fill.is_integer() and _holds(stored, fill):
+            fills.append(fill)
     return fills
 
 
+def _holds(dtype: np.dtype, number: float) -> bool:
+    return bool(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max)
+
+
 def _decode(item: Any, name: str) -> float:
-    """xarray writes the _FillValue of floats in Zarr format 3 as eight bytes in base64."""
+    """As xarray writes the _FillValue of floats in Zarr format 3 as eight bytes in base64."""
     try:
         return struct.unpack("<d", base64.b64decode(item, validate=True))[0]
     except (TypeError, ValueError, binascii.Error, struct.error) as error:

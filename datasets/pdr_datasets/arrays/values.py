@@ -29,7 +29,7 @@ def as_values(array: Any, label: str) -> Any:
     if isinstance(array, np.ma.MaskedArray):
         if np.ma.is_masked(array):
             masked = np.ma.getmaskarray(array)
-            where = _where(np.unravel_index(masked.argmax(), masked.shape))
+            where = _where(np.unravel_index(np.argmax(masked), masked.shape))
             raise ValueError(
                 f"{label} holds {int(masked.sum())} masked entries, the first at {where}. Fill "
                 "them, as with array.filled(0), or leave these frames out."
@@ -72,12 +72,13 @@ def survey(view: View, data: Any, label: str, boundary: int) -> tuple[Statistics
       ValueError: values are missing; the message says how many, and where the first is.
     """
     train, everything = (Statistics.empty(view.shape[-1]) for _ in range(2))
-    count, first = 0, ()
+    count = 0
+    first: tuple[int, ...] = ()
     for start, block in view.chunks():
         bad = ~np.isfinite(block)
         if bad.any():
-            index = np.unravel_index(bad.argmax(), bad.shape)
-            first = first or (int(index[0]) + start, *index[1:])
+            index = np.unravel_index(np.argmax(bad), bad.shape)
+            first = first or _where((index[0] + start, *index[1:]))
             count += int(bad.sum())
         if count:
             continue
@@ -89,7 +90,7 @@ def survey(view: View, data: Any, label: str, boundary: int) -> tuple[Statistics
         marks = "".join(f" or its {name} {value}" for name, value in fills.items())
         raise ValueError(
             f"{label} holds {count} values that are NaN or infinite{marks}, the first at "
-            f"{_where(first)} (channels last). Fill these, or leave these frames out."
+            f"{first} (channels last). Fill these, or leave these frames out."
         )
     return train, everything
 

@@ -20,6 +20,7 @@ from pdr_datasets.human36m.lists import (
     split_by_subject,
 )
 from pdr_datasets.manual import find_files
+from pdr_datasets.records import Records
 from pdr_datasets.series import Windows
 
 PROTOCOLS = ("openstl", "standard")
@@ -78,7 +79,7 @@ class Builder(VideoBuilder):
     def sources(self) -> Mapping[str, Source]:
         """Clips of neighbouring records; the metadata says where they start."""
         config = self.builder_config
-        records = self.as_data_source("frames", decoders={"frames": tfds.decode.SkipDecoding()})
+        records = Records(self, "frames", decoders={"frames": tfds.decode.SkipDecoding()})
         frames = DecodedFrames(records, bgr=config.protocol == "openstl")
         offsets = range(config.length)
         return {

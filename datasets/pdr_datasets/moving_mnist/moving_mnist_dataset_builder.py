@@ -23,6 +23,8 @@ from pdr_datasets.moving_mnist.digits import (
     read_digits,
 )
 from pdr_datasets.moving_mnist.motion import MovingDigits
+from pdr_datasets.npy import open_npy
+from pdr_datasets.records import Records
 
 _MNIST_SIZE = 60_000
 _MD5 = {
@@ -75,9 +77,9 @@ class Builder(VideoBuilder):
 
     def sources(self) -> Mapping[str, Source]:
         """Training clips, drawn as they are read, and test clips, which are records."""
-        digits = np.load(self.data_path / "digits.npy", mmap_mode="r")
+        digits = open_npy(Path(self.data_dir) / "digits.npy")
         train = self._moving(digits, self.builder_config.num_train, part=0)
-        return {"train": train, "test": self.as_data_source("test")}
+        return {"train": train, "test": Records(self, "test")}
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from pdr_datasets.arrays.scaling import Statistics
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Scoring, Source
+from pdr_datasets.records import Records
 from pdr_datasets.series import Windows
 from pdr_datasets.weatherbench import protocol as rules
 from pdr_datasets.weatherbench.config import Config
@@ -59,7 +60,7 @@ class Builder(VideoBuilder):
         units = {part: z_score(statistics) for part, statistics in self._statistics.items()}
         clips = {}
         for part in rules.PARTS:
-            frames: Source = self.as_data_source(part)
+            frames: Source = Records(self, part)
             if config.protocol == "openstl" and part != "train":
                 frames = Restated(frames, own=units[part], train=units["train"])
             starts = rules.clip_starts(len(frames), config.offsets, config.protocol)
@@ -79,7 +80,7 @@ class Builder(VideoBuilder):
                 spatial_norm=True,
                 groups=tuple(v.key for v in variables) if variables[0].channels > 1 else (),
                 latitudes=tuple(self.info.metadata["latitudes"]),
-                climatology=self.as_data_source("climatology")[0]["frames"],
+                climatology=Records(self, "climatology")[0]["frames"],
             ),
         }
 

@@ -3,11 +3,20 @@
 A .pth, .pt or .ckpt file is a pickle, and a pickle can name code for its reader to run. PyTorch's
 weights-only reader runs none; a file that needs some is refused. Callers see NumPy arrays. PyTorch
 is the optional extra `openstl`; an .npz is read and written without it.
+
+Both kinds are zip files. Each entry's checksum is compared, which neither reader does by itself: a
+flipped bit is an error and no other number. What a file claims to hold is limited by its size.
 """
 
 import argparse
+import io
+import math
+import os
 import re
-from collections.abc import Mapping
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,42 +46,41 @@ HARMLESS = (
 # Entries of a training checkpoint that are worth keeping when its file is refused.
 WORTH_KEEPING = ("state_dict", "hyper_parameters", "pytorch-lightning_version")
 
+# A file's contents may take GROWTH times its size and ROOM bytes more: weights hardly compress.
+GROWTH, ROOM = 10, 256 * 2**20
+# Entries of all its mappings and sequences together: a pickle can name one list many times.
+MOST_ENTRIES = 1_000_000
+
+# What Python's zip reader raises on a broken archive.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, OSError, RuntimeError,
+    ValueError,
+)  # fmt: skip
+
 
 def load(path: Path) -> Any:
     """Everything in a .pth, .pt or .ckpt file, or in an .npz.
 
     Returns:
       The file's mappings as dicts, its sequences as lists, and its tensors as NumPy arrays. Tensors
-      of floating point become float32. An .npz is a dict of arrays.
+      of floating point become float32. An .npz is a dict of arrays; bfloat16, which NumPy stores
+      as two bytes without a type, becomes float32.
 
     Raises:
       FileNotFoundError: there is no such file.
       ImportError: PyTorch is missing, or older than 2.6.
-      ValueError: the file is broken, or reading it would run code.
+      ValueError: the file is broken, claims to hold more than `GROWTH` and `ROOM` allow, or reading
+        it would run code.
     """
-    try:
-        if path.suffix == ".npz":
-            # Opened here, because np.load does not close a broken file.
-            with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-                return dict(file)
-        return _load_torch(path)
-    except (OSError, ImportError):
-        raise
-    except Exception as error:  # a broken file may raise anything
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if named is None:
-            # PyTorch's own message also advises to read the file unsafely; that part is cut.
-            *_, reason = re.sub(r"\n\nCheck the documentation.*", "", str(error)).split("\n\n")
-            reason = f"{type(error).__name__}: {reason}"
-            raise ValueError(f"{path} is no checkpoint, or a broken one: {reason}") from error
-        raise ValueError(
-            f"{path} is refused: it names {named[1]}, code that reading it would run, and weights "
-            "need none. If you trust its source, keep only the weights. In an environment that can "
-            f"open it: loaded = torch.load({path.name!r}, weights_only=False). Then, of a whole "
-            "model, torch.save(loaded.state_dict(), 'weights.pth'); of a training, torch.save({k: "
-            f"loaded[k] for k in {WORTH_KEEPING} if k in loaded}}, 'weights.pth'), without "
-            f"hyper_parameters if they name {named[1]}"
-        ) from error
+    if path.suffix.lower() == ".npz":
+        return {name.removesuffix(".npy"): _array(path, name, data) for name, data in _zip(path)}
+    return _load_torch(path)
+
+
+def has_checksums(path: Path) -> bool:
+    """Whether a file is a zip file, as NumPy and PyTorch since 1.6 write them."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def check_target(path: Path) -> None:
@@ -119,26 +127,132 @@ class _Nothing:
         pass
 
 
+def _zip(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a zip file's entries, with their checksums compared."""
+    entry = ""
+    with path.open("rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
+            entries = archive.infolist()
+            _check_size(path, sum(info.file_size for info in entries))
+            if len({info.filename for info in entries}) < len(entries):
+                raise ValueError("two entries have the same name")
+            file.seek(-12 - len(archive.comment), os.SEEK_END)  # where their number stands
+            if (number := int.from_bytes(file.read(2), "little")) != min(len(entries), 0xFFFF):
+                raise ValueError(f"of {number} entries, {len(entries)} are found")
+            for info in entries:
+                entry = f"entry {info.filename!r}: "
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise ValueError("it is compressed as neither NumPy nor PyTorch do")
+                if not info.CRC and info.file_size:
+                    raise ValueError(
+                        "it has no checksum: save the file again without set_crc32_options(False)"
+                    )
+                with archive.open(info) as opened:
+                    content = opened.read(info.file_size)  # bounds what is decompressed at once
+                yield info.filename, content
+        except _BROKEN_ZIP as error:
+            raise _broken(path, error, entry) from error
+
+
+def _array(path: Path, name: str, content: bytes) -> np.ndarray:
+    """The array in an .npy; what its header claims is compared with what is there."""
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        shape, fortran, dtype = (
+            read if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )(file)
+        if dtype.hasobject:
+            raise ValueError("Python objects, which are not read; expected numbers")
+        found = len(content) - file.tell()
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != found:
+            raise ValueError(f"{found} bytes for an array of {dtype} {shape}")
+        array = np.frombuffer(content, dtype, offset=file.tell())
+        array = array.reshape(shape, order="F" if fortran else "C")
+    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        raise _broken(path, error, f"entry {name!r}: ") from error
+    if dtype.str == "|V2":  # the upper half of a float32
+        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array
+
+
+def _check_size(path: Path, claimed: int) -> None:
+    size = path.stat().st_size
+    if claimed > GROWTH * size + ROOM:
+        raise ValueError(
+            f"its {size} bytes claim to hold {claimed}; expected at most {GROWTH} times the file's "
+            f"size and {ROOM} bytes more"
+        )
+
+
+def _broken(path: Path, error: Exception, entry: str = "") -> ValueError:
+    # PyTorch's own message also advises to read the file unsafely; that part is cut.
+    *_, reason = re.sub(r"\n\nCheck the documentation.*", "", str(error)).split("\n\n")
+    if type(error) is not ValueError:
+        reason = f"{type(error).__name__}: {reason}"
+    return ValueError(
+        f"{path} is no checkpoint, or a broken one: {entry}{' '.join(reason.split())}"
+    )
+
+
 def _load_torch(path: Path) -> Any:
     torch = _torch()
+    if has_checksums(path):
+        for _ in _zip(path):
+            pass
     nothing = [(_Nothing, name) for name in HARMLESS]
-    with torch.serialization.safe_globals([(argparse.Namespace, "argparse.Namespace"), *nothing]):
-        return _arrays(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        with torch.serialization.safe_globals(
+            [(argparse.Namespace, "argparse.Namespace"), *nothing]
+        ):
+            contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file may raise anything
+        if (named := re.search(r"GLOBAL ([\w.]+)", str(error))) is None:
+            raise _broken(path, error) from error
+        raise ValueError(
+            f"{path} is refused: it names {named[1]}, code that reading it would run, and weights "
+            "need none. If you trust its source, keep only the weights. In an environment that can "
+            f"open it: loaded = torch.load({path.name!r}, weights_only=False). Then, of a whole "
+            "model, torch.save(loaded.state_dict(), 'weights.pth'); of a training, torch.save({k: "
+            f"loaded[k] for k in {WORTH_KEEPING} if k in loaded}}, 'weights.pth'), without "
+            f"hyper_parameters if they name {named[1]}"
+        ) from error
+    try:
+        return _Arrays(path).read(contents)
+    except (ValueError, TypeError, RuntimeError) as error:  # tensors without memory, endless lists
+        raise _broken(path, error) from error
 
 
-def _arrays(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _arrays(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_arrays(item) for item in value]
-    if isinstance(value, argparse.Namespace):
-        return _arrays(vars(value))
-    if isinstance(value, _Nothing):
-        return None
-    if hasattr(value, "numpy"):
+class _Arrays:
+    """Turns tensors into arrays, and counts what that takes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.bytes, self.entries = path, 0, 0
+
+    def read(self, value: Any) -> Any:
+        self.entries += 1
+        if self.entries > MOST_ENTRIES:
+            raise ValueError(f"more than {MOST_ENTRIES} entries")
+        if isinstance(value, Mapping):
+            return {key: self.read(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.read(item) for item in value]
+        if isinstance(value, argparse.Namespace):
+            return self.read(vars(value))
+        if isinstance(value, _Nothing):
+            return None
+        return self._tensor(value) if hasattr(value, "numpy") else value
+
+    def _tensor(self, value: Any) -> np.ndarray:
+        # A view may repeat a few bytes often, and PyTorch trusts what the pickle says of sizes.
+        self.bytes += value.numel() * value.element_size()
+        _check_size(self.path, self.bytes)
+        if (size := value.untyped_storage().nbytes()) > self.path.stat().st_size:
+            raise ValueError(f"a tensor of {size} bytes, more than the file has")
         tensor = value.detach()
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-    return value
 
 
 def _torch() -> Any:

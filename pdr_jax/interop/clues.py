@@ -64,7 +64,7 @@ def model_type(shapes: Shapes) -> str:
 def _is_van(shapes: Shapes) -> bool:
     """VAN's conv1 has as many outputs as inputs; gSTA's has twice as many."""
     kernels = [shapes[key] for key in shapes if key.endswith(".spatial_gating_unit.conv1.weight")]
-    return bool(kernels) and kernels[0][0] == kernels[0][1]
+    return bool(kernels) and kernels[0][:1] == kernels[0][1:2]
 
 
 def sizes(name: str, shapes: Shapes, channels: int) -> dict[str, Any]:
@@ -80,13 +80,13 @@ def sizes(name: str, shapes: Shapes, channels: int) -> dict[str, Any]:
     """
     try:
         return _READERS[name](shapes, channels)
-    except (LookupError, StopIteration):
+    except (LookupError, StopIteration, ValueError, ZeroDivisionError):
         return {}
 
 
 def length(name: str, shapes: Shapes) -> int | None:
     """T, the observed frames, if the weights depend on it; else None."""
-    if name not in _SHELLS or not (shell := sizes(name, shapes, 0)):
+    if name not in _SHELLS or not (shell := sizes(name, shapes, 0)) or not shell["hid_S"]:
         return None
     return _packed(shapes) // shell["hid_S"]
 

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+LONGEST = 100_000  # bytes; the public code's configurations have some thousand
+DEEPEST = 20  # lists in lists
+LARGEST = 2**53  # of numbers: integers up to here are exact in JSON
+
 
 def read(path: Path) -> dict[str, Any]:
     """A configuration: OpenSTL's .py, which is not run, or a model_param.json that OpenSTL wrote.
@@ -15,37 +19,31 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: the file is of another kind, is broken, or would have to be run.
+      ValueError: the file is of another kind, is longer than `LONGEST`, is broken, would have to be
+        run, or holds a number that is not finite or larger than `LARGEST`.
     """
-    text = path.read_text()
-    if path.suffix == ".json":
-        try:
-            config = json.loads(text)
-        except ValueError as error:
-            raise ValueError(f"{path} is no JSON: {error}") from error
-        if not isinstance(config, dict):
-            raise ValueError(f"{path} holds no JSON object")
-        return flat(config)
-    if path.suffix != ".py":
+    if path.suffix not in (".py", ".json"):
         raise ValueError(f"config={str(path)!r}: expected a name that ends in .py or .json")
+    with path.open("rb") as file:
+        content = file.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise ValueError(f"{path} is no configuration: expected at most {LONGEST} bytes")
+    language, parse = {".py": ("Python", _assignments), ".json": ("JSON", json.loads)}[path.suffix]
     try:
-        statements = ast.parse(text).body
-    except SyntaxError as error:
-        raise ValueError(f"{path} is no Python: {error}") from error
-    found: dict[str, Any] = {}
-    for statement in statements:
-        match statement:
-            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
-                continue
-        try:
-            found |= _assigned(statement, found)
-        except ValueError as error:
-            line = ast.unparse(statement).splitlines()[0]
+        config = parse(content.decode("utf-8-sig"))
+    except (SyntaxError, ValueError) as error:
+        raise ValueError(f"{path} is no configuration in {language}: {error}") from error
+    except (RecursionError, MemoryError) as error:  # what Python's parsers raise
+        raise ValueError(f"{path} is no configuration: it is nested too deeply") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    for name, value in config.items():
+        if not _plain(value):
             raise ValueError(
-                f"{path}, line {statement.lineno}: {line!r} would have to be run, and "
-                "configurations are not run: write NAME = VALUE, the value itself"
-            ) from error
-    return flat(found)
+                f"{path}: {name} has a value of another kind; expected text, numbers between "
+                f"-{LARGEST} and {LARGEST}, and lists and dicts of these, {DEEPEST} deep at most"
+            )
+    return flat(config)
 
 
 def flat(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +53,24 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in config.items() if v is not None and k != "model_config"}
 
 
+def _assignments(text: str) -> dict[str, Any]:
+    """The names and values that the lines of a .py file assign."""
+    found: dict[str, Any] = {}
+    for statement in ast.parse(text).body:
+        match statement:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
+                continue
+        try:
+            found |= _assigned(statement, found)
+        except (ValueError, TypeError) as error:
+            line = text.splitlines()[statement.lineno - 1].strip()
+            raise ValueError(
+                f"line {statement.lineno}: {line[:60]!r} would have to be run, and configurations "
+                "are not run: write NAME = VALUE, the value itself"
+            ) from error
+    return found
+
+
 def _assigned(statement: ast.stmt, known: Mapping[str, Any]) -> dict[str, Any]:
     """The name and the value that a statement assigns.
 
@@ -62,20 +78,41 @@ def _assigned(statement: ast.stmt, known: Mapping[str, Any]) -> dict[str, Any]:
       ValueError: the statement does something else.
     """
     match statement:
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)) if other in known:
+            return {name: known[other]}
         case ast.Assign(targets=[ast.Name(id=name)]):
             return {name: _value(statement.value, known)}
     raise ValueError("no plain assignment")
 
 
 def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
-    """A literal, or what OpenSTL's files also hold: dict(), sums, products, names defined above."""
+    """A literal, or what OpenSTL's files also hold: dict(), sums, products, numbers by name."""
     match node:
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=entries):
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=entries) if all(
+            entry.arg for entry in entries
+        ):
             return {str(entry.arg): _value(entry.value, known) for entry in entries}
-        case ast.Name(id=name) if name in known:
+        # Only numbers: a list that names lists could grow without bound.
+        case ast.Name(id=name) if isinstance(known.get(name), int | float):
             return known[name]
         case ast.BinOp(left=left, op=ast.Add() | ast.Mult() as op, right=right):
             sides = _value(left, known), _value(right, known)
-            if all(isinstance(side, int | float) for side in sides):
+            if all(isinstance(side, int | float) and abs(side) <= LARGEST for side in sides):
                 return math.prod(sides) if isinstance(op, ast.Mult) else sum(sides)
     return ast.literal_eval(node)
+
+
+def _plain(value: Any, depth: int = 0) -> bool:
+    """Whether a value is text, a number within bounds, or a list or a dict of these."""
+    match value:
+        case _ if depth > DEEPEST:
+            return False
+        case None | str():
+            return True
+        case int() | float():
+            return abs(value) <= LARGEST
+        case list() | tuple():
+            return all(_plain(item, depth + 1) for item in value)
+        case dict():
+            return all(isinstance(k, str) and _plain(item, depth + 1) for k, item in value.items())
+    return False

@@ -56,15 +56,16 @@ def from_openstl(
 
     Raises:
       ValueError: the model type is unknown; config lacks an entry; or a weight is missing, not
-        expected, or of another shape than config implies. The message names it.
+        expected, of another shape than config implies, no floating-point number, or not finite. The
+        message names it.
     """
     kind = family(config)
     try:
         module = build(kind, config)
     except KeyError as error:
         raise ValueError(f"config: {error} is missing; {model_type(config)} needs it") from error
-    variables, problems = _read(counterparts(module, kind), kind, state_dict)
-    if problems:
+    pairs = counterparts(module, kind)
+    if problems := _problems(pairs, kind, state_dict):
         shapes = {key: np.shape(value) for key, value in state_dict.items()}
         reasons = clues.contradictions(model_type(config), shapes, module) or (
             "check in_shape and the hyperparameters",
@@ -72,7 +73,12 @@ def from_openstl(
         raise ValueError(
             f"state_dict does not fit its config: {'; '.join(reasons)}. {'; '.join(problems)}"
         )
-    return module, variables
+    check_numbers({pair.key: state_dict[pair.key] for pair in pairs.values()})
+    variables = {
+        path: jnp.asarray(layout.read(np.asarray(state_dict[key], leaf.dtype)))
+        for path, (key, layout, leaf) in pairs.items()
+    }
+    return module, unflatten_dict(variables, sep="/")
 
 
 def to_openstl(
@@ -86,7 +92,7 @@ def to_openstl(
       variables: the backbone's variables.
 
     Raises:
-      ValueError: the variables are not the backbone's.
+      ValueError: the variables are not the backbone's, or not finite.
     """
     flat = flatten_dict(dict(variables), sep="/")
     pairs = counterparts(module, kind)
@@ -96,6 +102,7 @@ def to_openstl(
         pair.key: np.ascontiguousarray(pair.layout.write(np.asarray(flat[path])))
         for path, pair in pairs.items()
     }
+    check_numbers(state)
     for key in list(state):
         if key.endswith(".running_mean"):
             counter = key.removesuffix("running_mean") + "num_batches_tracked"
@@ -104,6 +111,27 @@ def to_openstl(
         shared = {key: value for key, value in state.items() if re.search(pattern, key)}
         state |= {re.sub(pattern, replacement, key): value for key, value in shared.items()}
     return {**state, **kind.buffers(module)}
+
+
+def check_numbers(state_dict: Mapping[str, np.ndarray]) -> None:
+    """Checks that weights are finite as float32.
+
+    Raises:
+      ValueError: some are not, or are no floating-point numbers; the message names the first key.
+    """
+    broken = {}
+    for key, value in state_dict.items():
+        if not jnp.issubdtype(value.dtype, jnp.floating):
+            raise ValueError(f"state_dict: {key} holds {value.dtype}; expected floating point")
+        with np.errstate(over="ignore"):
+            if count := np.count_nonzero(~np.isfinite(np.asarray(value, np.float32))):
+                broken[key] = f"{count} of its {value.size} values"
+    if broken:
+        key, count = next(iter(broken.items()))
+        raise ValueError(
+            f"state_dict: {key} is NaN or infinite in {count}, and so are values of "
+            f"{len(broken) - 1} other keys; expected finite weights, as of an earlier checkpoint"
+        )
 
 
 def build(kind: Family, config: Mapping[str, Any]) -> Backbone:
@@ -146,29 +174,26 @@ def _counterpart(path: str, leaf: Any, kind: Family) -> Counterpart:
     return Counterpart(key, layouts.default(name, leaf.ndim), leaf)
 
 
-def _read(
+def _problems(
     pairs: Mapping[str, Counterpart], kind: Family, state_dict: Mapping[str, np.ndarray]
-) -> tuple[dict[str, Any], list[str]]:
-    """The variables, and the state dict's faults in words."""
+) -> list[str]:
+    """In words, how the keys and shapes of a state dict are not those of the variables."""
     ignored = re.compile("|".join((r"\.num_batches_tracked$", *kind.ignored)))
     unused = {key for key in state_dict if not ignored.search(key)}
-    variables, missing, misshapen = {}, [], []
-    for path, (key, layout, leaf) in pairs.items():
+    missing, misshapen = [], []
+    for key, layout, leaf in pairs.values():
         if key not in state_dict:
             missing.append(key)
             continue
         unused.discard(key)
-        value, shape = np.asarray(state_dict[key]), layout.shape(leaf.shape)
-        if value.shape == shape:
-            variables[path] = jnp.asarray(layout.read(value), leaf.dtype)
-        else:
-            misshapen.append(f"{key} {value.shape}, expected {shape}")
-    problems = [
+        found, shape = np.shape(state_dict[key]), layout.shape(leaf.shape)
+        if found != shape:
+            misshapen.append(f"{key} {found}, expected {shape}")
+    return [
         f"{what}: {_few(sorted(keys))}"
         for what, keys in (("missing", missing), ("not expected", unused), ("misshapen", misshapen))
         if keys
     ]
-    return unflatten_dict(variables, sep="/"), problems
 
 
 def _few(keys: list[str]) -> str:

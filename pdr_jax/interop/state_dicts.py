@@ -7,12 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pdr_jax import torch_files
-from pdr_jax.interop import configurations
-
-# The attribute that holds the model in a LightningModule: OpenSTL's, Earthformer's.
-LIGHTNING = ("model.", "torch_nn_module.")
-# Prefixes of keys from what wrapped the model: several devices, torch.compile, Lightning.
-WRAPPERS = ("module.", "_orig_mod.", *LIGHTNING)
+from pdr_jax.interop import configurations, safetensors
+from pdr_jax.interop.wrappers import LIGHTNING, unwrapped
 
 
 class Saved(NamedTuple):
@@ -24,23 +20,30 @@ class Saved(NamedTuple):
       format: the kind of file, in words.
       lightning: whether Lightning wrote the file, as OpenSTL v1.0 does and v0.3 does not. Keys
         tell it if only the weights were kept.
+      remarks: what was left out, and what could not be checked; sentences.
     """
 
     state_dict: dict[str, np.ndarray]
     config: dict[str, Any]
     format: str
     lightning: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Saved:
-    """Reads OpenSTL v0.3's or PredFormer's .pth, Lightning's .ckpt, a bare state dict, or an .npz.
+    """Reads .pth of OpenSTL v0.3 or PredFormer, .ckpt of Lightning, .safetensors and .npz.
 
     Raises:
       FileNotFoundError: there is no such file.
       ImportError: the file needs PyTorch, which is missing or older than 2.6.
       ValueError: the file holds no state dict, is broken, or reading it would run code.
     """
-    return unpack(torch_files.load(path), path.name)
+    load = safetensors.load if path.suffix.lower() == ".safetensors" else torch_files.load
+    saved = unpack(load(path), path.name)
+    if torch_files.has_checksums(path):
+        return saved
+    remark = f"{path.name} has no checksums: a damaged number would not be seen."
+    return saved._replace(remarks=(*saved.remarks, remark))
 
 
 def unpack(contents: Any, name: str) -> Saved:
@@ -55,30 +58,49 @@ def unpack(contents: Any, name: str) -> Saved:
     """
     if not isinstance(contents, Mapping):
         raise ValueError(f"{name} holds a {type(contents).__name__}; expected a state dict")
-    lightning = "pytorch-lightning_version" in contents
-    state = contents.get("state_dict", contents)
+    entry = _entry(contents, name)
+    state = contents.get(entry, contents)
     if not isinstance(state, Mapping):
-        raise ValueError(f"{name} holds a {type(state).__name__} as its state_dict")
+        raise ValueError(f"{name} holds a {type(state).__name__} as its {entry}")
     others = [k for k, v in state.items() if not (isinstance(k, str) and isinstance(v, np.ndarray))]
     found = others or list(state)
-    if lightning:  # a LightningModule may have buffers beside the model, such as a loss's window
-        state = {key: value for key, value in state.items() if str(key).startswith(LIGHTNING)}
     if others or not state:
-        expected = "arrays by name" + (f", of {' or '.join(LIGHTNING)}" if lightning else "")
         raise ValueError(
-            f"{name} holds no state dict: expected {expected}, found "
+            f"{name} holds no state dict: expected arrays by name, or those as state_dict, found "
             f"{', '.join(map(str, found[:8])) or 'nothing'}"
         )
-    lightning = all(key.startswith(LIGHTNING) for key in state)
-    while wrapper := next((w for w in WRAPPERS if all(key.startswith(w) for key in state)), None):
-        state = {key.removeprefix(wrapper): value for key, value in state.items()}
-    # OpenSTL's EMA hook keeps the parameters that it replaced as buffers of the model.
-    replaced = {f"ema_{key.replace('.', '_')}" for key in state}
-    state = {key: value for key, value in state.items() if key not in replaced}
+    model, prefix, remarks = unwrapped(state, name)
+    lightning = "pytorch-lightning_version" in contents or prefix in LIGHTNING
     kind = "state dict"
-    if "state_dict" in contents:
+    if state is not contents:
         kind = "checkpoint of Lightning" if lightning else "checkpoint of a training"
         if isinstance(epoch := contents.get("epoch"), int):
             kind += f", epoch {epoch}"
-    config = configurations.flat(contents.get("hyper_parameters") or {})
-    return Saved(state, config, kind, lightning)
+    settings = contents.get("hyper_parameters")
+    config = configurations.flat(settings if isinstance(settings, Mapping) else {})
+    return Saved(model, config, kind, lightning, tuple(remarks))
+
+
+def _entry(contents: Mapping[Any, Any], name: str) -> Any:
+    """The entry that holds the state dict: "state_dict", or else the only one with arrays by name.
+
+    None stands for the contents themselves.
+
+    Raises:
+      ValueError: there are several such entries.
+    """
+    if "state_dict" in contents:
+        return "state_dict"
+    found = [
+        key
+        for key, value in contents.items()
+        if isinstance(value, Mapping)
+        and value
+        and all(isinstance(array, np.ndarray) for array in value.values())
+    ]
+    if len(found) > 1:
+        raise ValueError(
+            f"{name} holds several state dicts, {' and '.join(map(str, found))}: keep one, as "
+            "state_dict"
+        )
+    return found[0] if found else None

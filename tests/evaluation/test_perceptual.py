@@ -142,6 +142,10 @@ def test_lpips_files_that_are_wrong_are_refused(tmp_path, lpips_files):
     (tmp_path / "cut.npz").write_bytes(heads.read_bytes()[:1000])
     with pytest.raises(ValueError, match=r"cut.npz is no checkpoint, or a broken one.*The heads"):
         perceptual.load_lpips_alex(trunk, tmp_path / "cut.npz")
+    with np.load(heads) as file:
+        np.savez(tmp_path / "nan.npz", **{name: file[name] * np.nan for name in file.files})
+    with pytest.raises(ValueError, match=r"nan\.npz: .* is not all finite; expected"):
+        perceptual.load_lpips_alex(trunk, tmp_path / "nan.npz")
 
 
 def test_lpips_refuses_frames_that_are_too_small(lpips_files):

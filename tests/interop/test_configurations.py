@@ -38,6 +38,7 @@ def test_python_files(tmp_path):
         "hid_S, hid_T = 8, 64",
         "if True:\n    hid_S = 8",
         "open('ran', 'w')",
+        "hid_S = {[]: 1}",
     ],
 )
 def test_lines_that_would_have_to_be_run_are_refused(line, tmp_path, monkeypatch):
@@ -49,6 +50,14 @@ def test_lines_that_would_have_to_be_run_are_refused(line, tmp_path, monkeypatch
     assert os.listdir(tmp_path) == ["SimVP.py"]
 
 
+@pytest.mark.parametrize("line", ["x = x * x", "x = x + x", "x = dict(a=x, b=x)", "x = [x, x]"])
+def test_lines_that_grow_are_refused_before_they_are_large(line, tmp_path):
+    path = tmp_path / "SimVP.py"
+    path.write_text("x = 3\n" + f"{line}\n" * 5000)
+    with pytest.raises(ValueError, match=r"line [0-9]{1,2}: .* would have to be run"):
+        configurations.read(path)
+
+
 def test_json_files(tmp_path):
     path = tmp_path / "model_param.json"
     path.write_text('{"method": "PredFormer", "lr": null, "model_config": {"dim": 8}}')
@@ -58,14 +67,22 @@ def test_json_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("SimVP.py", "hid_S = \n", "is no Python"),
-        ("model_param.json", '{"method": ', r"model_param\.json is no JSON: "),
+        ("SimVP.py", "hid_S = \n", "is no configuration in Python: invalid syntax"),
+        ("model_param.json", '{"method": ', r"model_param\.json is no configuration in JSON: "),
         ("model_param.json", "[1]", "no JSON object"),
+        ("model_param.json", b"\xff", "is no configuration in JSON: 'utf-8'"),
+        ("model_param.json", '{"a": 1e999}', "a has a value of another kind; expected text"),
+        ("model_param.json", f'{{"a": {"9" * 5000}}}', "is no configuration in JSON: Exceeds"),
+        ("model_param.json", "[" * 50_000, "is nested too deeply"),
+        ("model_param.json", f'{{"a": {"[" * 50}{"]" * 50}}}', "a has .* 20 deep at most"),
+        ("SimVP.py", "a = b'bytes'", "a has a value of another kind"),
+        ("SimVP.py", f"a = {'-' * 50_000}1", "is nested too deeply"),
+        ("SimVP.py", "#" * 100_001, "expected at most 100000 bytes"),
         ("model_param.yaml", "[1]", r"ends in \.py or \.json"),
     ],
 )
 def test_broken_files_and_other_kinds_are_refused(name, text, message, tmp_path):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ValueError, match=message):
         configurations.read(tmp_path / name)
 

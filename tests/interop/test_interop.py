@@ -3,11 +3,12 @@
 The other models' outputs are checked in tests/backbones.
 """
 
+import jax
 import numpy as np
 import pytest
 from golden_files import check_simvp, load
 
-from pdr_jax.interop import from_openstl
+from pdr_jax.interop import family, from_openstl, to_openstl
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,43 @@ def test_a_size_that_the_weights_contradict_is_named_before_a_few_keys(tau):
     assert f"hid_S = {2 * hidden} is asked for, {hidden} in the weights" in message
     assert " more" in message
     assert len(message) < 700
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e300])
+def test_weights_that_are_not_finite_are_refused(bad, tau):
+    """In batch-norm statistics too; 1e300 is infinite in float32."""
+    config, weights = tau
+    keys = [key for key in weights if key.endswith("running_var")][:2]
+    broken = {key: weights[key].astype(np.float64) for key in keys}
+    for value in broken.values():
+        value[1] = bad
+    message = rf"{keys[0]} is NaN or infinite in 1 of its \d+ values, .* 1 other keys; expected"
+    with pytest.raises(ValueError, match=message):
+        from_openstl(config, weights | broken)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "U3", "c8", "?"])
+def test_weights_of_another_type_are_refused(dtype, tau):
+    config, weights = tau
+    key = "dec.readout.bias"
+    with pytest.raises(ValueError, match=f"{key} holds .*; expected floating point"):
+        from_openstl(config, weights | {key: np.zeros(weights[key].shape, dtype)})
+
+
+def test_weights_in_other_byte_orders_are_read(tau):
+    config, weights = tau
+    _, variables = from_openstl(
+        config, {k: v.astype(v.dtype.newbyteorder(">")) for k, v in weights.items()}
+    )
+    jax.tree.map(np.testing.assert_array_equal, variables, from_openstl(config, weights)[1])
+
+
+def test_variables_that_are_not_finite_are_not_exported(tau):
+    config, weights = tau
+    module, variables = from_openstl(config, weights)
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, variables)
+    with pytest.raises(ValueError, match="is NaN or infinite in"):
+        to_openstl(module, family(config), broken)
 
 
 def test_an_unknown_model_is_refused(tau):

@@ -4,10 +4,13 @@ Tests with the fixture `torch` need PyTorch: `make test-openstl` runs them, `mak
 """
 
 import argparse
+import io
 import os
 import sys
 import types
+import zipfile
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden_files import load
@@ -66,6 +69,90 @@ def test_a_failed_save_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         torch_files.save(tmp_path / "x.npz", LAYERS)
     assert os.listdir(tmp_path) == []
+
+
+def check_damage(path):
+    """Flips a bit of each byte of a file of `LAYERS`: it is refused, or the arrays are the same."""
+    content, refused = path.read_bytes(), 0
+    for byte in range(len(content)):
+        changed = bytearray(content)
+        changed[byte] ^= 1 << byte % 8
+        path.write_bytes(changed)
+        try:
+            found = torch_files.load(path)
+        except ValueError as error:
+            refused += str(error).startswith(f"{path} is no checkpoint, or a broken one: ")
+            continue
+        assert found.keys() == LAYERS.keys(), byte
+        for key, value in LAYERS.items():
+            np.testing.assert_array_equal(found[key], value, err_msg=str(byte))
+    assert refused > 150
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_a_flipped_bit_is_refused_or_changes_nothing(write, tmp_path):
+    path = tmp_path / "x.npz"
+    write(path, **LAYERS)
+    check_damage(path)
+
+
+def npy(shape, dtype="<f4", content=b""):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"shape": shape, "fortran_order": False, "descr": dtype}
+    )
+    return file.getvalue() + content
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (npy((10**12,)), r"0 bytes for an array of float32 \(1000000000000,\)"),
+        (npy((-1, -2), content=bytes(8)), r"8 bytes for an array of float32 \(-1, -2\)"),
+        (npy((0, 10**30)), "aximum|OverflowError"),
+        (npy((1,), content=bytes(5)), "5 bytes for"),
+        (npy((1,), "|O", bytes(8)), "Python objects, which are not read"),
+        (b"no array", "magic string"),
+        (b"", "magic string"),
+    ],
+)
+def test_entries_that_are_not_what_they_claim_are_refused_by_name(content, message, tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", content)
+    with pytest.raises(ValueError, match=rf"x\.npz is no.*: entry 'a\.npy': .*({message})"):
+        torch_files.load(tmp_path / "x.npz")
+
+
+def test_what_a_file_may_expand_to_is_limited(tmp_path, monkeypatch):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, a=np.zeros(100_000))
+    assert torch_files.load(path)["a"].sum() == 0
+    monkeypatch.setattr(torch_files, "ROOM", 100)
+    with pytest.raises(ValueError, match=r"x\.npz .*claim to hold 800128; .*at most 10 times"):
+        torch_files.load(path)
+
+
+def test_other_compression_and_names_twice_are_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("a.npy", npy((1,), content=bytes(4)))
+    with pytest.raises(ValueError, match=r"entry 'a\.npy': it is compressed as neither"):
+        torch_files.load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", npy((1,), content=bytes(4)))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("a.npy", npy((1,), content=bytes(4)))
+    with pytest.raises(ValueError, match="two entries have the same name"):
+        torch_files.load(path)
+
+
+def test_bfloat16_is_read_from_an_npz(tmp_path):
+    values = jnp.array([[1.5, -2, 3e38]], jnp.bfloat16)
+    np.savez(tmp_path / "x.npz", a=values, b=np.asfortranarray(np.arange(6.0).reshape(2, 3)))
+    found = torch_files.load(tmp_path / "x.npz")
+    assert found["a"].dtype == np.float32
+    np.testing.assert_array_equal(found["a"], np.float32(values))
+    np.testing.assert_array_equal(found["b"], [[0, 1, 2], [3, 4, 5]])
 
 
 @pytest.fixture
@@ -165,6 +252,43 @@ def test_broken_and_missing_files_are_refused(torch, tmp_path):
         torch_files.load(path)
     with pytest.raises(FileNotFoundError):
         torch_files.load(tmp_path / "y.pth")
+
+
+def test_a_flipped_bit_of_a_pytorch_file_is_refused_or_changes_nothing(torch, tensors, tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save(tensors, path)
+    check_damage(path)
+
+
+def test_views_that_repeat_a_few_bytes_are_refused(torch, tmp_path):
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.zeros(1).expand(1000)}, path)
+    assert torch_files.load(path)["a"].shape == (1000,)
+    torch.save({"a": torch.zeros(1).expand(10**12)}, path)
+    with pytest.raises(ValueError, match=r"x\.pth .*bytes claim to hold 4000000000000; expected"):
+        torch_files.load(path)
+
+
+def test_lists_that_repeat_lists_are_refused(torch, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch_files, "MOST_ENTRIES", 10_000)
+    path, endless = tmp_path / "x.pth", [1]
+    for _ in range(40):
+        endless = [endless, endless]
+    torch.save({"a": endless}, path)
+    with pytest.raises(ValueError, match=r"x\.pth .*more than 10000 entries"):
+        torch_files.load(path)
+    endless.append(endless)
+    torch.save({"a": endless}, path)
+    with pytest.raises(ValueError, match=r"x\.pth .*(RecursionError|entries)"):
+        torch_files.load(path)
+
+
+def test_a_file_saved_without_checksums_is_refused(torch, tensors, tmp_path):
+    torch.serialization.set_crc32_options(False)
+    torch.save(tensors, tmp_path / "x.pth")
+    torch.serialization.set_crc32_options(True)
+    with pytest.raises(ValueError, match=r"save the file again without set_crc32_options\(False\)"):
+        torch_files.load(tmp_path / "x.pth")
 
 
 def test_the_advice_for_a_refused_file_keeps_what_an_import_needs(torch, tensors, tmp_path):

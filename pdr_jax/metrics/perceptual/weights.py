@@ -22,7 +22,8 @@ def read(
     Raises:
       FileNotFoundError: no such file.
       ImportError: a file of PyTorch, which is not installed or too old to read it safely.
-      ValueError: the file cannot be read, or an array is missing or has another shape.
+      ValueError: the file cannot be read, or an array is missing, has another shape, or is not
+        finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -39,4 +40,7 @@ def read(
     for name, shape in expected.items():
         if np.shape(arrays[name]) != shape:
             raise ValueError(f"{path}: {name} has shape {np.shape(arrays[name])}; expected {shape}")
+        array = np.asarray(arrays[name])
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(f"{path}: {name} is not all finite; expected floating-point weights")
     return {name: np.asarray(arrays[name], np.float32) for name in expected}

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pdr_datasets.bounds import check_claim
 from pdr_datasets.npz import open_member
 
 _BLOCK = 1024  # frames read at a time
@@ -49,6 +50,7 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
         for name in ("data", "date"):
             if name not in file:
                 raise ValueError(f"{path} holds no {name!r}. It holds: {', '.join(file)}.")
+            _check_dataset(path, name, file[name])
         _check_shape(path, "data", file["data"], height, width)
         _check_count(path, "date", file["date"], "data", file["data"])
         dates = file["date"][()]
@@ -91,6 +93,12 @@ def open_npz(path: Path, height: int, width: int, slots: int | None = None) -> F
         _check_count(path, "time", time, "flow", flow)
         times = _parse_times(path, "time", np.concatenate([*time.blocks(_BLOCK)]), slots, first=0)
     return Flow(path, times, lambda: flow.blocks(_BLOCK))
+
+
+def _check_dataset(path: Path, name: str, data: Any) -> None:
+    if not hasattr(data, "dtype"):
+        raise ValueError(f"{path}: {name!r} is a group: expected an array.")
+    check_claim(f"{path}: {name!r}", data.nbytes, data.id.get_storage_size())
 
 
 def _check_shape(path: Path, name: str, array: Any, height: int, width: int) -> None:

@@ -79,6 +79,11 @@ class FlowBuilder(VideoBuilder):
                 raise ValueError(
                     f"{self.name}: every count of the training part is {low}. Check the files."
                 )
+            if high <= 1:
+                raise ValueError(
+                    f"{self.name}: the largest count of the training part is {high}: the files "
+                    "hold values that have been scaled. Expected counts."
+                )
             self.info.metadata["minimum"], self.info.metadata["maximum"] = low, high
 
     def sources(self) -> Mapping[str, Source]:

@@ -34,8 +34,8 @@ class Unpacked:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         stored = np.asarray(self._data[index])
-        order, _, size = stored.dtype.str[:3]
-        stored = stored.view(f"{order}{self._kind}{size}")  # for `_Unsigned`
+        code = stored.dtype.str  # such as "<i2"
+        stored = stored.view(code[0] + self._kind + code[2:])  # for `_Unsigned`
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
             values = stored.astype(np.float64) * self._scale + self._offset
             for fill in np.concatenate([*self.fills.values(), []]):

@@ -54,7 +54,7 @@ class Clip:
     @property
     def is_video(self) -> bool:
         """Whether it is an .avi file."""
-        return self.path.suffix == ".avi"
+        return self.path.suffix.lower() == ".avi"
 
 
 def expected_names() -> list[str]:
@@ -74,7 +74,7 @@ def find_clips(folder: Path) -> list[Clip]:
     dumps: dict[str, Path] = {}
     for parent, folders, files in os.walk(folder):
         for name in files:
-            if name.endswith(".avi") and (match := _CLIP.match(name)):
+            if name.lower().endswith(".avi") and (match := _CLIP.match(name)):
                 _add(videos, match[0], Path(parent, name))
         for name in folders:
             if match := _CLIP.match(name):

@@ -1,10 +1,15 @@
 """Finds and reads the files of Moving MNIST: MNIST's digits, and the fixed test clips."""
 
 import gzip
-import zipfile
+import math
+import zlib
 from pathlib import Path
 
 import numpy as np
+
+from pdr_datasets.bounds import check_claim
+from pdr_datasets.npy import open_npy
+from pdr_datasets.npz import open_members
 
 DIGIT = 28  # pixels, both ways
 FRAME = 64
@@ -42,6 +47,7 @@ def read_digits(path: Path) -> np.ndarray:
     """The digits in a file, (N, 28, 28) uint8.
 
     Raises:
+      OSError: the .npz is broken.
       ValueError: the file is broken, or holds something else.
     """
     digits = _read_npz(path) if path.suffix == ".npz" else _read_idx(path)
@@ -49,6 +55,11 @@ def read_digits(path: Path) -> np.ndarray:
         raise ValueError(
             f"{path} holds {digits.dtype} {digits.shape}; expected uint8 (N, {DIGIT}, {DIGIT}), N "
             "at least 2."
+        )
+    if digits.max() <= 1:
+        raise ValueError(
+            f"{path} holds values from 0 to {digits.max()}; expected 0 to 255. Multiply them by "
+            "255."
         )
     return digits
 
@@ -59,10 +70,7 @@ def open_test_clips(path: Path, length: int) -> np.ndarray:
     Raises:
       ValueError: the file is broken, holds something else, or its clips are shorter than `length`.
     """
-    try:
-        clips = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read: {error}. Fetch it again.") from error
+    clips = open_npy(path)
     if clips.ndim != 4 or clips.shape[2:] != (FRAME, FRAME) or clips.dtype != np.uint8:
         raise ValueError(
             f"{path} holds {clips.dtype} {clips.shape}; expected uint8 (20, N, {FRAME}, {FRAME})."
@@ -76,31 +84,31 @@ def open_test_clips(path: Path, length: int) -> np.ndarray:
 
 
 def _read_npz(path: Path) -> np.ndarray:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            for key in ("image", "images"):
-                if key in archive:
-                    return archive[key]
-            there = ", ".join(archive.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read: {error}. Fetch it again.") from error
-    raise ValueError(f"{path} holds {there}; expected 'image' or 'images'.")
+    members = open_members(path)
+    for key in ("image", "images"):
+        if key in members:
+            return members[key].read()
+    raise ValueError(f"{path} holds {', '.join(members)}; expected 'image' or 'images'.")
 
 
 def _read_idx(path: Path) -> np.ndarray:
     """Reads idx3: the big-endian numbers 2051, N, rows, columns; then the pixels."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
-    except (OSError, EOFError) as error:
+            header = file.read(16)
+            numbers = np.frombuffer(header, ">u4") if len(header) == 16 else np.zeros(4, int)
+            magic, *shape = (int(value) for value in numbers)
+            if magic != 2051:
+                raise ValueError(f"{path} is not an idx file of images (no magic number 2051).")
+            size = math.prod(shape)
+            check_claim(f"{path} (images of {shape})", size, path.stat().st_size)
+            content = file.read(size + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read: {error}. Fetch it again.") from error
-    header = np.frombuffer(content[:16], ">u4") if len(content) >= 16 else np.zeros(4, int)
-    magic, *shape = (int(value) for value in header)
-    if magic != 2051:
-        raise ValueError(f"{path} is not an idx file of images (no magic number 2051).")
-    if len(content) != 16 + np.prod(shape):
+    if len(content) != size:
+        found = 16 + len(content) if len(content) < size else "more"
         raise ValueError(
-            f"{path} holds {len(content)} bytes; its header of {shape} promises "
-            f"{16 + np.prod(shape)}. Fetch it again."
+            f"{path} holds {found} bytes; its header of {shape} promises {16 + size}. Fetch it "
+            "again."
         )
-    return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -44,9 +44,9 @@ def read_clips(part: tuple[Member, Member]) -> Iterator[np.ndarray]:
 
     Raises:
       OSError: the file is truncated.
-      ValueError: a value is NaN or outside [-1, 1].
+      ValueError: a value is NaN or outside [-1, 1], or none is below 0: then the file is in [0, 1].
     """
-    start = 0
+    start, low = 0, np.inf
     for pair in zip(*(member.blocks(_BLOCK) for member in part), strict=True):
         for member, block in zip(part, pair, strict=True):
             bad = np.argwhere(~(np.abs(block) <= 1 + _ROUNDING))  # NaN too
@@ -57,8 +57,16 @@ def read_clips(part: tuple[Member, Member]) -> Iterator[np.ndarray]:
                     "expected values in [-1, 1]."
                 )
         clips = np.concatenate(pair, axis=1).astype(np.float32)
+        low = min(low, float(np.min(clips)))
         yield from np.ascontiguousarray(np.moveaxis(clips, 2, -1))
         start += len(clips)
+    if low >= 0:
+        given, wanted = part
+        raise ValueError(
+            f"{given.path}: {given.name!r} and {wanted.name!r} hold no value below {low:g}: "
+            "expected values in [-1, 1], where -1 stands for no taxi. If the file is in [0, 1], "
+            "save 2 * array - 1."
+        )
 
 
 def describe_counts(parts: dict[str, tuple[Member, Member]]) -> str:

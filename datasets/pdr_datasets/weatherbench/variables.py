@@ -1,6 +1,7 @@
 """The variables of the benchmark, and their names in the files."""
 
 import dataclasses
+import math
 from typing import Literal
 
 
@@ -12,11 +13,15 @@ class Variable:
       key: its name in WeatherBench 1's files.
       name: its name in WeatherBench 2's store, and of its sub-folder in WeatherBench 1.
       levels: in hPa, one channel each; "last" is the file's last level (1000 hPa); () for none.
+      unit: of its values.
+      least_mean: the mean over the Earth is greater in this unit, and smaller in others in use.
     """
 
     key: str
     name: str
     levels: tuple[int, ...] | Literal["last"] = ()
+    unit: str = ""
+    least_mean: float = -math.inf
 
     @property
     def channels(self) -> int:
@@ -27,16 +32,16 @@ class Variable:
 _LEVELS = (150, 500, 850)
 
 VARIABLES: dict[str, tuple[Variable, ...]] = {
-    "t2m": (Variable("t2m", "2m_temperature"),),
-    "r": (Variable("r", "relative_humidity", "last"),),
+    "t2m": (Variable("t2m", "2m_temperature", unit="K", least_mean=200),),
+    "r": (Variable("r", "relative_humidity", "last", "%", 2),),
     "uv10": (
         Variable("u10", "10m_u_component_of_wind"),
         Variable("v10", "10m_v_component_of_wind"),
     ),
     "tcc": (Variable("tcc", "total_cloud_cover"),),
     "mv": (
-        Variable("r", "relative_humidity", _LEVELS),
-        Variable("t", "temperature", _LEVELS),
+        Variable("r", "relative_humidity", _LEVELS, "%", 2),
+        Variable("t", "temperature", _LEVELS, "K", 150),
         Variable("u", "u_component_of_wind", _LEVELS),
         Variable("v", "v_component_of_wind", _LEVELS),
     ),

@@ -1,6 +1,6 @@
 """TFDS builder of WeatherBench: one record a time step; clips are cut when reading."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pdr_datasets.weatherbench.config import Config
 from pdr_datasets.weatherbench.fields import Field, grid
 from pdr_datasets.weatherbench.sources import EXPECTED_FILES, open_fields
 from pdr_datasets.weatherbench.units import Restated, describe, z_score
-from pdr_datasets.weatherbench.variables import VARIABLES
+from pdr_datasets.weatherbench.variables import VARIABLES, Variable
 
 _READ_BYTES = 32 * 2**20  # at a time
 
@@ -139,6 +139,7 @@ class Builder(VideoBuilder):
         std = np.sqrt(statistics.squares / statistics.count)
         if not (std > 0).all():
             raise ValueError(f"weatherbench: {config.variable} is constant in the {part} part.")
+        _check_units(VARIABLES[config.variable], statistics.mean, part)
         self._statistics[part] = {
             "mean": statistics.mean.tolist(),
             "std": std.tolist(),
@@ -147,6 +148,18 @@ class Builder(VideoBuilder):
         }
         if part == "train":
             climatology.append((sums / len(times)).astype(np.float32))
+
+
+def _check_units(variables: Sequence[Variable], means: np.ndarray, part: str) -> None:
+    """Raises ValueError if a channel's mean is one of another unit, as degrees Celsius."""
+    channels = [variable for variable in variables for _ in range(variable.channels)]
+    for variable, mean in zip(channels, means, strict=True):
+        if mean < variable.least_mean:
+            raise ValueError(
+                f"{variable.name}: the {part} part has the mean {mean:.4g}: expected values in "
+                f"{variable.unit}, whose mean is at least {variable.least_mean:g}. Convert the "
+                "files."
+            )
 
 
 def _read(fields: list[Field], times: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and JSON objects read with care."""
 
 import contextlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial.{path.name}")
     try:
         yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut can leave the new name with no content
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -25,12 +28,28 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file, whole or not at all; numbers that are not finite become null."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+        partial.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n")
 
 
-def _finite(content: Any) -> Any:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+      ValueError: the file holds no JSON object; the message names it.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged, it holds no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: expected a JSON object, not {type(content).__name__}")
+    return content
+
+
+def finite(content: Any) -> Any:
+    """JSON content with null in place of numbers that are not finite, which JSON does not know."""
     if isinstance(content, Mapping):
-        return {key: _finite(value) for key, value in content.items()}
+        return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

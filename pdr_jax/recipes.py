@@ -78,6 +78,7 @@ class Recipe:
       init_from: a run folder; training starts from its best parameters. "" draws new ones.
       seed: of parameters, data order and stochastic depth.
       save_every: steps between checkpoints; 0 is once an epoch.
+      save_minutes: minutes after which a checkpoint is saved between those, unscored; 0 saves none.
       log_every: steps between lines of metrics.jsonl.
       devices: how many to train on; 0 takes all.
       model_parallel: of these, how many share a copy of the parameters.
@@ -120,6 +121,7 @@ class Recipe:
     init_from: str = ""
     seed: int = 0
     save_every: int = 0
+    save_minutes: float = 15.0
     log_every: int = 10
     devices: int = 0
     model_parallel: int = 1
@@ -131,6 +133,7 @@ class Recipe:
         for name in (
             "steps",
             "save_every",
+            "save_minutes",
             "devices",
             "resident_mib",
             "weight_decay",

@@ -19,6 +19,7 @@ from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.runs import scores
 from pdr_jax.runs.folder import read_recipe
 from pdr_jax.runs.state import load
+from pdr_jax.runs.units import Choice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,7 @@ def evaluate(
     warping: bool = False,
     weights: tyro.conf.OmitArgPrefixes[Weights] = NO_WEIGHTS,
     published: bool = False,
+    units: Choice | None = None,
     values: Path | None = None,
 ) -> None:
     """Score runs by the field's metrics, beside persistence and controls of the renderer.
@@ -72,7 +74,7 @@ def evaluate(
     Args:
         run_folders: Run folders; several are put side by side.
         dataset: Score on this data set, instead of the one of the training.
-        data_options: Options of its loader, instead of the recipe's: name value name value ...
+        data_options: Options of its loader, beside the recipe's: name value name value ...
         data_dir: Where prepared data sets lie; by default as in training.
         protocol: "openstl" for figures that compare with published ones, "standard" for all;
             by default that of the run.
@@ -85,6 +87,8 @@ def evaluate(
         warping: Whether to measure temporal warping errors; needs OpenCV.
         weights: Files of trained weights that add metrics.
         published: Adds the published rows of the data set (protocol openstl only).
+        units: "run" takes the units that the run was trained in, and "data" those of the data,
+            though they differ.
         values: A .csv or .parquet file for the figures of every frame of every clip.
     """
     if not run_folders:
@@ -94,8 +98,16 @@ def evaluate(
     if values is not None:
         value_tables.check_target(values)
     labels = scores.row_labels(run_folders)
-    changes = _changes(dataset, data_options, data_dir, protocol, horizon)
-    recipes = {run: dataclasses.replace(read_recipe(run), **changes) for run in run_folders}
+    fields: dict[str, Any] = {
+        "data_dir": data_dir,
+        "protocol": protocol,
+        "out_length": horizon,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    recipes = {
+        run: dataclasses.replace(_on_data(read_recipe(run), dataset, data_options), **given)
+        for run in run_folders
+    }
     scores.check_comparable(recipes, split)
     others = _published(recipes[run_folders[0]]) if published else {}
     extra = weights.metrics()
@@ -104,7 +116,7 @@ def evaluate(
     rows: dict[str, Measured] = {}
     described: dict[str, dict[str, Any]] = {}
     for run, recipe in recipes.items():
-        task, state = load(run, which=checkpoint, recipe=recipe)
+        task, state = load(run, which=checkpoint, recipe=recipe, units=units)
         measured = measure(
             task,
             state.variables(),
@@ -131,23 +143,14 @@ def evaluate(
     report.print_table(figures, title=scores.title(described))
 
 
-def _changes(
-    dataset: str | None,
-    data_options: dict[str, str] | None,
-    data_dir: Path | None,
-    protocol: Protocol | None,
-    horizon: int | None,
-) -> dict[str, Any]:
-    """The fields of the runs' recipes that the evaluation replaces."""
-    changes: dict[str, Any] = {}
-    if dataset is not None:
+def _on_data(recipe: Recipe, dataset: str | None, options: dict[str, str] | None) -> Recipe:
+    """A run's recipe with the data that it is scored on."""
+    if dataset is not None and dataset != recipe.dataset:
         known = BENCHMARKS.get(dataset)
-        options = dict(known.data_options) if known else {}
-        changes = {"dataset": dataset, "data_options": options}
-    if data_options is not None:
-        changes["data_options"] = parse_options(data_options)
-    given = {"data_dir": data_dir, "protocol": protocol, "out_length": horizon}
-    return changes | {name: value for name, value in given.items() if value is not None}
+        kept = dict(known.data_options) if known else {}
+        recipe = dataclasses.replace(recipe, dataset=dataset, data_options=kept)
+    merged = {**recipe.data_options, **parse_options(options or {})}
+    return dataclasses.replace(recipe, data_options=merged)
 
 
 def _published(recipe: Recipe) -> dict[str, dict[str, float]]:

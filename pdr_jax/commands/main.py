@@ -1,10 +1,13 @@
 """`pdr`: finds the command, runs it, and says what was wrong with its input."""
 
+import contextlib
 import inspect
 import re
+import signal
 import sys
+import threading
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tyro
@@ -36,12 +39,25 @@ examples:
   pdr train kth --init-from runs/theirs --adapter predgs
   pdr export-openstl runs/theirs --out theirs.pth
 """
+_BUG = "This is a bug of pdr-jax. Please report it with the command and what follows."
 _POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs a command; bad input ends it with a message and exit status 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    with _exit_on_sigterm():
+        try:
+            _run(argv)
+        except KeyboardInterrupt:
+            print("interrupted")
+            sys.exit(130)
+        except Exception:
+            print(_BUG, file=sys.stderr)
+            raise
+
+
+def _run(argv: list[str]) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "eval": evaluate,
         "predict": predict,
@@ -71,9 +87,19 @@ def main(argv: list[str] | None = None) -> None:
             f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; a run continues from its last checkpoint: pdr train --resume FOLDER")
-        sys.exit(130)
+
+
+@contextlib.contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """SIGTERM ends the program by SystemExit, so that what was begun is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def options(command: Callable[..., Any]) -> set[str]:

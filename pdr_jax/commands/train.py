@@ -6,13 +6,16 @@ some. They are printed in full at the start and stored in the run folder.
 
 import argparse
 import dataclasses
+import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from pdr_datasets import VideoDataset
 from pdr_jax import recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.commands.finish import finish
@@ -21,7 +24,8 @@ from pdr_jax.recipes import Recipe
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe
 from pdr_jax.runs.lineage import protocol_note
-from pdr_jax.task import open_task, optimisation, output_note
+from pdr_jax.runs.units import in_units_of
+from pdr_jax.task import open_dataset, open_task, optimisation, output_note
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,34 +50,83 @@ def train_command(argv: list[str]) -> Callable[..., None]:
 
         Args:
             recipe: Everything that defines the run.
-            out: The run's folder; by default runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN.
-            resume: A run folder to continue with its own recipe; takes no other option.
+            out: The run's folder; by default runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN, with a code
+                for other settings that are not the defaults.
+            resume: A run folder to continue with its own recipe; see pdr train --resume --help.
         """
+        del resume  # `resume_run` takes it
         settings = Recipe(**vars(recipe))
-        if resume is not None:
-            _check_no_other_option(argv)
-            settings = read_recipe(resume)
-        elif settings.dataset != named.dataset:
+        if settings.dataset != named.dataset:
             raise ValueError(
                 f"dataset={settings.dataset!r}, but {named.dataset!r} was taken for it: give the "
                 f"data set before all options, pdr train {settings.dataset} ..."
             )
-        train_run(settings, resume or out or default_folder(settings), resume=resume is not None)
+        train_run(settings, out or default_folder(settings))
 
+    if argv[:1] == ["train"] and "--resume" in {word.split("=")[0] for word in argv}:
+        _check_options_of_resume(argv[1:])
+        return resume_run
     return train
 
 
-def train_run(recipe: Recipe, run: Path, *, resume: bool) -> None:
-    """Trains a recipe from its start or from the last checkpoint, then evaluates the run."""
-    if not resume:
-        try:
-            check_vacant(run, recipe)
-        except FileExistsError as error:
-            raise FileExistsError(f"{error} (--out FOLDER, or pdr train --resume {run})") from None
-    task = open_task(recipe)
+def resume_run(
+    resume: Path,
+    checkpoint: int | None = None,
+    accept_changes: bool = False,
+    units: Literal["run"] | None = None,
+    devices: int | None = None,
+    model_parallel: int | None = None,
+) -> None:
+    """Continue a run with its own recipe.
+
+    Args:
+        resume: The run folder.
+        checkpoint: The step to go on from; by default the newest checkpoint that is whole.
+        accept_changes: Go on though recipe.json or the data have changed.
+        units: "run" keeps the run's units, though its data would now give others.
+        devices: How many to train on; 0 takes all. By default as before.
+        model_parallel: Of these, how many share a copy of the parameters. By default as before.
+    """
+    given: dict[str, Any] = {"devices": devices, "model_parallel": model_parallel}
+    layout = {name: value for name, value in given.items() if value is not None}
+    recipe = dataclasses.replace(read_recipe(resume), **layout)
+    dataset = in_units_of(resume, open_dataset(recipe), units)
+    _train(recipe, resume, dataset, resume=True, checkpoint=checkpoint, accept=accept_changes)
+
+
+def _check_options_of_resume(argv: list[str]) -> None:
+    known = {f"--{name.replace('_', '-')}" for name in inspect.signature(resume_run).parameters}
+    given = {word.split("=")[0].replace("_", "-") for word in argv if word.startswith("--")}
+    if not argv[0].startswith("-") or given - known - {"--no-accept-changes", "--help"}:
+        raise ValueError(
+            f"--resume takes no other option than {', '.join(sorted(known - {'--resume'}))}: the "
+            "run keeps its own settings; for other settings start a new run with --init-from"
+        )
+
+
+def train_run(recipe: Recipe, run: Path) -> None:
+    """Trains a recipe from its start, then evaluates the run."""
+    try:
+        check_vacant(run, recipe)
+    except FileExistsError as error:
+        raise FileExistsError(f"{error} (--out FOLDER, or pdr train --resume {run})") from None
+    _train(recipe, run, open_dataset(recipe))
+
+
+def _train(
+    recipe: Recipe,
+    run: Path,
+    dataset: VideoDataset,
+    *,
+    resume: bool = False,
+    checkpoint: int | None = None,
+    accept: bool = False,
+) -> None:
+    task = open_task(recipe, dataset)
     plan = optimisation(recipe, len(task.train))
     origin = recipe.init_from
     notes = (
+        task.dataset.reading,
         task.dataset.note,
         protocol_note(Path(origin), recipe) if origin and not resume else "",
         recipe.sampling_note(plan.steps, plan.steps_per_epoch),
@@ -81,13 +134,31 @@ def train_run(recipe: Recipe, run: Path, *, resume: bool) -> None:
     )
     print(json.dumps(recipe.to_json(), indent=2))
     print(f"run folder: {run}")
-    for note in filter(None, notes):
-        print(f"note: {note}")
+    for text in filter(None, notes):
+        note(text)
     if resume and is_imported(run):
         print(f"continues from imported weights: {plan.steps} steps of the recipe's schedule")
-    with TrainingProgress(recipe.label) as progress:
-        fit(task, run, resume=resume, report=progress)
-    finish(run)
+    try:
+        with TrainingProgress(recipe.label) as progress:
+            fit(
+                task,
+                run,
+                resume=resume,
+                checkpoint=checkpoint,
+                accept_changes=accept,
+                report=progress,
+                remark=note,
+            )
+        finish(run)
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        if (run / "recipe.json").exists():
+            note(f"{stopped or 'stopped'}. Continue with: pdr train --resume {run}")
+        raise
+
+
+def note(text: str) -> None:
+    """Prints a remark for the user."""
+    print(f"note: {text}", flush=True)
 
 
 def named_recipe(argv: list[str]) -> Recipe:
@@ -122,18 +193,16 @@ def named_recipe(argv: list[str]) -> Recipe:
 def default_folder(recipe: Recipe) -> Path:
     """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN.
 
-    The name also has the protocol if it is not "standard", and the run that training starts from.
+    The name also has the protocol if it is not "standard", the run that training starts from, and
+    a code for all other settings if any of them is not the published recipe's.
     """
     parts = [recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss]
     parts += [recipe.protocol] if recipe.protocol != "standard" else []
     parts += [f"from-{Path(recipe.init_from).name}"] if recipe.init_from else []
-    return Path("runs") / "-".join((*parts, f"seed{recipe.seed}"))
-
-
-def _check_no_other_option(argv: list[str]) -> None:
-    option, *rest = [*argv[1].split("=", 1), *argv[2:]]
-    if option != "--resume" or len(rest) > 1:
-        raise ValueError(
-            "--resume takes no other option: the run keeps its own settings; for other settings "
-            "start a new run with --init-from"
-        )
+    parts += [f"seed{recipe.seed}"]
+    named = ("dataset", "backbone", "adapter", "loss", "protocol", "init_from", "seed")
+    chosen: dict[str, Any] = {name: getattr(recipe, name) for name in named}
+    if recipe != recipes.create(**chosen):
+        settings = json.dumps(recipe.to_json(), sort_keys=True, default=str)
+        parts += [hashlib.sha256(settings.encode()).hexdigest()[:6]]
+    return Path("runs") / "-".join(parts)

@@ -1,7 +1,8 @@
-"""Checkpoints of a run (Orbax): train state, position in the data, recipe, versions.
+"""Checkpoints of a run (Orbax): train state, position in the data, recipe, versions, checksums.
 
 The last few checkpoints and the best one are kept, and step 0 of an imported run, because training
-cannot make imported weights again. Saving is asynchronous; an unfinished checkpoint is never read.
+cannot make imported weights again. Saving is asynchronous; an unfinished checkpoint is never read,
+and a damaged one is told by its checksums and never restored.
 """
 
 import importlib.metadata
@@ -13,6 +14,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
+from pdr_jax.runs import digests
+from pdr_jax.runs.saved import Saved, with_digest
 from pdr_jax.train import TrainState
 
 _PACKAGES = ("pdr-jax", "jax", "flax", "optax", "orbax-checkpoint")
@@ -30,8 +33,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-class Checkpoints:
-    """The checkpoints of one run folder."""
+class Checkpoints(Saved):
+    """The checkpoints of one run folder, to save and to restore."""
 
     def __init__(self, directory: Path, *, keep_last: int = 2) -> None:
         """Opens or creates `directory`.
@@ -39,7 +42,13 @@ class Checkpoints:
         Args:
           directory: RUN/checkpoints.
           keep_last: how many of the last checkpoints are kept.
+
+        Raises:
+          DamagedError: a checkpoint's score cannot be read.
         """
+        super().__init__(directory)
+        for step in self.steps:
+            self.score(step)  # Orbax reads them all at once and does not say which is damaged
         policy = keep.AnyPreservationPolicy(
             [
                 keep.LatestN(keep_last),
@@ -48,18 +57,13 @@ class Checkpoints:
             ]
         )
         self._manager = ocp.CheckpointManager(
-            Path(directory).absolute(),
+            self.directory,
             options=ocp.CheckpointManagerOptions(
                 preservation_policy=policy,
                 best_fn=lambda metrics: metrics["score"],
                 best_mode="min",
             ),
         )
-
-    @staticmethod
-    def exist(directory: Path) -> bool:
-        """Whether there is a finished checkpoint in `directory`."""
-        return any(Path(directory).glob("[0-9]*/_CHECKPOINT_METADATA"))
 
     def save(self, state: TrainState, *, data: Any, config: dict, score: float) -> None:
         """Saves a checkpoint as step `state.step`.
@@ -68,42 +72,56 @@ class Checkpoints:
           state: the train state.
           data: the data iterator's position, JSON types; None if there is none.
           config: the recipe, JSON types.
-          score: the checkpoint with the lowest score is the best.
+          score: the checkpoint with the lowest score is the best; infinity for one that was not
+            scored.
+
+        Raises:
+          ValueError: a checkpoint in this folder could not be read again.
         """
+        check_path(self.directory)
+        run = {
+            "data": data,
+            "config": config,
+            "versions": versions(),
+            "score": score,
+            "digests": {name: digests.digest(leaf) for name, leaf in digests.leaves(state)},
+        }
         self._manager.save(
             int(state.step),
             args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
-                run=ocp.args.JsonSave({"data": data, "config": config, "versions": versions()}),
+                state=ocp.args.StandardSave(state), run=ocp.args.JsonSave(with_digest(run))
             ),
             metrics={"score": score},
         )
 
-    def restore(self, like: TrainState, which: str = "last") -> tuple[TrainState, dict]:
+    def restore(
+        self, like: TrainState, which: str | int = "last"
+    ) -> tuple[TrainState, dict[str, Any]]:
         """Reads a checkpoint.
 
         Args:
           like: a state of the same structure, or its shapes and shardings.
-          which: "last" or "best".
+          which: "last", "best" or a step.
 
         Returns:
           The state, and {"data", "config", "versions"} as they were saved.
 
         Raises:
-          FileNotFoundError: there is no checkpoint.
+          FileNotFoundError: there is no such checkpoint.
+          DamagedError: the checkpoint is damaged.
           ValueError: the checkpoint is of another model.
         """
-        step = self.last if which == "last" else self.best
-        if step is None:
-            raise FileNotFoundError(f"no checkpoint in {self._manager.directory}")
+        step = self.step(which)
+        saved = self.verify(step)
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(target), run=ocp.args.JsonRestore()
-            ),
-        )
-        return restored["state"], restored["run"]
+        self._check_model(step, target)
+        try:
+            restored = self._manager.restore(
+                step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
+            )
+        except Exception as error:  # what Orbax raises depends on which byte is wrong
+            raise self.damaged(step, error) from error
+        return restored["state"], saved
 
     def variables(self) -> tuple[int, dict[str, Any]]:
         """The step and the variables (NumPy) of the best checkpoint, whatever their structure.
@@ -112,37 +130,65 @@ class Checkpoints:
 
         Raises:
           FileNotFoundError: there is no checkpoint.
+          DamagedError: the checkpoint is damaged.
         """
-        step = self.best
-        if step is None:
-            raise FileNotFoundError(f"no checkpoint in {self._manager.directory}")
-        path = self._manager.directory / str(step) / "state"
+        step = self.step("best")
+        self.verify(step)
+        path = self.directory / str(step) / "state"
         handler = ocp.PyTreeCheckpointHandler()
-        saved = handler.metadata(path).tree
-        averaged = saved.get("ema") is not None
-        source = saved["ema"] if averaged else saved
-        wanted = {name: source[name] for name in ("params", "batch_stats") if source.get(name)}
-        wanted = {"ema": wanted} if averaged else wanted
-        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
-        found = handler.restore(
-            path, args=ocp.args.PyTreeRestore(wanted, as_numpy, partial_restore=True)
-        )
-        handler.close()
+        try:
+            saved = handler.metadata(path).tree
+            averaged = saved.get("ema") is not None
+            source = saved["ema"] if averaged else saved
+            wanted = {name: source[name] for name in ("params", "batch_stats") if source.get(name)}
+            wanted = {"ema": wanted} if averaged else wanted
+            as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+            found = handler.restore(
+                path, args=ocp.args.PyTreeRestore(wanted, as_numpy, partial_restore=True)
+            )
+        except Exception as error:  # as in `restore`
+            raise self.damaged(step, error) from error
+        finally:
+            handler.close()
         found = found["ema"] if averaged else found
         return step, {"params": found["params"], "batch_stats": found.get("batch_stats", {})}
 
-    @property
-    def last(self) -> int | None:
-        """The last step that has a checkpoint, or None."""
-        return self._manager.latest_step()
-
-    @property
-    def best(self) -> int | None:
-        """The step of the checkpoint with the lowest score, or None."""
-        return self._manager.best_step()
+    def _check_model(self, step: int, target: TrainState) -> None:
+        """Raises ValueError unless the checkpoint has the parameters of `target`, in shape."""
+        handler = ocp.PyTreeCheckpointHandler()
+        try:
+            saved = handler.metadata(self.directory / str(step) / "state").tree
+            there = {path: leaf.shape for path, leaf in _flat(saved["params"]).items()}
+        except Exception as error:  # as in `restore`
+            raise self.damaged(step, error) from error
+        finally:
+            handler.close()
+        here = {path: leaf.shape for path, leaf in _flat(target.params).items()}
+        for path in sorted(here | there):
+            if here.get(path) != there.get(path):
+                raise ValueError(
+                    f"{self.directory / str(step)} is of another model: params.{path} has shape "
+                    f"{there.get(path)} there, and {here.get(path)} in the recipe's model"
+                )
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._manager.close()  # returns when everything is on disk
+
+
+def check_path(path: Path) -> None:
+    """Raises ValueError if checkpoints in a folder could not be read again."""
+    if "[" in str(Path(path).absolute()):  # Orbax looks for its files by pattern
+        raise ValueError(
+            f"out: {Path(path).absolute()} has '[' in it, and checkpoints there could not be read "
+            "again. Choose a folder (out) without it"
+        )
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }

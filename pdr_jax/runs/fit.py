@@ -6,7 +6,10 @@ depth are functions of (seed, step), and each checkpoint holds the position in t
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+import math
+import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,13 @@ import numpy as np
 
 import pdr_datasets
 from pdr_jax.files import write_json
-from pdr_jax.runs import folder
-from pdr_jax.runs.checkpoints import Checkpoints
-from pdr_jax.runs.log import RunLog
-from pdr_jax.runs.pace import Pace
+from pdr_jax.runs import folder, resuming, stopping
+from pdr_jax.runs.checkpoints import Checkpoints, check_path
+from pdr_jax.runs.claim import claim
+from pdr_jax.runs.digests import first_not_finite
+from pdr_jax.runs.log import Remark, Report, RunLog
+from pdr_jax.runs.pace import DivergedError, Pace, diverged
+from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.state import start
 from pdr_jax.runs.validation import validate
 from pdr_jax.runs.warm_start import read_origin
@@ -26,47 +32,79 @@ from pdr_jax.sharding import make_gather, make_mesh, shard_batch
 from pdr_jax.task import Optimisation, Task, optimisation
 from pdr_jax.train import TrainState, train_step
 
-Report = Callable[[Mapping[str, float]], None]
-
 
 def fit(
-    task: Task, out: Path | str, *, resume: bool = False, report: Report | None = None
+    task: Task,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    checkpoint: int | None = None,
+    accept_changes: bool = False,
+    report: Report | None = None,
+    remark: Remark = warnings.warn,
 ) -> TrainState:
     """Trains a task's model, and returns the last state.
+
+    SIGINT and SIGTERM end it after the step at hand, with a checkpoint.
 
     Args:
       task: what is trained.
       out: the run's folder; must not hold a run unless `resume`.
       resume: continue from the last checkpoint in `out`; if there is none, begin.
+      checkpoint: the step of another checkpoint to continue from.
+      accept_changes: continue though recipe or data are not those of the run any more.
       report: called with the scalars of each logged step, and with the figures of each checkpoint.
+      remark: called with what a person should know, such as a damaged checkpoint.
 
     Raises:
-      FileExistsError: `out` holds a run, finished or not, and `resume` is False.
+      FileExistsError: `out` holds a run, finished or not, and `resume` is False; or another process
+        trains in it.
       FileNotFoundError: the recipe's `init_from` is no run folder, or has no checkpoint.
-      DivergedError: the loss became NaN or infinite.
-      ValueError: the recipe does not fit the data, the devices, or the run that it starts from.
+      DivergedError: the loss, the state or the validation error is no longer finite.
+      ValueError: the recipe does not fit the data, the devices, or the run that it starts from; or
+        the run has changed, or has no whole checkpoint.
     """
-    recipe, out = task.recipe, Path(out)
-    if not resume:
-        folder.check_vacant(out, recipe)
+    out = Path(out)
+    check_path(out)
+    first = jax.process_index() == 0
+    with claim(out) if first else contextlib.nullcontext():
+        if not resume:
+            folder.check_vacant(out, task.recipe)
+        saved, step = Saved(out / "checkpoints"), None
+        if saved.steps:
+            step = resuming.choose(saved, checkpoint, remark)
+        if step:  # any recipe may go on from imported weights, step 0
+            resuming.check_unchanged(out, task, saved, step, accept=accept_changes, remark=remark)
+        return _train(task, out, step, report, remark)
+
+
+def _train(
+    task: Task, out: Path, go_on_from: int | None, report: Report | None, remark: Remark
+) -> TrainState:
+    """Trains from the checkpoint of a step, or from the start."""
+    recipe = task.recipe
     plan = optimisation(recipe, len(task.train))
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
     batches, place = _feed(task, mesh)
-    begins = not Checkpoints.exist(out / "checkpoints")
+    begins = go_on_from is None
     origin = read_origin(Path(recipe.init_from)) if begins and recipe.init_from else None
     with contextlib.closing(_batches(task, task.train)) as one_pass:
         first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
     step_function = _jit_step(task, plan, state)
     save_every = recipe.save_every or plan.steps_per_epoch
-    out.mkdir(parents=True, exist_ok=True)
+    if go_on_from is not None:
+        for moved in Saved(out / "checkpoints").set_aside(after=go_on_from):
+            remark(f"a later checkpoint was moved to {moved}")
+    signalled = None
     with (
         contextlib.closing(batches),
         Checkpoints(out / "checkpoints") as checkpoints,
-        RunLog(out, report) as log,
+        RunLog(out, remark, report) as log,
+        stopping.noticed(remark) as noticed,
     ):
-        if checkpoints.last is not None:
-            state, saved = checkpoints.restore(state)
+        if go_on_from is not None:
+            state, saved = checkpoints.restore(state, go_on_from)
             if saved["data"] is not None:  # an imported run has no position in the data
                 batches.set_state(saved["data"])
         record = _Description(task, out, source, begins=begins, step=int(state.step))
@@ -74,27 +112,69 @@ def fit(
         pace = Pace(
             plan, frames_per_step=recipe.batch_size * (recipe.in_length + recipe.out_length)
         )
+        saver = _Saver(task, checkpoints, log, batches)
         for step in range(int(state.step) + 1, plan.steps + 1):
             batch = next(batches)
             frames = place(batch["frames"])
             state, scalars = step_function(state, frames)
             pace.add(step, batch["id"], scalars)
-            saves = step % save_every == 0 or step == plan.steps
-            if saves or step % recipe.log_every == 0:
+            scored = step % save_every == 0 or step == plan.steps
+            if scored or step % recipe.log_every == 0:
                 log.write(pace.figures(last_checkpoint=checkpoints.last))
-            if saves:
-                figures = validate(task, state, functools.partial(_batches, task), frames)
-                log.write({"step": step, **figures})
-                chosen_by = f"{task.selection[0]}_mse" if task.selection else "loss"
-                checkpoints.save(
-                    state,
-                    data=batches.get_state(),
-                    config=recipe.to_json(),
-                    score=figures.get(chosen_by, float(scalars["loss"])),
-                )
+            signalled = noticed()
+            if scored or signalled or saver.is_due():
+                if scored:
+                    saver.score(state, frames, float(scalars["loss"]))
+                else:
+                    saver.save(state, math.inf)
                 record.trained()
                 pace.restart()
+            if signalled:
+                break
+    if signalled:
+        stopping.stop(signalled, f"{signalled.name}: {out} is saved up to step {int(state.step)}")
     return state
+
+
+class _Saver:
+    """Saves checkpoints of what is finite: scored ones at fixed steps, others for safety."""
+
+    def __init__(self, task: Task, checkpoints: Checkpoints, log: RunLog, batches: Any) -> None:
+        self._task, self._checkpoints, self._log = task, checkpoints, log
+        self._batches, self._time = batches, time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is `save_minutes` old."""
+        # The clocks of several processes differ, and they must save together.
+        minutes = self._task.recipe.save_minutes if jax.process_count() == 1 else 0
+        return 0 < 60 * minutes < time.monotonic() - self._time
+
+    def score(self, state: TrainState, frames: jax.Array, loss: float) -> None:
+        """Validates a state, and saves it with its score; `frames` and `loss` are of its step."""
+        self._check(state)
+        figures = validate(self._task, state, functools.partial(_batches, self._task), frames)
+        self._log.write({"step": int(state.step), **figures})
+        selection = self._task.selection
+        name = f"{selection[0]}_mse" if selection else "loss"
+        score = figures.get(name, loss)
+        if not math.isfinite(score):
+            raise self._diverged(f"{name}={score}", int(state.step))
+        self.save(state, score)
+
+    def save(self, state: TrainState, score: float) -> None:
+        """Saves a state; `score` is infinity for one that was not validated."""
+        self._check(state)
+        self._checkpoints.save(
+            state, data=self._batches.get_state(), config=self._task.recipe.to_json(), score=score
+        )
+        self._time = time.monotonic()
+
+    def _check(self, state: TrainState) -> None:
+        if name := first_not_finite(state):
+            raise self._diverged(f"{name} is not finite", int(state.step))
+
+    def _diverged(self, what: str, step: int) -> DivergedError:
+        return diverged(f"{what} after step {step}", self._checkpoints.last)
 
 
 class _Description:

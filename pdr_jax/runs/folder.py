@@ -5,18 +5,22 @@ RUN/data.json       the data set, what chose the best checkpoint, and the origin
                     were imported or copied from another run
 RUN/metrics.jsonl   a line every `log_every` steps, and a line with the figures of each checkpoint
 RUN/checkpoints/    the last few and the best (Orbax): train state, position in the data, versions
+RUN/set_aside/      checkpoints that a resumed run did not go on from, such as damaged ones
 RUN/metrics.json    the figures of the best checkpoint, when the run has ended
+RUN/.lock           held by the process that trains
 """
 
 import json
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import pdr_datasets
+from pdr_jax.files import read_json
 from pdr_jax.recipes import Recipe
-from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.saved import Saved
 from pdr_jax.task import Task
 
 _DATASET = ("frame_shape", "offset", "scale", "data_range")
@@ -27,17 +31,25 @@ def read_recipe(run: Path | str) -> Recipe:
 
     Raises:
       FileNotFoundError: `run` is no run folder.
+      ValueError: recipe.json is damaged, or a field is missing, unknown or out of range.
     """
     path = Path(run) / "recipe.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is no run folder: it has no recipe.json")
-    return Recipe.from_json(json.loads(path.read_text()))
+    try:
+        return Recipe.from_json(read_json(path))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is no recipe: {error}") from error
 
 
 def read_data(run: Path | str) -> dict[str, Any]:
-    """The data.json of a run folder; {} if there is none."""
+    """The data.json of a run folder; {} if there is none.
+
+    Raises:
+      ValueError: the file is damaged.
+    """
     path = Path(run) / "data.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def describe_dataset(dataset: pdr_datasets.VideoDataset) -> dict[str, Any]:
@@ -57,9 +69,56 @@ def describe_training(task: Task) -> dict[str, Any]:
     """What data.json says of a run that was trained here."""
     return {
         "training_clips": len(task.train),
+        "digest": _digest(task.train),
         "chosen_on": task.chosen_on,
         **describe_dataset(task.dataset),
     }
+
+
+class Recorded(NamedTuple):
+    """Units and range of a run's data, as data.json has them."""
+
+    units: pdr_datasets.Units
+    data_range: tuple[float, float]
+
+
+def recorded_units(run: Path | str, found: dict[str, Any] | None = None) -> Recorded | None:
+    """The units in which a run was trained.
+
+    Args:
+      run: the run folder.
+      found: the content of its data.json, if it has been read.
+
+    Returns:
+      None if data.json is missing or does not describe the data set.
+
+    Raises:
+      ValueError: an offset, scale or range is not a finite number, or a scale is not positive.
+    """
+    found = read_data(run) if found is None else found
+    if not found.keys() >= {*_DATASET}:
+        return None
+    offset, scale, data_range = (_numbers(run, found, name) for name in _DATASET[1:])
+    if np.min(scale) <= 0:
+        raise ValueError(
+            f"scale={found['scale']!r} in {Path(run) / 'data.json'}: expected more than 0"
+        )
+    low, high = np.broadcast_to(data_range, 2).tolist()
+    return Recorded(pdr_datasets.Units(offset, scale), (low, high))
+
+
+def _numbers(run: Path | str, found: dict[str, Any], name: str) -> float | tuple[float, ...]:
+    value = found[name]
+    try:
+        finite = np.isfinite(np.asarray(value, np.float64)).all() and np.ndim(value) <= 1
+    except (TypeError, ValueError):
+        finite = False
+    if not finite or value in (None, []):
+        raise ValueError(
+            f"{name}={value!r} in {Path(run) / 'data.json'}: expected the number, or one for each "
+            "channel, that the run was trained with"
+        )
+    return tuple(map(float, value)) if isinstance(value, list) else float(value)
 
 
 def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
@@ -69,32 +128,39 @@ def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
 
     Returns:
       None if data.json is missing or does not describe the data set.
+
+    Raises:
+      ValueError: as `recorded_units`.
     """
     found, recipe = read_data(run), read_recipe(run)
-    if not found.keys() >= {*_DATASET}:
+    recorded = recorded_units(run, found)
+    if recorded is None:
         return None
-    shape, offset, scale, data_range = (
-        tuple(value) if isinstance(value := found[name], list) else value for name in _DATASET
-    )
     return pdr_datasets.VideoDataset(
         name=found["dataset"],
         config=found["config"],
         splits={},
         in_length=recipe.in_length,
         out_length=recipe.out_length,
-        frame_shape=shape,
-        units=pdr_datasets.Units(offset, scale),
-        data_range=data_range,
+        frame_shape=tuple(found["frame_shape"]),
+        units=recorded.units,
+        data_range=recorded.data_range,
         note=found["note"],
     )
 
 
+def _digest(clips: pdr_datasets.Source) -> int:
+    """CRC-32 of the first, the middle and the last clip, by which replaced data are noticed."""
+    chosen = sorted({0, len(clips) // 2, len(clips) - 1}) if len(clips) else []
+    found = 0
+    for index in chosen:
+        found = zlib.crc32(np.ascontiguousarray(clips[index]["frames"]).data, found)
+    return found
+
+
 def is_imported(run: Path) -> bool:
     """Whether a run folder holds imported weights that have not been trained on here."""
-    if not Checkpoints.exist(run / "checkpoints"):
-        return False
-    with Checkpoints(run / "checkpoints") as checkpoints:
-        return checkpoints.last == 0
+    return Saved(run / "checkpoints").last == 0
 
 
 def check_vacant(run: Path, recipe: Recipe) -> None:
@@ -116,12 +182,12 @@ def check_vacant(run: Path, recipe: Recipe) -> None:
 
 
 def _holds_run(run: Path, recipe: Recipe) -> bool:
-    if Checkpoints.exist(run / "checkpoints"):
+    if Saved(run / "checkpoints").steps:
         return True
     begun, log = run / "recipe.json", run / "metrics.jsonl"
     if not begun.exists():
         return False
-    another = json.loads(begun.read_text()) != _as_stored(recipe)
+    another = read_json(begun) != _as_stored(recipe)
     return another or (log.exists() and log.stat().st_size > 0)
 
 

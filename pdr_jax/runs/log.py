@@ -1,50 +1,69 @@
 """The log of a run: metrics.jsonl always, TensorBoard events when tensorboardX is installed."""
 
+import contextlib
 import json
+import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
 
-from pdr_jax.files import replacing
+from pdr_jax.files import finite, replacing
 
 try:
-    from tensorboardX import SummaryWriter
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
 except ImportError:
-    SummaryWriter = None
+    EventsWriter = None
+
+Report = Callable[[Mapping[str, float]], None]
+# Called with what a person should read, a line at a time.
+Remark = Callable[[str], None]
 
 
 class RunLog:
-    """RUN/metrics.jsonl, one JSON object a line; written by the first process only."""
+    """RUN/metrics.jsonl, one JSON object a line; written by the first process only.
 
-    def __init__(
-        self, run: Path, report: Callable[[Mapping[str, float]], None] | None = None
-    ) -> None:
+    Numbers that are not finite, which JSON does not know, are written as null.
+    """
+
+    def __init__(self, run: Path, remark: Remark, report: Report | None = None) -> None:
         """Opens the log of a run folder; `report` is also called with every line's figures."""
-        self._path = run / "metrics.jsonl"
-        self._report = report
+        self._path, self._remark, self._report = run / "metrics.jsonl", remark, report
         self._first = jax.process_index() == 0
-        self._board = (
-            SummaryWriter(str(run / "tensorboard")) if SummaryWriter and self._first else None
-        )
+        self._board = _Board(run / "tensorboard") if EventsWriter and self._first else None
 
     def rewind(self, step: int) -> None:
-        """Drops the lines of steps after `step`, which will be repeated."""
-        if self._first and self._path.exists():
-            # Text after the last line break is a line whose writing was interrupted.
-            *lines, _ = self._path.read_text().split("\n")
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
-            with replacing(self._path) as partial:
-                partial.write_text("".join(f"{line}\n" for line in kept))
+        """Drops the lines of steps after `step`, which will be repeated, and tells of odd lines."""
+        if not (self._first and self._path.exists()):
+            return
+        # Text after the last line break is a line whose writing was interrupted.
+        *lines, _ = self._path.read_text(errors="replace").split("\n")
+        kept = []
+        for number, line in enumerate(lines, 1):
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                self._remark(
+                    f"{self._path}, line {number} is no entry and is dropped: {line[:80]!r}"
+                )
+        with replacing(self._path) as partial:
+            partial.write_text("".join(f"{line}\n" for line in kept))
 
     def write(self, figures: Mapping[str, float]) -> None:
         """Writes the figures of one step; `figures` has the key "step"."""
         if self._first:
             with self._path.open("a") as file:
-                file.write(json.dumps(dict(figures)) + "\n")
+                file.write(json.dumps(finite(figures), allow_nan=False) + "\n")
         if self._board is not None:
-            for name, value in figures.items():
-                self._board.add_scalar(name, value, int(figures["step"]))
+            try:
+                self._board.write(figures)
+            except OSError as error:
+                self._board = None
+                self._remark(f"no more events for TensorBoard: {error}")
         if self._report is not None:
             self._report(figures)
 
@@ -54,3 +73,25 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         if self._board is not None:
             self._board.close()
+
+
+class _Board:
+    """Events for TensorBoard, written at once.
+
+    SummaryWriter has a thread for it, and waits for ever when a full disk has ended that thread.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._writer = EventsWriter(str(folder / "events"), f".{os.getpid()}")
+
+    def write(self, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            event = Event(step=int(figures["step"]), wall_time=time.time())
+            event.summary.CopyFrom(scalar(name, value))
+            self._writer.write_event(event)
+        self._writer.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._writer.close()

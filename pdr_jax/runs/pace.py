@@ -10,7 +10,7 @@ from pdr_jax.task import Optimisation
 
 
 class DivergedError(RuntimeError):
-    """The loss is no longer a finite number."""
+    """The loss, the state or the validation error is no longer finite."""
 
 
 class Pace:
@@ -58,10 +58,13 @@ class Pace:
 
 
 def _check_finite(step: int, ids: np.ndarray, loss: float, last_checkpoint: int | None) -> None:
-    if np.isfinite(loss):
-        return
+    if not np.isfinite(loss):
+        raise diverged(f"loss={loss} at step {step}, clips {ids.tolist()}", last_checkpoint)
+
+
+def diverged(what: str, last_checkpoint: int | None) -> DivergedError:
+    """The error that stops a run; checkpoints hold finite states only, so the last one is good."""
     good = "none yet" if last_checkpoint is None else f"step {last_checkpoint}"
-    raise DivergedError(
-        f"loss={loss} at step {step}, clips {ids.tolist()}; last good checkpoint: {good}. "
-        "A lower learning_rate or clip_norm=1 usually helps."
+    return DivergedError(
+        f"{what}; last good checkpoint: {good}. A lower learning_rate or clip_norm=1 usually helps."
     )

@@ -14,10 +14,12 @@ import pdr_datasets
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.digests import first_not_finite
 from pdr_jax.runs.folder import read_recipe
+from pdr_jax.runs.units import Choice, in_units_of
 from pdr_jax.runs.warm_start import Origin
 from pdr_jax.sharding import make_mesh, state_shardings
-from pdr_jax.task import Task, open_task, optimisation
+from pdr_jax.task import Task, open_dataset, open_task, optimisation
 from pdr_jax.train import TrainState, init_state
 
 
@@ -61,8 +63,9 @@ def load(
     *,
     dataset: pdr_datasets.VideoDataset | None = None,
     model: PDR | None = None,
-    which: str = "best",
+    which: str | int = "best",
     recipe: Recipe | None = None,
+    units: Choice | None = None,
 ) -> tuple[Task, TrainState]:
     """The task and a saved state of a run.
 
@@ -70,15 +73,19 @@ def load(
       run: the run folder.
       dataset: an opened data set, in place of the one that the recipe names.
       model: a model, in place of the one that the recipe describes.
-      which: the "best" or the "last" state.
+      which: the "best" or the "last" state, or that of a step.
       recipe: a recipe, in place of the run's own; it may have another horizon or data set.
+      units: "run" or "data", see `pdr_jax.runs.units`.
 
     Raises:
       FileNotFoundError: `run` is no run folder or has no checkpoint, or the data set has not been
         prepared.
-      ValueError: the checkpoint is of another model.
+      ValueError: the checkpoint is damaged, of another model or not finite, or the data have other
+        units than the run.
     """
-    task = open_task(recipe or read_recipe(run), dataset, model)
+    recipe = recipe or read_recipe(run)
+    dataset = in_units_of(Path(run), dataset or open_dataset(recipe), units)
+    task = open_task(recipe, dataset, model)
     # The optimiser's state has the same structure for any number of clips.
     tx = optimisation(task.recipe, samples=task.recipe.batch_size).tx
     length = task.clip.in_length + task.clip.horizon
@@ -92,6 +99,10 @@ def load(
     )
     with Checkpoints(Path(run) / "checkpoints") as checkpoints:
         state, _ = checkpoints.restore(like, which)
+    if name := first_not_finite(state.variables()):
+        raise ValueError(
+            f"{run}: {name} of step {int(state.step)} is not finite; nothing it predicts is"
+        )
     return task, state
 
 

@@ -116,7 +116,5 @@ def read_origin(run: Path) -> Origin:
       FileNotFoundError: `run` is no run folder, or has no checkpoint.
     """
     recipe = read_recipe(run)
-    if not Checkpoints.exist(run / "checkpoints"):
-        raise FileNotFoundError(f"{run} has no checkpoint")
     with Checkpoints(run / "checkpoints") as checkpoints:
         return Origin(run, recipe, *checkpoints.variables())

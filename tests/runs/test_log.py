@@ -1,5 +1,6 @@
 """The log of a run, and the check of the losses between two lines."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ def test_a_log_is_rewound_whole_or_not_at_all(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("no space left")
 
-    with RunLog(tmp_path) as opened:
+    with RunLog(tmp_path, warnings.warn) as opened:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", fail)
             with pytest.raises(OSError, match="no space left"):

@@ -4,11 +4,19 @@ ALWAYS = 2**30  # bytes that anything may claim
 RATIO = 100  # beyond that, how many times the bytes that it holds
 
 
-def check_claim(what: str, claimed: int, held: int) -> None:
-    """Raises ValueError if `claimed` bytes are over 1 GiB and over 100 times the `held` ones."""
+class ClaimError(ValueError):
+    """Something claims to be far more than it holds."""
+
+
+def check_claim(
+    what: str,
+    claimed: int,
+    held: int,
+    remedy: str = "It is damaged or, if not, has to be saved without compression, as .npy.",
+) -> None:
+    """Raises ClaimError if `claimed` bytes are over 1 GiB and over 100 times the `held` ones."""
     if claimed > max(ALWAYS, RATIO * held):
-        raise ValueError(
-            f"{what} claims {claimed / 2**30:,.1f} GiB of data and holds {held} bytes: expected at "
-            f"most {RATIO} times as much, or 1 GiB. It is damaged or, if not, has to be stored "
-            "less densely: an uncompressed .npy file has no such limit."
+        raise ClaimError(
+            f"{what} claims {claimed / 2**30:,.1f} GiB and holds {held} bytes: expected at most "
+            f"{RATIO} times what it holds, or 1 GiB. {remedy}"
         )

@@ -26,6 +26,8 @@ def open_npy(path: Path) -> np.ndarray:
             shape, fortran, dtype = read_header(file)
             if dtype.hasobject:
                 raise ValueError("it holds Python objects, which could run code when read")
+            if not dtype.itemsize:
+                raise ValueError(f"it holds {dtype}, which takes no bytes")
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as .npy: {error}") from error
         start, size = file.tell(), os.fstat(file.fileno()).st_size

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pdr_datasets.bounds import check_claim
+from pdr_datasets.bounds import ClaimError, check_claim
 from pdr_datasets.npy import read_header
 
 # NotImplementedError: an unknown compression; RuntimeError: an encrypted file.
@@ -80,7 +80,8 @@ def open_members(path: Path) -> dict[str, Member]:
     """All arrays of a file, by name.
 
     Raises:
-      OSError: the file is no .npz, or broken, or claims far more than it holds.
+      OSError: the file is no .npz, or broken.
+      ClaimError: an array claims far more than the file holds.
     """
     with _archive(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist() if name[-4:] == ".npy"]
@@ -96,8 +97,9 @@ def open_member(path: Path, name: str, *, text: bool = False) -> Member:
       text: whether it holds text rather than numbers.
 
     Raises:
-      OSError: the file is no .npz, or broken, or claims far more than it holds.
-      ValueError: it has no such array, or one that holds something else, or not in C order.
+      OSError: the file is no .npz, or broken.
+      ValueError: it has no such array, or one that holds something else, or not in C order, or that
+        claims far more than it holds.
     """
     with _archive(path) as archive:
         member, fortran = _open(archive, path, name)
@@ -118,7 +120,7 @@ def _open(archive: zipfile.ZipFile, path: Path, name: str) -> tuple[Member, bool
     with archive.open(info) as stream:
         shape, fortran, dtype = read_header(stream)
     held = min(info.compress_size, path.stat().st_size)
-    check_claim(repr(name), math.prod(shape) * dtype.itemsize, held)
+    check_claim(f"{path}: {name!r}", math.prod(shape) * dtype.itemsize, held)
     return Member(path, name, shape, dtype), fortran
 
 
@@ -141,7 +143,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except _NoMemberError:
+    except (_NoMemberError, ClaimError):
         raise
     except _BROKEN as error:
         raise OSError(

@@ -73,7 +73,15 @@ def _read_zarr(path: Path, key: str | None) -> tuple[Any, str]:
     except _KeyChoiceError:
         raise
     # As zarr says that metadata are missing, or are not what they should be.
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise ValueError(
             f"path={str(path)!r} cannot be read as Zarr: {type(error).__name__}: {error}"
         ) from error

@@ -46,8 +46,8 @@ def open_arrays(
       axes: what the axes are: "NTHWC", "NTCHW", "NCTHW", "NTHW", "THWC", "TCHW" or "THW". By
         default they are told from the shape, see `find_axes`; `VideoDataset.reading` says how.
       crop: (height, width) to keep, from the top left.
-      pad: (height, width) to reach, after `crop`, by repeating the bottom row and the right column.
-        What is added is trained on and scored like the rest.
+      pad: (height, width) to reach, after `crop`, by repeating the bottom row and the right column,
+        at most to twice the size. What is added is trained on and scored like the rest.
       stride: frames between the starts of neighbouring windows of a series.
       test_fraction: in [0, 1], the share of the samples, or of a series' time, that is for testing:
         the last ones. No window lies across the boundary.
@@ -70,7 +70,7 @@ def open_arrays(
         raise ValueError("give either path= (a file) or array=, and not both.")
     if array is not None and key is not None:
         raise ValueError(f"key={key!r}: has a meaning for files only.")
-    label = "array" if path is None else f"path={os.fspath(path)!r}"
+    label = "array" if path is None else f"path={str(path)!r}"
     data, note = (array, "") if path is None else read_array(path, key)
     data = as_values(data, label)
     if data.dtype == np.uint8 and (scaling is not None or per_channel):
@@ -83,9 +83,11 @@ def open_arrays(
     if 0 in data.shape:
         raise ValueError(f"{label} has shape {tuple(data.shape)}: it is empty.")
     view = View(data, axes, crop, pad, label)
+    if not isinstance(per_channel, bool):
+        raise ValueError(f"per_channel={per_channel!r}: expected True or False.")
     if not isinstance(test_fraction, int | float) or not 0 <= test_fraction <= 1:
         raise ValueError(f"test_fraction={test_fraction!r}: expected 0 to 1.")
-    if not isinstance(stride, int) or stride < 1:
+    if not isinstance(stride, int) or isinstance(stride, bool) or stride < 1:
         raise ValueError(f"stride={stride!r}: expected a whole number of frames, at least 1.")
     is_series = len(view.shape) == 4
     if is_series:

@@ -37,7 +37,8 @@ def as_values(array: Any, label: str) -> Any:
         array = array.data
     if isinstance(array, np.ndarray):
         low, high = np.lib.array_utils.byte_bounds(array)
-        check_claim(f"{label} (a view such as np.broadcast_to's)", array.nbytes, high - low)
+        remedy = "It is a view that repeats its data, as np.broadcast_to makes; pass the data."
+        check_claim(label, array.nbytes, high - low, remedy)
     try:
         array = unpack(array)
     except ValueError as error:
@@ -113,20 +114,24 @@ def describe_range(view: View, stop: int) -> str:
 
 def _as_array(array: Any, label: str) -> Any:
     shape = getattr(array, "shape", None)
-    if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape):
+    if isinstance(shape, tuple) and all(isinstance(n, int | np.integer) for n in shape):
         try:
             np.dtype(array.dtype)
         except (AttributeError, TypeError):
             pass  # another library's, such as torch.float32
         else:
             return array
+    what = f"{label} is a {type(array).__name__} that NumPy cannot read"
     try:
-        return np.asarray(array)
-    except (TypeError, ValueError, RuntimeError, RecursionError) as error:
+        made = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).rstrip(".")
         raise TypeError(
-            f"{label} is a {type(array).__name__} that cannot be made an array: {error}. Expected "
-            "a NumPy array; lists have to be of equal length."
+            f"{what}: {reason}. Expected a NumPy array, or lists of equal length."
         ) from error
+    if made.dtype == object:
+        raise TypeError(f"{what} as numbers. Pass a NumPy array, such as tensor.numpy().")
+    return made
 
 
 def _where(index: Any) -> tuple[int, ...]:

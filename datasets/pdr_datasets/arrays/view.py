@@ -41,18 +41,9 @@ class View:
         self._data, self._axes, self._label = data, axes, label
         full = channels_last(np.broadcast_to(np.uint8(0), data.shape), axes).shape
         stored = full[-3:-1]
+        _check_size("crop", crop, (1, 1), stored, f"the frames are {stored[0]} x {stored[1]}")
         kept = stored if crop is None else crop
-        for field, value, low, high in (
-            ("crop", crop, (1, 1), stored),
-            ("pad", pad, kept, (math.inf, math.inf)),
-        ):
-            if value is not None and not _fits(value, low, high):
-                bound = "at most" if field == "crop" else "at least"
-                size = stored if field == "crop" else kept
-                raise ValueError(
-                    f"{field}={value!r}: the frames are {size[0]} x {size[1]}; expected (height, "
-                    f"width), whole numbers, {bound} these."
-                )
+        _check_size("pad", pad, kept, (2 * kept[0], 2 * kept[1]), "up to twice the frames")
         served = kept if pad is None else pad
         self._crop = (..., slice(kept[0]), slice(kept[1]), slice(None))
         self._margins = [(0, 0)] * (len(full) - 3)
@@ -70,7 +61,7 @@ class View:
         try:
             block = self._data[start:stop]
         # As Zarr's codecs and HDF5 say that a chunk is damaged.
-        except (OSError, RuntimeError, ValueError, zlib.error) as error:
+        except (OSError, RuntimeError, ValueError, EOFError, MemoryError, zlib.error) as error:
             raise OSError(
                 f"{self._label}: entries {start} to {stop - 1} cannot be read: {error}"
             ) from error
@@ -125,10 +116,16 @@ class Windows:
         return {"frames": self._view.read(start, start + self._length), "id": np.int64(start)}
 
 
-def _fits(size: Any, low: Any, high: Any) -> bool:
-    return (
+def _check_size(field: str, size: Any, low: Any, high: Any, why: str) -> None:
+    """Raises ValueError unless `size` is None, or (height, width) from `low` to `high`."""
+    whole = (
         isinstance(size, tuple | list)
         and len(size) == 2
-        and all(isinstance(side, int) for side in size)
-        and all(a <= side <= b for a, side, b in zip(low, size, high, strict=True))
+        and all(isinstance(side, int) and not isinstance(side, bool) for side in size)
     )
+    if size is not None and not (
+        whole and all(a <= side <= b for a, side, b in zip(low, size, high, strict=True))
+    ):
+        raise ValueError(
+            f"{field}={size!r}: expected (height, width) from {tuple(low)} to {tuple(high)}; {why}."
+        )

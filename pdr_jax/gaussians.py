@@ -32,6 +32,7 @@ from pdr_jax.arrays import AnyArray
 from pdr_jax.files import replacing
 
 _ARRAYS = ("mean", "scale", "rotation", "amplitude")
+_ROUND = 3e-4  # relative difference of the axes below which a Gaussian counts as round
 _STATIC = ("height", "width", "window")
 _WEIGHTED = ("weight", "full")
 
@@ -223,16 +224,25 @@ class Gaussians2D(struct.PyTreeNode):
 
 
 def _stretch(scale: Array, rotation: Array, zoom_x: float, zoom_y: float) -> tuple[Array, Array]:
-    """Scale and rotation of Gaussians on a frame stretched by (zoom_x, zoom_y)."""
+    """Scale and rotation of Gaussians on a frame stretched by (zoom_x, zoom_y).
+
+    The axes of the stretched ellipse are the singular values of stretch x rotation x scale. The
+    minor one is the determinant over the major one: a difference would cancel in thin Gaussians.
+    """
     cos, sin = jnp.cos(rotation), jnp.sin(rotation)
-    var0, var1 = jnp.square(scale[..., 0]), jnp.square(scale[..., 1])
-    xx = (cos**2 * var0 + sin**2 * var1) * zoom_x**2
-    yy = (sin**2 * var0 + cos**2 * var1) * zoom_y**2
-    xy = cos * sin * (var0 - var1) * zoom_x * zoom_y
-    # Eigenvalues of the symmetric 2 x 2 covariance in closed form.
-    middle, radius = (xx + yy) / 2, jnp.hypot((xx - yy) / 2, xy)
-    axes = jnp.stack([middle + radius, jnp.maximum(middle - radius, 0)], axis=-1)
-    return jnp.sqrt(axes), jnp.arctan2(2 * xy, xx - yy) / 2
+    x0, x1 = zoom_x * cos * scale[..., 0], zoom_x * sin * scale[..., 1]
+    y0, y1 = zoom_y * sin * scale[..., 0], zoom_y * cos * scale[..., 1]
+    middle = (x0**2 + x1**2 + y0**2 + y1**2) / 2
+    difference, xy = (x0**2 + x1**2 - y0**2 - y1**2) / 2, x0 * y0 - x1 * y1
+    # A round Gaussian has no orientation to differentiate: it is drawn a little longer than wide.
+    nearly_round = difference**2 + xy**2 <= (_ROUND * middle) ** 2
+    difference = jnp.where(nearly_round, difference + 2 * _ROUND * middle, difference)
+    point = middle <= 0
+    middle, difference = jnp.where(point, 1.0, middle), jnp.where(point, 1.0, difference)
+    major = jnp.sqrt(middle + jnp.sqrt(difference**2 + xy**2))
+    minor = zoom_x * zoom_y * scale[..., 0] * scale[..., 1] / major
+    axes = jnp.stack([jnp.where(point, 0.0, major), minor], axis=-1)
+    return axes, jnp.arctan2(xy, difference) / 2
 
 
 def activate_scale(raw: Float[Array, "*N"], floor: float) -> Float[Array, "*N"]:

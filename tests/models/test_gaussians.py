@@ -67,6 +67,48 @@ def test_render_with_another_aspect_ratio_stretches_the_picture():
     np.testing.assert_allclose(stretched[:, :, 1::3], gaussians.render(), atol=1e-4)
 
 
+def one_gaussian(scale, rotation, dtype=jnp.float32):
+    shapes = {"mean": (1, 2), "amplitude": (1, 1)}
+    return Gaussians2D(
+        **{name: jnp.full(shape, 0.25, dtype) for name, shape in shapes.items()},
+        scale=jnp.asarray([scale], dtype),
+        rotation=jnp.asarray([rotation], dtype),
+        height=16,
+        width=16,
+        window=15,
+    )
+
+
+@pytest.mark.parametrize("thin", [1.0, 1e-1, 1e-3, 1e-5])
+def test_a_stretched_covariance_is_the_stretch_of_the_covariance(thin):
+    rotation, (height, width) = 0.3, (32, 48)
+    _, scale, angle, _ = one_gaussian((0.9, 0.9 * thin), rotation).pixels(height, width)
+    turn = np.array([[np.cos(rotation), -np.sin(rotation)], [np.sin(rotation), np.cos(rotation)]])
+    factor = np.diag([width / 16, height / 16]) @ turn @ np.diag([0.9 * 1.4, 0.9 * thin * 1.4])
+    axes, true, _ = np.linalg.svd(factor)
+    np.testing.assert_allclose(scale[0], true, rtol=1e-5)
+    assert abs(np.sin(float(angle[0]) - np.arctan2(*axes[::-1, 0]))) < 1e-5
+
+
+@pytest.mark.parametrize("scale", [(0.5 * 32 / 48, 0.5), (0.5, 0.5), (0.4, 0.1), (0.5, 0.0)])
+def test_the_gradient_of_a_stretched_drawing_is_that_of_its_differences(scale):
+    """The first becomes round on the new frame, where an orientation has no derivative."""
+    pattern = np.sin(np.arange(32 * 48)).reshape(32, 48, 1)
+
+    def loss(parameters):
+        gaussian = one_gaussian(parameters[:2], parameters[2], jnp.float64)
+        return (gaussian.render(32, 48) * pattern).sum()
+
+    with jax.enable_x64(True):
+        at = jnp.asarray([*scale, 0.0], jnp.float64)
+        found = jax.grad(loss)(at)
+        assert np.isfinite(found).all()
+        if min(scale) > 0:
+            steps = 0.003 * np.eye(3)
+            expected = [(loss(at + step) - loss(at - step)) / 0.006 for step in steps]
+            np.testing.assert_allclose(found, expected, atol=0.01 * np.abs(expected).max())
+
+
 def test_from_paper_equals_the_published_renderer():
     rng = np.random.default_rng(0)
     count, height, width, window = 4, 20, 25, 11

@@ -28,14 +28,15 @@ def predict(
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """
     frames = prediction.read_frames(source)
+    if gif is not None and len(frames) == 0:
+        raise ValueError(f"gif: {source} holds no clip to draw; leave the option out")
     prediction.prepare_outputs(source, target, gif)
     task, state = load(run_folder, dataset=recorded_dataset(run_folder))
     for remark in prediction.remarks(task, frames):
         print(remark)
-    future = prediction.predict_array(
-        task, state.variables(), frames, horizon=horizon, batch_size=batch_size
+    future = prediction.predict_file(
+        task, state.variables(), frames, target, horizon=horizon, batch_size=batch_size
     )
-    prediction.write_frames(target, future)
     print(f"{target}: {future.dtype} {future.shape}")
     if gif is not None:
         pictures.draw_prediction(task, frames, future, gif)

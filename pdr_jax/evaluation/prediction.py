@@ -1,6 +1,7 @@
 """Prediction on new data, without ground truth: arrays and their files."""
 
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,58 +38,126 @@ def predict_array(
       integers are rounded and clipped to their range.
 
     Raises:
-      ValueError: `frames` has the wrong rank or size, too few time steps, or values that are not
-        finite; or the horizon or the batch size is below 1.
+      ValueError: `frames` has the wrong rank or size, too few time steps, a dtype that cannot hold
+        the predictions, or values that are not finite; the horizon or the batch size is below 1; or
+        a predicted value is not finite.
     """
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size)
+    future = np.concatenate([block for _, block in blocks])
+    return future[0] if frames.ndim == 4 else future
+
+
+def predict_file(
+    task: Task,
+    variables: Mapping[str, Any],
+    frames: np.ndarray,
+    target: Path,
+    *,
+    horizon: int | None = None,
+    batch_size: int = 16,
+) -> np.ndarray:
+    """Writes what `predict_array` returns to an .npy file, whole or not at all.
+
+    Memory is bounded by a few batches if `frames` is a memory map.
+
+    Returns:
+      A memory map of the file.
+    """
+    shape = (horizon or task.clip.horizon, *task.dataset.frame_shape)
+    shape = shape if frames.ndim == 4 else (len(frames), *shape)
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size)
+    with replacing(target) as partial:
+        if 0 in shape:  # nothing can be mapped
+            np.save(partial, np.zeros(shape, frames.dtype))
+        else:
+            written = np.lib.format.open_memmap(partial, "w+", frames.dtype, shape)
+            clips = written[None] if frames.ndim == 4 else written
+            for start, block in blocks:
+                clips[start : start + len(block)] = block
+            written.flush()
+    return np.load(target, mmap_mode="r" if 0 not in shape else None)
+
+
+def _predicted_blocks(
+    task: Task,
+    variables: Mapping[str, Any],
+    frames: np.ndarray,
+    horizon: int | None,
+    batch_size: int,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Batches of predicted clips, each with the index of its first; refuses bad input at once."""
     clip = task.clip
-    single = frames.ndim == 4
-    clips = frames[None] if single else frames
-    if (
-        clips.ndim != 5
-        or clips.shape[2:] != task.dataset.frame_shape
-        or clips.shape[1] < clip.in_length
-    ):
-        height, width, channels = task.dataset.frame_shape
-        raise ValueError(
-            f"frames has shape {frames.shape}; expected (N, {clip.in_length} or more, {height}, "
-            f"{width}, {channels}), or one clip without N"
-        )
-    if not np.all(np.isfinite(clips)):
-        raise ValueError("frames has values that are not finite; expected numbers everywhere")
     horizon = clip.horizon if horizon is None else horizon
     for name, value in (("horizon", horizon), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more")
+    _check_frames(task, frames)
+    observed = (frames[None] if frames.ndim == 4 else frames)[:, -clip.in_length :]
     predict = predictors.predictor(task.model, variables)
-    observed = clips[:, -clip.in_length :]
-    results = [np.zeros((0, horizon, *task.dataset.frame_shape), np.float32)]
-    for start in range(0, len(observed), batch_size):
-        stored, valid = predictors.padded(observed[start : start + batch_size], batch_size)
-        future = clip.units.denormalise(predict(clip.units.normalise(jnp.asarray(stored)), horizon))
-        results.append(np.asarray(future)[valid])
-    result = np.concatenate(results)
+    batch_size = min(batch_size, max(len(observed), 1))
+
+    def blocks() -> Iterator[tuple[int, np.ndarray]]:
+        yield 0, np.zeros((0, horizon, *task.dataset.frame_shape), frames.dtype)
+        for start in range(0, len(observed), batch_size):
+            chosen = np.asarray(observed[start : start + batch_size])
+            _check_finite("frames", chosen, start)
+            stored, valid = predictors.padded(chosen, batch_size)
+            model_units = predict(clip.units.normalise(jnp.asarray(stored)), horizon)
+            future = np.asarray(clip.units.denormalise(model_units))[valid]
+            _check_finite("prediction", future, start)
+            if np.issubdtype(frames.dtype, np.integer):
+                limits = np.iinfo(frames.dtype)
+                future = np.clip(np.rint(future), limits.min, limits.max)
+            yield start, future.astype(frames.dtype)
+
+    return blocks()
+
+
+def _check_frames(task: Task, frames: np.ndarray) -> None:
+    shape = frames.shape[-4:]
+    if (
+        frames.ndim not in (4, 5)
+        or shape[1:] != task.dataset.frame_shape
+        or shape[0] < task.clip.in_length
+    ):
+        height, width, channels = task.dataset.frame_shape
+        raise ValueError(
+            f"frames has shape {frames.shape}; expected (N, {task.clip.in_length} or more, "
+            f"{height}, {width}, {channels}), or one clip without N"
+        )
     if np.issubdtype(frames.dtype, np.integer):
-        limits = np.iinfo(frames.dtype)
-        result = np.clip(np.rint(result), limits.min, limits.max)
-    result = result.astype(frames.dtype)
-    return result[0] if single else result
+        (low, high), limits = stored_range(task.dataset), np.iinfo(frames.dtype)
+        if low < limits.min or limits.max < high:
+            raise ValueError(
+                f"frames has dtype {frames.dtype}, which ends at {limits.min} and {limits.max}, "
+                f"and this run's frames go from {low:g} to {high:g}: convert them to a wider one"
+            )
+
+
+def _check_finite(field: str, clips: np.ndarray, start: int) -> None:
+    finite = np.isfinite(clips).all(axis=(1, 2, 3, 4))
+    if not finite.all():
+        raise ValueError(
+            f"{field}: clip {start + int(np.argmin(finite))} has values that are not finite; "
+            "expected numbers everywhere"
+        )
 
 
 def remarks(task: Task, frames: np.ndarray) -> list[str]:
     """Remarks on frames to predict from: their units, and which frames of a clip are used."""
     (low, high), length = stored_range(task.dataset), task.clip.in_length
     found = [f"frames are taken to be in stored units, {low:g}..{high:g}"]
-    if (
-        np.issubdtype(frames.dtype, np.floating)
-        and low == 0
-        and high > 1
-        and frames.size
-        and np.min(frames) >= 0
-        and 0 < np.max(frames) <= 1
-    ):
+    least, greatest = (np.min(frames), np.max(frames)) if frames.size else (low, high)
+    floating = np.issubdtype(frames.dtype, np.floating)
+    if floating and low == 0 and high > 1 and least >= 0 and 0 < greatest <= 1:
         found.append(
             f"warning: the input lies in [0, 1], but this run's frames are in 0..{high:g}: "
             f"multiply it by {high:g}"
+        )
+    elif greatest < low or high < least:
+        found.append(
+            f"warning: the input lies in {least:g}..{greatest:g}, outside of this run's frames: "
+            "convert it to their units (kelvin and degrees Celsius differ by 273.15)"
         )
     if frames.ndim in (4, 5) and (given := frames.shape[-4]) > length:
         found.append(f"of {given} frames a clip, the last {length} are used")
@@ -102,14 +171,15 @@ def stored_range(dataset: pdr_datasets.VideoDataset) -> tuple[float, float]:
 
 
 def read_frames(path: Path) -> np.ndarray:
-    """The array of an .npy file, of any shape.
+    """The array of an .npy file, of any shape, memory-mapped.
 
     Raises:
-      ValueError: the file is no .npy file, or does not hold integers or floats.
+      ValueError: the file is no .npy file, does not hold integers or floats, or is shorter than
+        its header says.
     """
     try:
-        frames = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        frames = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OverflowError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no .npy file of numbers: {error}") from error
     if not isinstance(frames, np.ndarray):
         frames.close()
@@ -143,9 +213,3 @@ def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None
         style.require("imageio.v3")
         style.prepare(gif, ".gif")
     target.parent.mkdir(parents=True, exist_ok=True)
-
-
-def write_frames(path: Path, frames: np.ndarray) -> None:
-    """Writes an .npy file, whole or not at all."""
-    with replacing(path) as partial:
-        np.save(partial, frames)

@@ -18,7 +18,7 @@ def load(path: Path) -> pdr_datasets.VideoDataset:
     with np.load(path) as file:
         field = file["t2m"].astype(np.float32)[:, :32, :48, None]
     dataset = pdr_datasets.load(
-        "arrays", array=field, layout="THWC", in_length=12, out_length=12, scaling="zscore"
+        "arrays", array=field, axes="THWC", in_length=12, out_length=12, scaling="zscore"
     )
     scoring = pdr_datasets.Scoring(units="stored", spatial_norm=True)
     return dataclasses.replace(dataset, scoring=scoring)

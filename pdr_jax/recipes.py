@@ -232,6 +232,9 @@ class Recipe:
         fields = dict(fields)
         if fields["loss"] == "l1_ssim":  # Runs from before `signed` keep their loss.
             fields["loss_options"] = {"signed": False, **fields["loss_options"]}
+        if "layout" in fields["data_options"]:  # its name in runs of version 0.2
+            options = dict(fields["data_options"])
+            fields["data_options"] = {"axes": options.pop("layout"), **options}
         adapter = dict(fields["predgs"])
         adapter["scale_start"] = tuple(adapter["scale_start"])
         adapter["tracking"] = TrackingConfig(**adapter.get("tracking", {}))

@@ -372,10 +372,13 @@ ARRAYS = Benchmark(
     data_options={
         "path": "",
         "key": "",
-        "layout": "",
+        "axes": "",
+        "crop": "",
+        "pad": "",
         "stride": 1,
         "test_fraction": 0.2,
         "scaling": "",
+        "per_channel": False,
     },
     backbones=_SMALL,
 )

@@ -28,7 +28,8 @@ def import_openstl(
     The model and its sizes are read from the weights, as far as the weights determine them.
 
     Args:
-        checkpoint: OpenSTL's or PredFormer's .pth, Lightning's .ckpt, or an .npz of a state dict.
+        checkpoint: OpenSTL's or PredFormer's .pth, Lightning's .ckpt, or an .npz or .safetensors of
+            a state dict.
         out: The run's folder.
         config: The configuration: OpenSTL's .py (which is not run) or model_param.json.
         settings: Single entries of the configuration: name value name value ...

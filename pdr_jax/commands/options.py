@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+_TEXTS = ("path", "key", "axes")
+
 
 def parse_option(text: str) -> Any:
     """The value of a text as JSON or as a Python literal; the text itself if it is neither.
@@ -19,6 +21,9 @@ def parse_option(text: str) -> Any:
     return text
 
 
-def parse_options(texts: Mapping[str, str] | None) -> dict[str, Any]:
-    """The values of `name value name value ...`; {} if none are given."""
-    return {name: parse_option(text) for name, text in (texts or {}).items()}
+def parse_options(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options whose texts have become values; paths and names of arrays stay texts."""
+    return {
+        name: value if name in _TEXTS or not isinstance(value, str) else parse_option(value)
+        for name, value in (values or {}).items()
+    }

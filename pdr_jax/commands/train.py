@@ -15,14 +15,15 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pdr_datasets import VideoDataset
+from pdr_datasets import Units, VideoDataset
 from pdr_jax import recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.commands.finish import finish
+from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.fit import fit
-from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe
+from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe, recorded_units
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.runs.units import in_units_of
 from pdr_jax.task import open_dataset, open_task, optimisation, output_note
@@ -61,6 +62,8 @@ def train_command(argv: list[str]) -> Callable[..., None]:
                 f"dataset={settings.dataset!r}, but {named.dataset!r} was taken for it: give the "
                 f"data set before all options, pdr train {settings.dataset} ..."
             )
+        data_options = parse_options(settings.data_options)
+        settings = dataclasses.replace(settings, data_options=data_options)
         train_run(settings, out or default_folder(settings))
 
     if argv[:1] == ["train"] and "--resume" in {word.split("=")[0] for word in argv}:
@@ -187,7 +190,17 @@ def named_recipe(argv: list[str]) -> Recipe:
         same = dataset == origin.dataset
         clips = (*recipes.CLIP_FIELDS, "protocol") if same else ("in_length",)
         chosen |= {name: getattr(origin, name) for name in ("backbone_options", *clips)}
+        if same and dataset == "arrays":
+            chosen["data_options"] |= _scaling_of(Path(chosen["init_from"]))
     return recipes.create(dataset or "moving_sprites", **chosen)
+
+
+def _scaling_of(run: Path) -> dict[str, Any]:
+    """The option that gives an array the units of a run, which its weights know."""
+    recorded = recorded_units(run)
+    if recorded is None or recorded.units == Units():  # uint8 frames have no other units
+        return {}
+    return {"scaling": f"{recorded.units.offset},{recorded.units.scale}"}
 
 
 def default_folder(recipe: Recipe) -> Path:

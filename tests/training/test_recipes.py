@@ -119,6 +119,13 @@ def test_a_recipe_from_before_signed_ssim_keeps_its_loss():
     assert Recipe.from_json(before).loss_options == {"weight": 0.5, "signed": False}
 
 
+def test_a_recipe_from_before_axes_keeps_its_layout():
+    fields = recipes.create("arrays").to_json()
+    del fields["data_options"]["axes"]
+    fields["data_options"]["layout"] = "NTCHW"
+    assert Recipe.from_json(fields).data_options["axes"] == "NTCHW"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

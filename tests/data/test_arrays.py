@@ -1,4 +1,4 @@
-"""A user's own arrays: axes, windows, splits, scaling, and what is refused."""
+"""A user's own arrays: windows, splits, scaling, and what is refused."""
 
 import sys
 
@@ -49,37 +49,6 @@ def test_samples_are_split_by_sample_and_cut_to_the_lengths():
     halves = load(array)
     assert (halves.in_length, halves.out_length) == (3, 3)
     assert load(array, out_length=1).in_length == 5
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes", "frame_shape"),
-    [
-        ((20, 6, 5), None, (6, 5, 1)),
-        ((20, 6, 5, 2), None, (6, 5, 2)),
-        ((20, 2, 6, 5), None, (6, 5, 2)),
-        ((20, 7, 6, 5), "TCHW", (6, 5, 7)),
-        ((20, 7, 6, 5), "THWC", (7, 6, 5)),
-        ((20, 4, 6, 5), "NTHW", (6, 5, 1)),
-        ((20, 4, 2, 6, 5), None, (6, 5, 2)),
-        ((20, 4, 6, 5, 2), None, (6, 5, 2)),
-    ],
-)
-def test_axes(shape, axes, frame_shape):
-    array = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
-    dataset = load(array, axes=axes, in_length=2, out_length=2)
-    assert dataset.frame_shape == frame_shape
-    frames = dataset.splits["train"][0]["frames"]
-    assert frames.shape == (4, *frame_shape)
-    assert sorted(frames.ravel()) == sorted(
-        np.ravel(array[0] if len(shape) == 5 or axes == "NTHW" else array[:4])
-    )
-    if frame_shape == (6, 5, 2) and shape == (20, 2, 6, 5):
-        np.testing.assert_array_equal(frames[1, ..., 1], array[1, 1])
-
-
-def test_ambiguous_channels_are_asked_for():
-    with pytest.raises(ValueError, match="axes"):
-        load(np.zeros((20, 7, 6, 5), np.uint8), in_length=1, out_length=1)
 
 
 def test_scaling_is_fitted_on_the_training_part_only():
@@ -167,6 +136,53 @@ def test_crop_keeps_the_top_left():
     np.testing.assert_array_equal(dataset.splits["train"][0]["frames"][0, ..., 0], array[0, :2, :3])
 
 
+def test_pad_repeats_the_edge_after_the_crop():
+    array = np.arange(5 * 4 * 6, dtype=np.float32).reshape(5, 4, 6)
+    options = {"in_length": 1, "out_length": 1, "test_fraction": 0}
+    dataset = load(array, crop=(2, 3), pad=(4, 4), **options)
+    assert dataset.frame_shape == (4, 4, 1)
+    frame = dataset.splits["train"][1]["frames"][0, ..., 0]
+    wanted = array[1][np.ix_([0, 1, 1, 1], [0, 1, 2, 2])]
+    np.testing.assert_array_equal(frame, wanted)
+
+
+@pytest.mark.parametrize("high", [1, 9, 200])
+def test_uint8_that_is_not_0_to_255_is_noted(high):
+    array = series(20) * 0
+    array[5, 0, 0] = high
+    array[19] = 255  # for testing, so it tells nothing
+    note = load(array, in_length=1, out_length=1).note
+    assert note.startswith(f"The largest value for training is {high}, but uint8") == (high < 32)
+    assert "multiplied by 255" in note or not note
+
+
+class Tensor:
+    """Another library's array: NumPy cannot read its dtype."""
+
+    dtype = "torch.float32"
+
+    def __init__(self, values):
+        self.values, self.shape = values, np.shape(values)
+
+    def __array__(self, dtype=None, copy=None):
+        if self.values is None:
+            raise RuntimeError("Tensor that requires grad.")
+        return self.values
+
+
+def test_tensors_of_other_libraries_are_read_or_refused():
+    dataset = load(Tensor(series(10)), in_length=1, out_length=1)
+    np.testing.assert_array_equal(dataset.splits["train"][3]["frames"], series(10)[3:5])
+    for array, message in (
+        (Tensor(None), "array is a Tensor that NumPy cannot read: Tensor that requires grad"),
+        ([[1, 2], [3]], "array is a list that NumPy cannot read: .*lists of equal length"),
+        (object(), "array is a object that NumPy cannot read as numbers"),
+        (series(10) > 3, r"array has dtype bool: .*array\.astype\('uint8'\) \* 255"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            load(array, in_length=1, out_length=1)
+
+
 def nan_at(index):
     array = series(10, dtype=np.float32)
     array[index] = np.nan
@@ -186,16 +202,23 @@ def nan_at(index):
         (series(10), {"in_length": None}, ValueError, "give both"),
         (series(10), {"in_length": 0}, ValueError, "in_length=0"),
         (series(10), {"stride": 0}, ValueError, "stride=0"),
-        (series(10), {"crop": (3, 5)}, ValueError, r"crop=\(3, 5\): the frames are 3 x 4"),
+        (series(10), {"crop": (3, 5)}, ValueError, r"crop=\(3, 5\): .* the frames are 3 x 4"),
         (series(10), {"test_fraction": 1.5}, ValueError, "test_fraction=1.5"),
         (series(10), {"scaling": "zscore"}, ValueError, "uint8 values are divided by 255"),
         (series(10), {"axes": "HWT"}, ValueError, "axes='HWT'"),
         (series(10), {"axes": "THW"}, ValueError, "3 axes"),
+        (series(10), {"crop": "ab"}, ValueError, "crop='ab'"),
+        (series(10), {"pad": (3, 3)}, ValueError, r"pad=\(3, 3\): .*from \(3, 4\) to \(6, 8\)"),
+        (series(10), {"stride": True}, ValueError, "stride=True"),
+        (series(10), {"in_length": "3"}, ValueError, "in_length='3'"),
+        (series(10), {"per_channel": "no"}, ValueError, "per_channel='no'"),
+        (series(10), {"test_fraction": "x"}, ValueError, "test_fraction='x'"),
         (series(10), {"key": "x"}, ValueError, "key='x'"),
         (series(10), {"windw": 3}, ValueError, "no option 'windw'. It has: path, array"),
         (series(10), {"data_dir": "x"}, ValueError, "data_dir"),
         (series(10) * np.float32(0), {}, ValueError, "constant"),
         (series(10, dtype=np.float32), {"scaling": "log"}, ValueError, "scaling='log'"),
+        (series(10, dtype=np.float32), {"scaling": ("a", 1)}, ValueError, "scaling=.*numbers"),
         (series(10, dtype=np.float32), {"scaling": (0, 0)}, ValueError, "greater than 0"),
         (series(10, dtype=np.float32), {"scaling": (0, [1, 2])}, ValueError, "one per channel"),
         (np.zeros((4, 6, 3, 3, 1), np.uint8), {"in_length": 6}, ValueError, "has 6 frames"),
@@ -222,3 +245,6 @@ def test_bad_paths_are_refused(tmp_path):
     np.save(tmp_path / "a.npy", series(10))
     with pytest.raises(ValueError, match="leave key out"):
         load(path=tmp_path / "a.npy", key="x", **options)
+    for path, error in ((3, TypeError), ("a\0.npy", ValueError), ("~nobody-here/a.npy", OSError)):
+        with pytest.raises(error, match=r"^path="):
+            load(path=path, **options)

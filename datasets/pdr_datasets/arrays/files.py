@@ -120,7 +120,9 @@ class _KeyChoiceError(ValueError):
 
 
 def _choose(path: Path, key: Any, arrays: dict[str, Any]) -> Any:
-    there = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "no arrays"
+    if not arrays:
+        raise _KeyChoiceError(f"path={str(path)!r} holds no arrays.")
+    there = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
     if key is not None:
         if key not in arrays:
             raise _KeyChoiceError(f"key={key!r}: {path.name} holds {there}.")

@@ -120,6 +120,7 @@ def with_nan(data):
         ("data", lambda d: d[:0], r"shape \(0, 2, 16, 8\)"),
         ("data", lambda d: d[:71], r"'date' has shape \(72,\): expected \(71,\)"),
         ("data", lambda d: d * 0, r"every count of the training part is 0\.0"),
+        ("data", lambda d: d / d.max(), "hold values that have been scaled"),
         ("data", lambda d: d.astype("S4"), "expected numbers"),
         ("date", lambda d: [*d[:5], d[4], *d[6:]], "twice at 4 and 5: 2014040105, 2014040105"),
         ("date", lambda d: [d[1], d[0], *d[2:]], "out of order at 0 and 1: 2014040102, 2014040101"),

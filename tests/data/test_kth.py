@@ -70,7 +70,7 @@ def two_persons(tmp_path_factory):
     """Person 01 boxing (flat) and person 17 running (nested), official naming and format."""
     folder = tmp_path_factory.mktemp("kth")
     write_video(folder / "person01_boxing_d1_uncomp.avi", 30)
-    write_video(folder / "running/person17_running_d2_uncomp.avi", 20)
+    write_video(folder / "running/person17_running_d2_uncomp.AVI", 20)
     write_list(folder, person01_boxing_d1="1-9, 12-30", person17_running_d2="1-8, 9-20")
     return folder
 

@@ -111,6 +111,15 @@ def test_bad_clips_are_refused(tmp_path, monkeypatch, name, change, message):
     assert not list(tmp_path.glob("taxibj/32x32*"))
 
 
+def test_clips_in_0_to_1_are_refused(tmp_path):
+    write_npz(tmp_path / "in", **{name: (array + 1) / 2 for name, array in clips().items()})
+    with pytest.raises(
+        ValueError, match=r"'X_train' and 'Y_train' hold no value below .*2 \* array"
+    ):
+        load(tmp_path, tmp_path / "in")
+    assert not list(tmp_path.glob("taxibj/32x32*"))
+
+
 def test_truncated_clips_are_refused(tmp_path):
     path = write_npz(tmp_path / "in", **clips())
     content = path.read_bytes()

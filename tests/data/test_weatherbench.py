@@ -91,9 +91,8 @@ def load(data_dir, manual_dir, **options):
 
 
 def built(data_dir):
-    """Files of builds, complete or half-made: all but the lock and TFDS's name of the default."""
-    files = (path for path in data_dir.rglob("*") if path.is_file())
-    return [path for path in files if path.name not in (".lock", "metadata.json")]
+    """All files, of builds complete or half-made."""
+    return [path for path in data_dir.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -306,6 +305,13 @@ def break_file(folder, how):
     if how == "NaN":
         year["t2m"][5, 2, 3] = np.nan
         message = r"2m_temperature holds NaN.*2011-01-01T05, row 2, column 3"
+    if how == "Celsius":
+        path = folder / "2m_temperature_2010_5.625deg.nc"
+        year = make_year("t2m", 2010) - 273.15
+        make_year("t2m", 2011).map(lambda kelvin: kelvin - 273.15).to_netcdf(
+            folder / "2m_temperature_2011_5.625deg.nc", engine="h5netcdf"
+        )
+        message = r"2m_temperature: the train part has the mean .*: expected values in K"
     if how == "gap":
         year = year.isel(time=np.r_[0:7, 9:48])
         message = r"2 of 96 time steps are missing, the first is 2011-01-01T07"
@@ -349,6 +355,7 @@ def break_file(folder, how):
         "corrupt",
         "not NetCDF",
         "NaN",
+        "Celsius",
         "gap",
         "three-hourly",
         "half an hour late",

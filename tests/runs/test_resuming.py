@@ -89,7 +89,7 @@ def largest(folder):
 
 def damage(kind, checkpoint):
     if kind == "flipped bit":
-        for path in (checkpoint / "state/ocdbt.process_0/d").iterdir():
+        for path in checkpoint.glob("state/**/d/*"):
             flip(path, path.stat().st_size // 2)
     elif kind == "short file":
         data = largest(checkpoint / "state")

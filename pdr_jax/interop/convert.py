@@ -24,6 +24,9 @@ _LEAVES = {
     "var": ".running_var",
 }
 
+# Hyperparameters that count layers.
+_COUNTS = re.compile(r"N_|.*(depth|block|layers|num_conv)", re.IGNORECASE)
+
 _NAMED = 3  # keys in a message, of all that have the same fault
 
 
@@ -60,6 +63,7 @@ def from_openstl(
         message names it.
     """
     kind = family(config)
+    _check_layers(kind, config, len(state_dict))
     try:
         module = build(kind, config)
     except KeyError as error:
@@ -172,6 +176,21 @@ def _counterpart(path: str, leaf: Any, kind: Family) -> Counterpart:
         if re.search(pattern, key):
             return Counterpart(key, layout, leaf)
     return Counterpart(key, layouts.default(name, leaf.ndim), leaf)
+
+
+def _check_layers(kind: Family, config: Mapping[str, Any], weights: int) -> None:
+    """Refuses more layers than there are weights, before the model is built, which takes long.
+
+    Raises:
+      ValueError: there are more.
+    """
+    for field in config.keys() & backbones.hyperparameters(kind.backbone):
+        value = config[field]
+        parts = value.split(",") if isinstance(value, str) else np.ravel(value).tolist()
+        numbers = [part for part in parts if isinstance(part, int)]
+        layers = sum(numbers) if _COUNTS.match(field) else len(parts)
+        if layers > weights:
+            raise ValueError(f"{field} asks for {layers} layers; there are {weights} weights")
 
 
 def _problems(

@@ -23,6 +23,21 @@ def integers(config: Mapping[str, Any], field: str) -> tuple[int, ...]:
         raise ValueError(f"{field} = {value!r}: expected integers, such as [64, 64]") from error
 
 
+def frames(config: Mapping[str, Any], *fields: str) -> int | None:
+    """A number of frames: the first of the entries that is present, or None.
+
+    Raises:
+      ValueError: the entry is something else.
+    """
+    for field in fields:
+        if field in config:
+            (*others, number) = integers(config, field) or (0,)
+            if others or number < 1:
+                raise ValueError(f"{field} = {config[field]!r}: expected a number of frames")
+            return number
+    return None
+
+
 def joined(values: Iterable[int]) -> str:
     """The inverse of `integers`: "64,64"."""
     return ",".join(map(str, values))

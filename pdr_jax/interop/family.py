@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pdr_jax import backbones
 from pdr_jax.backbones import Backbone
 from pdr_jax.interop import entries
 from pdr_jax.interop.layouts import Layout
@@ -42,6 +43,14 @@ class Family(NamedTuple):
     buffers: Callable[[Backbone], dict[str, np.ndarray]] = lambda module: {}
     in_shape: Callable[[Mapping[str, Any]], Sequence[int]] = entries.in_shape
     copies: Rules = ()
+
+    def hyperparameters(self, module: Backbone) -> dict[str, Any]:
+        """Those of a backbone that are set; without dtype, which is no property of weights."""
+        return {
+            field: value
+            for field in backbones.hyperparameters(self.backbone)
+            if field != "dtype" and (value := getattr(module, field)) is not None
+        }
 
 
 # OpenSTL's model_type (of its methods SimVP and TAU) or method, in lower case -> the file here that

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from pdr_jax import backbones, torch_files
+from pdr_jax import torch_files
 from pdr_jax.backbones import Backbone
-from pdr_jax.files import write_json
+from pdr_jax.files import replacing, write_json
 from pdr_jax.interop.convert import to_openstl
 from pdr_jax.interop.faithful import faithful
 from pdr_jax.interop.family import family_of, naming
@@ -38,8 +38,9 @@ def write(run: Path, out: Path, *, backbone_only: bool = False) -> dict[str, Any
     if beside.exists():
         raise FileExistsError(f"{beside} is there already: choose another name than {out}")
     state_dict, config = export_run(run, backbone_only=backbone_only)
-    torch_files.save(out, state_dict)
-    write_json(beside, config)
+    with replacing(beside) as partial:
+        write_json(partial, config)
+        torch_files.save(out, state_dict)  # both files appear in the same moment
     return config
 
 
@@ -79,14 +80,13 @@ def export_run(
     if not getattr(module, "faithful", True):
         module, variables = faithful(module, variables)
     length, height, width, channels = module.in_shape
-    settings = {field: getattr(module, field) for field in backbones.hyperparameters(kind.backbone)}
     config = {
         **naming(name),
         "in_shape": [length, channels, height, width],
         "pre_seq_length": length,
         "aft_seq_length": recipe.out_length,
         "total_length": length + recipe.out_length,
-        **{k: v for k, v in settings.items() if k not in ("dtype", "faithful") and v is not None},
+        **{k: v for k, v in kind.hyperparameters(module).items() if k != "faithful"},
         **kind.config(module),
     }
     return to_openstl(module, kind, variables), config

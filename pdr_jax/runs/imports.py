@@ -1,8 +1,10 @@
 """Imports a checkpoint of the public PyTorch code as a run folder."""
 
 import dataclasses
+import errno
 import hashlib
 import math
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pdr_datasets import Units, VideoDataset
-from pdr_jax import backbones, recipes
+from pdr_jax import recipes
 from pdr_jax.backbones import Backbone
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.evaluation.prediction import stored_range
 from pdr_jax.files import write_json
-from pdr_jax.interop import clues, identify, state_dicts
+from pdr_jax.interop import clues, entries, identify, state_dicts
 from pdr_jax.interop.convert import from_openstl
 from pdr_jax.interop.family import Family, family, naming
 from pdr_jax.interop.settings import check_settings, check_used, sources
@@ -84,14 +86,14 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
       The content of data.json.
 
     Raises:
-      FileExistsError: `out` is not empty.
+      FileExistsError: `out` is not empty, or a file.
+      PermissionError: nothing can be written beside `out`.
       FileNotFoundError: `path` does not exist; or the data set is not prepared, and its frames or
         units are not known without it.
       ImportError: PyTorch is needed to read the file, and is not installed.
       ValueError: the file is no checkpoint, its model is unknown, or it contradicts the hints.
     """
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out} holds something already: choose another folder")
+    _check_out(out)
     saved = state_dicts.read(path)
     said = {k: v for k, v in {**hints.config, **hints.settings}.items() if v is not None}
     given = saved.config | said
@@ -124,7 +126,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
         "training_clips": 0,
         "chosen_on": f"whoever trained it; imported from {path.name}, not trained here",
         **describe_dataset(data),
-        "note": " ".join(filter(None, (data.note, _scaling_note(data, recipe)))),
+        "note": " ".join(filter(None, (data.note, _scaling_note(data, recipe), *saved.remarks))),
         "imported": {
             "file": path.name,
             "sha256": digest,
@@ -137,18 +139,24 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
     return described
 
 
+def _check_out(out: Path) -> None:
+    """Checks, before any work, that a run folder can be made."""
+    if out.exists() and not out.is_dir():
+        raise FileExistsError(f"out={str(out)!r}: a file; choose another name for the folder")
+    if out.exists() and any(out.iterdir()):
+        raise FileExistsError(f"{out} holds something already: choose another folder")
+    parent = next(parent for parent in out.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise PermissionError(f"out={str(out)!r}: no folder can be made in {parent}")
+
+
 def _recipe(clips: Recipe, kind: Family, module: Backbone) -> Recipe:
     """The recipe of the run: `clips` with the imported backbone."""
-    options = {
-        field: value
-        for field in backbones.hyperparameters(kind.backbone)
-        if field != "dtype" and (value := getattr(module, field)) is not None
-    }
     return recipes.create(
         clips.dataset,
         backbone=kind.backbone,
         adapter="none",
-        backbone_options=options,
+        backbone_options=kind.hyperparameters(module),
         **{field: getattr(clips, field) for field in (*recipes.CLIP_FIELDS, "protocol")},
     )
 
@@ -185,7 +193,7 @@ def _in_shape(kind: Family, given: Mapping[str, Any]) -> Sequence[int] | None:
 
 def _clips(hints: Hints, given: Mapping[str, Any], length: int | None) -> Recipe:
     """The plain recipe of the data set, with the clips' fields set; `length` is the model's T."""
-    dataset = hints.dataset or DATASETS.get(given.get("dataname", ""))
+    dataset = hints.dataset or DATASETS.get(str(given.get("dataname")))
     if dataset is None:
         raise ValueError(
             "dataset is missing: the checkpoint does not say which data it is for (dataname="
@@ -193,8 +201,8 @@ def _clips(hints: Hints, given: Mapping[str, Any], length: int | None) -> Recipe
             "data_options.path for a file of yours"
         )
     usual = recipes.create(dataset, adapter="none")
-    length = length or given.get("pre_seq_length", given.get("pre_seq"))
-    horizon = given.get("aft_seq_length", given.get("after_seq"))
+    length = length or entries.frames(given, "pre_seq_length", "pre_seq")
+    horizon = entries.frames(given, "aft_seq_length", "after_seq")
     return dataclasses.replace(
         usual,
         in_length=hints.in_length or length or usual.in_length,
@@ -268,4 +276,9 @@ def write_run(
         with Checkpoints(partial / "checkpoints") as saved:
             # Imported weights are not scored, so that any trained checkpoint counts as better.
             saved.save(state, data=None, config=recipe.to_json(), score=math.inf)
-        partial.rename(out)
+        try:
+            partial.rename(out)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                raise FileExistsError(f"out={str(out)!r}: made by another meanwhile") from error
+            raise

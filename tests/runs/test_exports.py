@@ -1,6 +1,7 @@
 """Exports of run folders to the public PyTorch code."""
 
 import dataclasses
+import os
 import re
 
 import jax
@@ -108,6 +109,14 @@ def test_exports_replace_nothing_and_are_refused_before_anything_is_computed(
         ("nowhere/x.npz", "nowhere is no folder"),
     ):
         assert message in refused(f"export-openstl theirs --out {out}", capsys)
+
+
+def test_an_export_that_fails_leaves_nothing(place, monkeypatch, capsys):
+    pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
+    before = sorted(os.listdir())
+    monkeypatch.setattr(np, "savez", fail)
+    assert "disk full" in refused("export-openstl theirs --out x.npz", capsys)
+    assert sorted(os.listdir()) == before
 
 
 def test_adapters_are_not_exported(place, capsys):

@@ -15,6 +15,7 @@ from imported_runs import ARRAYS, assert_close, fail, fill, pdr, refused
 
 from pdr_jax.commands import train
 from pdr_jax.files import write_json
+from pdr_jax.interop import from_openstl, state_dicts
 from pdr_jax.runs.checkpoints import Checkpoints
 from pdr_jax.runs.folder import read_data, read_recipe, recorded_dataset
 from pdr_jax.runs.warm_start import read_origin
@@ -138,6 +139,37 @@ def test_frames_of_an_unprepared_data_set_are_predicted(place, capsys):
     assert "horizon=0: expected 1 or more (option --horizon)" in refused(command, capsys)
 
 
+def test_weights_that_are_not_finite_are_refused(place, capsys):
+    weights = load("simvp_convmixer")[1]
+    key = next(key for key in weights if key.endswith("running_mean"))
+    np.savez("x.npz", **{**weights, key: weights[key] * np.nan})
+    message = refused(f"import-openstl x.npz --out x {ARRAYS}", capsys)
+    assert f"{key} is NaN or infinite in" in message
+    assert not (place / "x").exists()
+
+
+def test_what_was_left_out_of_a_checkpoint_is_noted(place, capsys):
+    weights = {f"_orig_mod.{key}": value for key, value in load("simvp_convmixer")[1].items()}
+    np.savez("x.npz", **weights, n_averaged=np.array(3))
+    pdr(f"import-openstl x.npz --out x {ARRAYS}")
+    assert "note: n_averaged (models that were averaged) is left out." in capsys.readouterr().out
+    assert read_data(place / "x")["note"].startswith("n_averaged")
+    assert_close(
+        read_origin(place / "x").variables["params"]["backbone"],
+        from_openstl(*load("simvp_convmixer")[:2])[1]["params"],
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_any_work(place, monkeypatch, capsys):
+    monkeypatch.setattr(state_dicts, "read", fail)
+    for out, message in (
+        ("theirs.npz", "out='theirs.npz': a file"),
+        ("theirs.npz/x", "out='theirs.npz/x': no folder can be made in"),
+        (".", "holds something already"),
+    ):
+        assert message in refused(f"import-openstl theirs.npz --out {out} {ARRAYS}", capsys)
+
+
 def test_an_import_that_fails_leaves_nothing(place, monkeypatch, capsys):
     monkeypatch.setattr(Checkpoints, "save", fail)
     before = sorted(os.listdir())
@@ -177,6 +209,8 @@ def test_an_import_that_fails_leaves_nothing(place, monkeypatch, capsys):
         ),
         ("--out x --settings height 32 " + ARRAYS, "convmixer has no such setting"),
         ("--out x --config no.json " + ARRAYS, "no.json"),
+        ("--out x --settings N_T 1000000000 " + ARRAYS, "N_T asks for 1000000000 layers"),
+        ("--out x --settings aft_seq_length y --dataset kth", "aft_seq_length = 'y': expected"),
     ],
 )
 def test_imports_that_do_not_fit_are_refused(options, message, place, capsys):

@@ -94,6 +94,11 @@ class Checkpoints(Saved):
             metrics={"score": score},
         )
 
+    def last_saved(self) -> int | None:
+        """The last step that has a checkpoint, or None, when all saving has ended."""
+        self._manager.wait_until_finished()
+        return self.last
+
     def restore(
         self, like: TrainState, which: str | int = "last"
     ) -> tuple[TrainState, dict[str, Any]]:

@@ -120,7 +120,7 @@ def _train(
             pace.add(step, batch["id"], scalars)
             scored = step % save_every == 0 or step == plan.steps
             if scored or step % recipe.log_every == 0:
-                log.write(pace.figures(last_checkpoint=checkpoints.last))
+                log.write(pace.figures(checkpoints.last_saved))
             signalled = noticed()
             if scored or signalled or saver.is_due():
                 if scored:
@@ -174,7 +174,7 @@ class _Saver:
             raise self._diverged(f"{name} is not finite", int(state.step))
 
     def _diverged(self, what: str, step: int) -> DivergedError:
-        return diverged(f"{what} after step {step}", self._checkpoints.last)
+        return diverged(f"{what} after step {step}", self._checkpoints.last_saved())
 
 
 class _Description:

@@ -1,7 +1,7 @@
 """Losses and speed of the steps between two lines of the log."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
@@ -30,14 +30,18 @@ class Pace:
         self._pending.append((step, ids, scalars))
         self._clock = self._clock or time.perf_counter()
 
-    def figures(self, *, last_checkpoint: int | None) -> dict[str, float]:
+    def figures(self, last_saved: Callable[[], int | None]) -> dict[str, float]:
         """A line of the log for the last step; forgets the steps before it.
+
+        Args:
+          last_saved: returns the step of the last checkpoint, or None.
 
         Raises:
           DivergedError: a loss is not finite; the message names the last good checkpoint.
         """
         for step, ids, scalars in self._pending:
-            _check_finite(step, ids, float(scalars["loss"]), last_checkpoint)
+            if not np.isfinite(loss := float(scalars["loss"])):
+                raise diverged(f"loss={loss} at step {step}, clips {ids.tolist()}", last_saved())
         step, _, scalars = self._pending[-1]
         timed = max(len(self._pending) - self._untimed, 1)
         seconds = (time.perf_counter() - self._clock) / timed
@@ -55,11 +59,6 @@ class Pace:
     def restart(self) -> None:
         """Restarts the clock, so that checkpoints and validation do not count as training time."""
         self._clock = time.perf_counter()
-
-
-def _check_finite(step: int, ids: np.ndarray, loss: float, last_checkpoint: int | None) -> None:
-    if not np.isfinite(loss):
-        raise diverged(f"loss={loss} at step {step}, clips {ids.tolist()}", last_checkpoint)
 
 
 def diverged(what: str, last_checkpoint: int | None) -> DivergedError:

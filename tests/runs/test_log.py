@@ -35,4 +35,4 @@ def test_the_last_good_checkpoint_is_named(last, good):
     pace = Pace(None, frames_per_step=1)
     pace.add(3, np.array([0]), {"loss": np.float32("nan")})
     with pytest.raises(DivergedError, match=f"last good checkpoint: {good}"):
-        pace.figures(last_checkpoint=last)
+        pace.figures(lambda: last)

@@ -9,6 +9,8 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.dataset import check_lengths
 
+LONGEST = 10_000  # frames of a clip; a bound on what one mistyped number allocates
+
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
@@ -31,6 +33,11 @@ class VideoConfig(tfds.core.BuilderConfig):
 
     def __post_init__(self) -> None:
         check_lengths(self.in_length, self.out_length)
+        if self.length > LONGEST:
+            raise ValueError(
+                f"{self.DATA}: in_length={self.in_length}, out_length={self.out_length}: expected "
+                f"at most {LONGEST} frames in all."
+            )
 
     @classmethod
     def options(cls) -> tuple[str, ...]:

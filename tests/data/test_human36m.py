@@ -184,6 +184,11 @@ def test_unreadable_images_are_refused_by_name_and_leave_nothing(folder, tmp_pat
     assert len(load(tmp_path, folder).splits["train"]) == 3
 
 
+def test_images_of_more_pixels_than_pillow_trusts_are_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 256 * 128 - 1)  # refused from twice as many
+    refused(folder, tmp_path, OSError, "cannot be read as an image: .*decompression bomb")
+
+
 def test_missing_frames_are_named_with_the_line_that_needs_them(folder, tmp_path):
     (folder / f"{EAT}000013.jpg").unlink()
     message = r"S11_Eat\.3_000013\.jpg is missing; test\.txt line 2 needs it"

@@ -111,6 +111,7 @@ def test_batches_of_a_build_keep_uint8(tmp_path):
         ({"channels": 4}, "channels=4"),
         ({"num_test": 0}, "num_test=0"),
         ({"in_length": 0}, "in_length=0"),
+        ({"in_length": 10**9}, "in_length=1000000000, .* at most 10000 frames"),
         ({"seed": -1}, "seed=-1"),
         ({"sise": 32}, "no option 'sise'. It has: in_length, out_length, size, channels"),
         ({"config": "32x32"}, "config='32x32': expected a name such as"),

@@ -59,9 +59,10 @@ class DecodedFrames:
 
 def _read_image(path: Path) -> bytes:
     content = path.read_bytes()
+    bomb = _pillow().DecompressionBombError  # more pixels than Pillow trusts
     try:
         image = decode(content)
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for broken files
+    except (OSError, SyntaxError, ValueError, bomb) as error:  # what Pillow raises for broken files
         raise OSError(f"{path} cannot be read as an image: {error}. Fetch it again.") from error
     height, width, _ = image.shape
     if height == SIZE:

@@ -28,9 +28,10 @@ def read(path: Path) -> dict[str, Any]:
         content = file.read(LONGEST + 1)
     if len(content) > LONGEST:
         raise ValueError(f"{path} is no configuration: expected at most {LONGEST} bytes")
-    language, parse = {".py": ("Python", _assignments), ".json": ("JSON", json.loads)}[path.suffix]
+    language = "Python" if path.suffix == ".py" else "JSON"
     try:
-        config = parse(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
+        config = _assignments(text) if path.suffix == ".py" else json.loads(text)
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is no configuration in {language}: {error}") from error
     except (RecursionError, MemoryError) as error:  # what Python's parsers raise

@@ -131,9 +131,9 @@ def check_numbers(state_dict: Mapping[str, np.ndarray]) -> None:
             if count := np.count_nonzero(~np.isfinite(np.asarray(value, np.float32))):
                 broken[key] = f"{count} of its {value.size} values"
     if broken:
-        key, count = next(iter(broken.items()))
+        first = next(iter(broken))
         raise ValueError(
-            f"state_dict: {key} is NaN or infinite in {count}, and so are values of "
+            f"state_dict: {first} is NaN or infinite in {broken[first]}, and so are values of "
             f"{len(broken) - 1} other keys; expected finite weights, as of an earlier checkpoint"
         )
 

@@ -24,7 +24,7 @@ from pdr_jax.interop.convert import from_openstl
 from pdr_jax.interop.family import Family, family, naming
 from pdr_jax.interop.settings import check_settings, check_used, sources
 from pdr_jax.recipes import Protocol, Recipe
-from pdr_jax.runs.checkpoints import Checkpoints
+from pdr_jax.runs.checkpoints import Checkpoints, check_path
 from pdr_jax.runs.folder import describe_dataset
 from pdr_jax.task import open_dataset, optimisation
 from pdr_jax.train import TrainState
@@ -141,6 +141,7 @@ def import_run(path: Path, out: Path, hints: Hints) -> dict[str, Any]:
 
 def _check_out(out: Path) -> None:
     """Checks, before any work, that a run folder can be made."""
+    check_path(out)
     if out.exists() and not out.is_dir():
         raise FileExistsError(f"out={str(out)!r}: a file; choose another name for the folder")
     if out.exists() and any(out.iterdir()):

@@ -166,6 +166,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(place, monkeypa
         ("theirs.npz", "out='theirs.npz': a file"),
         ("theirs.npz/x", "out='theirs.npz/x': no folder can be made in"),
         (".", "holds something already"),
+        ("x[1]", "has '[' in it"),
     ):
         assert message in refused(f"import-openstl theirs.npz --out {out} {ARRAYS}", capsys)
 

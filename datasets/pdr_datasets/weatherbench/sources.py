@@ -71,7 +71,16 @@ def _open(path: str, engine: Any) -> Any:
     try:
         # Without chunks=, which needs dask: arrays are read when they are sliced.
         return xarray.open_dataset(path, engine=engine, cache=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    # As xarray says that a file is damaged; MemoryError: coordinates that claim to be huge.
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RuntimeError,
+        MemoryError,
+    ) as error:
         raise OSError(f"{path} cannot be read: {error}") from error
 
 

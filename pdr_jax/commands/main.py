@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import pdr_datasets
+from pdr_jax.commands.check import check
 from pdr_jax.commands.data import data
 from pdr_jax.commands.demo import demo
 from pdr_jax.commands.eval import evaluate
@@ -61,6 +62,7 @@ def _run(argv: list[str]) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "eval": evaluate,
         "predict": predict,
+        "check": check,
         "import-openstl": import_openstl,
         "export-openstl": export_openstl,
         "models": models,

@@ -63,17 +63,17 @@ def predict_file(
     Returns:
       A memory map of the file.
     """
-    shape = (horizon or task.clip.horizon, *task.dataset.frame_shape)
-    shape = shape if frames.ndim == 4 else (len(frames), *shape)
+    clips = () if frames.ndim == 4 else (len(frames),)
+    shape = (*clips, horizon or task.clip.horizon, *task.dataset.frame_shape)
     blocks = _predicted_blocks(task, variables, frames, horizon, batch_size)
     with replacing(target) as partial:
         if 0 in shape:  # nothing can be mapped
             np.save(partial, np.zeros(shape, frames.dtype))
         else:
             written = np.lib.format.open_memmap(partial, "w+", frames.dtype, shape)
-            clips = written[None] if frames.ndim == 4 else written
+            stored = written[None] if frames.ndim == 4 else written
             for start, block in blocks:
-                clips[start : start + len(block)] = block
+                stored[start : start + len(block)] = block
             written.flush()
     return np.load(target, mmap_mode="r" if 0 not in shape else None)
 

@@ -39,17 +39,13 @@ class RunLog:
         """Drops the lines of steps after `step`, which will be repeated, and tells of odd lines."""
         if not (self._first and self._path.exists()):
             return
-        # Text after the last line break is a line whose writing was interrupted.
-        *lines, _ = self._path.read_text(errors="replace").split("\n")
-        kept = []
-        for number, line in enumerate(lines, 1):
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line)
-            except (ValueError, TypeError, KeyError, RecursionError):
+        lines = _whole_lines(self._path)
+        for number, (line, entry) in enumerate(lines, 1):
+            if entry is None:
                 self._remark(
                     f"{self._path}, line {number} is no entry and is dropped: {line[:80]!r}"
                 )
+        kept = [line for line, entry in lines if entry is not None and entry <= step]
         with replacing(self._path) as partial:
             partial.write_text("".join(f"{line}\n" for line in kept))
 
@@ -73,6 +69,25 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         if self._board is not None:
             self._board.close()
+
+
+def odd_lines(path: Path) -> list[int]:
+    """The numbers, from 1, of the lines of a log that are no entries."""
+    return [number for number, (_, entry) in enumerate(_whole_lines(path), 1) if entry is None]
+
+
+def _whole_lines(path: Path) -> list[tuple[str, float | None]]:
+    """Each line of a log and its step, or None if it is no entry."""
+
+    def step(line: str) -> float | None:
+        try:
+            return float(json.loads(line)["step"])
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+
+    # Text after the last line break is a line whose writing was interrupted.
+    *lines, _ = path.read_text(errors="replace").split("\n")
+    return [(line, step(line)) for line in lines]
 
 
 class _Board:

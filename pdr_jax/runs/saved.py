@@ -129,7 +129,8 @@ class Saved:
     def damaged(self, step: int, reason: object) -> DamagedError:
         """The error that says why a checkpoint is not used, in one line."""
         first, *_ = str(reason).splitlines() or [type(reason).__name__]
-        return DamagedError(f"checkpoint {self._path(step)} is damaged: {first[:300]}")
+        first = first.replace(f"{self._path(step)}/", "")[:300]
+        return DamagedError(f"checkpoint {self._path(step)} is damaged: {first}")
 
     def _path(self, step: int) -> Path:
         return self.directory / str(step)

@@ -7,6 +7,8 @@ import contextlib
 import dataclasses
 import io
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +69,31 @@ def test_a_run_is_evaluated(trained, monkeypatch):
     assert list(written["rows"]) == ["simvp_convmixer + predgs"]
 
 
+def test_a_run_is_checked(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    main(["check", "run"])
+    printed = capsys.readouterr().out
+    assert printed.count("ok ") == len(printed.splitlines()) == 7
+    assert "checksums agree" in printed
+    assert "from step 4" in printed
+
+
+def test_what_is_broken_in_a_run_is_told_and_what_still_works(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    shutil.copytree("run", "broken")
+    Path("broken/checkpoints/4/run/metadata").write_text("")
+    with Path("broken/metrics.jsonl").open("a") as log:
+        log.write("junk\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "broken"])
+    assert ended.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    broken = [line.split()[1:3] for line in lines if line.startswith("BROKEN")]
+    assert ["metrics.jsonl", "lines"] in broken
+    assert ["checkpoint", "4"] in broken
+    assert next(line for line in lines if "resumption" in line).startswith("ok")
+
+
 def test_a_complete_run_is_resumed_to_its_figures(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained[0])
     (trained[0] / "run/metrics.json").unlink()
@@ -124,3 +151,7 @@ def test_the_default_folder_names_protocol_and_source_run():
     started = dataclasses.replace(plain, init_from="runs/theirs", seed=3)
     assert train.default_folder(plain).name == "kth-tau-predgs-l1_ssim-openstl-seed0"
     assert train.default_folder(started).name == "kth-tau-predgs-l1_ssim-openstl-from-theirs-seed3"
+    rates = [dataclasses.replace(plain, learning_rate=rate) for rate in (3e-3, 1e-4)]
+    names = [train.default_folder(recipe).name for recipe in rates]
+    assert len({*names, "kth-tau-predgs-l1_ssim-openstl-seed0"}) == 3
+    assert all(name.startswith("kth-tau-predgs-l1_ssim-openstl-seed0-") for name in names)

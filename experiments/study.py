@@ -16,10 +16,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from filelock import FileLock
 
 import pdr_datasets
 from pallas_kernels.tools.record import COMMIT
+from pdr_datasets.lock import exclusive
 from pdr_jax import backbones, diagnostics, metrics
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.evaluation import predictors, protocols
@@ -176,7 +176,7 @@ def run_arm(
 
 def once(path: Path, make: Callable[[], Any]) -> Any:
     """What `make` returns, of JSON types; made once for all processes and calls of a study."""
-    with FileLock(path.with_suffix(".lock")):
+    with exclusive(path.with_suffix(".lock")):
         if not path.exists():
             write_json(path, make())
         return json.loads(path.read_text())

@@ -7,12 +7,17 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Holds the lock of that file; waits while another process does.
+def exclusive(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds the lock of that file for as long as the block runs.
 
     The system drops the lock of a process that dies. The file is removed at the end.
 
+    Args:
+      path: the file; its folder must exist.
+      wait: whether to wait while another process holds the lock.
+
     Raises:
+      BlockingIOError: another process holds the lock, and `wait` is False.
       OSError: the file cannot be made, or its file system or the platform cannot lock files.
     """
     try:
@@ -22,12 +27,14 @@ def exclusive(path: Path) -> Iterator[None]:
     while True:
         with path.open("a") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise
             except OSError as error:
                 path.unlink(missing_ok=True)
                 raise OSError(
-                    f"{path} cannot be locked: {error}. Keep the data set on a file system that "
-                    "can lock files: set PDR_DATA_DIR, or pass data_dir."
+                    f"{path} cannot be locked: {error}. Choose a folder on a file system that can "
+                    "lock files (for prepared data, set PDR_DATA_DIR or pass data_dir)."
                 ) from error
             if _is_at(path, file.fileno()):  # else its last holder removed it
                 try:

@@ -6,42 +6,36 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
+from pdr_datasets.lock import exclusive
 
 
 @contextlib.contextmanager
 def claim(run: Path) -> Iterator[None]:
     """Holds the lock RUN/.lock for as long as the block runs.
 
-    The operating system (or the file server) frees the lock of a process that has died, on any
-    host. A folder that did not exist before and is empty after the block is removed.
+    A dead holder is in nobody's way, on any host. A folder that did not exist before and is empty
+    after the block is removed.
 
     Raises:
       FileExistsError: another process trains in the folder; the message says which.
-      OSError: the file system knows no locks, or is not writable.
+      OSError: the folder cannot be written to, or its file system knows no locks.
     """
     existed = run.exists()
     run.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(run / ".lock")
-    holder = run / ".holder"  # in a file of its own, which every file system lets others read
+    holder = run / ".holder"
     try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout:
+        with exclusive(run / ".lock", wait=False):
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            try:
+                yield
+            finally:
+                holder.unlink(missing_ok=True)
+    except BlockingIOError:
         who = holder.read_text() if holder.exists() else "another process"
         raise FileExistsError(
             f"{run} is in use: {who} trains in it. Wait for it, or choose another folder (out)"
         ) from None
-    except (OSError, NotImplementedError) as error:
-        raise OSError(
-            f"{run / '.lock'} cannot be locked ({error}): expected a folder that you may write to, "
-            "on a file system with file locks. Choose another (out), such as a local disk"
-        ) from error
-    try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
-        yield
     finally:
-        holder.unlink(missing_ok=True)
-        if not existed and {path.name for path in run.iterdir()} <= {".lock"}:
-            (run / ".lock").unlink(missing_ok=True)
-            run.rmdir()
-        lock.release()
+        if not existed:
+            with contextlib.suppress(OSError):  # it holds files by now
+                run.rmdir()

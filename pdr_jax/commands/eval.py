@@ -109,6 +109,7 @@ def evaluate(
         for run in run_folders
     }
     scores.check_comparable(recipes, split)
+    scores.check_writable(recipes)
     others = _published(recipes[run_folders[0]]) if published else {}
     extra = weights.metrics()
     if values is not None:

@@ -126,6 +126,8 @@ def _train(
     accept: bool = False,
 ) -> None:
     task = open_task(recipe, dataset)
+    for clips in filter(None, (task.train, task.holdout, task.test)):
+        clips[len(clips) - 1]  # a file that is missing is found now, not after the training
     plan = optimisation(recipe, len(task.train))
     origin = recipe.init_from
     notes = (

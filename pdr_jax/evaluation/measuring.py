@@ -59,12 +59,20 @@ def stream(
 
     Returns:
       The clips' ids in order, (clips,).
+
+    Raises:
+      NotFiniteError: a predicted value is NaN or infinite; the message names the clip.
     """
     ids = []
     for batch in batches():
         frames, valid = predictors.padded(np.asarray(batch["frames"]), batch_size)
         observed, target = clip.split(place(frames))
-        evaluator.update(predict(observed, clip.horizon), target, valid)
+        predicted = predict(observed, clip.horizon)
+        finite = np.asarray(jnp.isfinite(predicted).all(axis=(1, 2, 3, 4)))
+        if not finite.all():
+            bad = batch["id"][int(np.argmin(finite))]
+            raise predictors.NotFiniteError(f"prediction: that of clip {bad} is not finite")
+        evaluator.update(predicted, target, valid)
         ids.append(batch["id"])
     return np.concatenate(ids)
 

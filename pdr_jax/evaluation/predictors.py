@@ -19,6 +19,10 @@ Predict = Callable[[jax.Array, int], jax.Array]
 Batches = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 
 
+class NotFiniteError(ValueError):
+    """A predicted value is NaN or infinite."""
+
+
 def padded(frames: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """A short batch filled up with copies of its last clip, so that the model compiles once.
 

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 import pdr_datasets
+from pdr_jax.evaluation.predictors import NotFiniteError
 from pdr_jax.files import write_json
 from pdr_jax.runs import folder, resuming, stopping
 from pdr_jax.runs.checkpoints import Checkpoints, check_path
@@ -152,7 +153,10 @@ class _Saver:
     def score(self, state: TrainState, frames: jax.Array, loss: float) -> None:
         """Validates a state, and saves it with its score; `frames` and `loss` are of its step."""
         self._check(state)
-        figures = validate(self._task, state, functools.partial(_batches, self._task), frames)
+        try:
+            figures = validate(self._task, state, functools.partial(_batches, self._task), frames)
+        except NotFiniteError as error:
+            raise self._diverged(str(error), int(state.step)) from error
         self._log.write({"step": int(state.step), **figures})
         selection = self._task.selection
         name = f"{selection[0]}_mse" if selection else "loss"

@@ -2,7 +2,8 @@
 
 import collections
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
             raise ValueError(
                 f"split='holdout': {run} has none under protocol openstl, which trains on all "
                 "clips and chooses the checkpoint on the test split"
+            )
+
+
+def check_writable(runs: Iterable[Path]) -> None:
+    """Refuses, before any is scored, a run folder that cannot take its figures.
+
+    Raises:
+      PermissionError: the folder is not writable.
+    """
+    for run in runs:
+        if not os.access(run, os.W_OK):
+            raise PermissionError(
+                f"run_folders: {run} is not writable, and its figures go there; copy it first"
             )
 
 

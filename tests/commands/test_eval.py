@@ -47,6 +47,14 @@ def here(folder, monkeypatch):
     return folder
 
 
+def test_a_folder_that_cannot_take_figures_is_refused_before_any_work(here, monkeypatch, capsys):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr(command, "load", lambda *_, **__: pytest.fail("a run was loaded"))
+    with pytest.raises(SystemExit):
+        main(["eval", "first"])
+    assert "first is not writable" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def both(folder):
     """What `pdr eval` writes for two runs: figures by run, and the rows of the file of values."""

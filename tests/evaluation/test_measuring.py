@@ -52,6 +52,13 @@ def test_controls_by_hand(finished, rows):
         assert rows[f"pdr, {name}"]["mse"] == pytest.approx(float(error), rel=1e-4), name
 
 
+def test_predictions_that_are_not_finite_are_refused(finished):
+    _, task, state = finished
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, state.variables())
+    with pytest.raises(predictors.NotFiniteError, match=r"clip \d+ is not finite"):
+        score(task, broken, batch_size=4)
+
+
 def test_a_single_clip_is_not_shuffled(finished):
     _, task, state = finished
     alone = task._replace(test=[task.test[0]])

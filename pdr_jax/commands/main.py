@@ -35,6 +35,7 @@ examples:
   pdr train kth --backbone tau --adapter predgs --loss l1_ssim
   pdr train --resume runs/kth-tau-predgs-l1_ssim-seed0
   pdr eval runs/kth-tau-predgs-l1_ssim-seed0
+  pdr check runs/kth-tau-predgs-l1_ssim-seed0
   pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
   pdr import-openstl checkpoint.pth --out runs/theirs --dataset kth --config SimVP_gSTA.py
   pdr train kth --init-from runs/theirs --adapter predgs

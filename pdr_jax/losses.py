@@ -176,7 +176,7 @@ LOSSES: dict[str, Callable[..., Array]] = {
 }
 
 
-def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) -> Loss:
+def create(name: str, /, *, data_range: DataRange = 1.0, **options: float | str) -> Loss:
     """The loss called `name`, with its options bound.
 
     Args:
@@ -189,7 +189,7 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
       ValueError: an unknown name, an option the loss does not have, or a value out of range.
     """
     if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r}; the losses are {', '.join(sorted(LOSSES))}")
+        raise ValueError(f"loss={name!r}: expected one of {', '.join(sorted(LOSSES))}")
     accepted = {
         key
         for key, parameter in inspect.signature(LOSSES[name]).parameters.items()
@@ -198,17 +198,17 @@ def create(name: str, *, data_range: DataRange = 1.0, **options: float | str) ->
     for key in options:
         if key not in accepted:
             valid = ", ".join(sorted(accepted)) or "none"
-            raise ValueError(f"loss {name!r} has no option {key!r}; its options: {valid}")
-    for key, highest in (("weight", 1.0), ("alpha", math.inf)):
+            raise ValueError(f"loss_options.{key}: expected an option of {name!r}: {valid}")
+    for key, highest, expected in (("weight", 1.0, "from 0 to 1"), ("alpha", 1e30, "0 or more")):
         value = options.get(key, 0.0)
         if not isinstance(value, int | float) or not 0.0 <= value <= highest:
-            raise ValueError(f"loss {name!r}: {key} is {value!r}; expected 0 <= {key} <= {highest}")
+            raise ValueError(f"loss_options.{key}={value!r}: expected a number {expected}")
     if options.get("padding", "valid") not in ("valid", "same"):
-        raise ValueError(f"padding is {options['padding']!r}; expected 'valid' or 'same'")
+        raise ValueError(f"loss_options.padding={options['padding']!r}: expected 'valid' or 'same'")
     if "signed" in options:
         if options["signed"] not in (0, 1):
             raise ValueError(
-                f"loss {name!r}: signed is {options['signed']!r}; expected True or False, or 1 or 0"
+                f"loss_options.signed={options['signed']!r}: expected True or False, or 1 or 0"
             )
         options["signed"] = bool(options["signed"])
     _check_range(data_range)
@@ -226,6 +226,6 @@ def _check_range(data_range: DataRange) -> None:
         valid = False
     if not valid:
         raise ValueError(
-            f"data_range is {data_range!r}; expected a positive number L for data in [0, L], "
+            f"data_range={data_range!r}: expected a positive number L for data in [0, L], "
             "or a pair (low, high) with high > low"
         )

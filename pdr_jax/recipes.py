@@ -9,15 +9,16 @@ configuration files; the PDR paper's table of settings), and every field can be 
 import dataclasses
 import difflib
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
-from pdr_jax import backbones, losses, predgs
+from pdr_jax import backbones, fields, losses, predgs
 from pdr_jax import sampling as schedules
 from pdr_jax.backbones.base import FramePredictor
+from pdr_jax.backbones.checks import FrameSizeError
 from pdr_jax.benchmarks import BENCHMARKS, TRAINING
 from pdr_jax.pdr import PDR
 from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
@@ -29,6 +30,19 @@ ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
 # With the data set and the protocol, these fields decide which clips a run sees.
 CLIP_FIELDS = ("in_length", "out_length", "data_options", "data_dir")
+
+_NOT_NEGATIVE = (
+    "steps",
+    "seed",
+    "warmup_epochs",
+    "save_every",
+    "save_minutes",
+    "devices",
+    "resident_mib",
+    "weight_decay",
+    "clip_norm",
+    "coarse_weight",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,29 +142,28 @@ class Recipe:
     resident_mib: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("in_length", "out_length", "batch_size", "epochs", "log_every"):
-            _require(self, name, getattr(self, name) >= 1, "1 or more")
-        for name in (
-            "steps",
-            "save_every",
-            "save_minutes",
-            "devices",
-            "resident_mib",
-            "weight_decay",
-            "clip_norm",
-            "coarse_weight",
-        ):
-            _require(self, name, getattr(self, name) >= 0, "0 or more")
+        fields.check_fields(self)
+        positive = ("batch_size", "epochs", "log_every", "model_parallel")
+        fields.check_range(self, positive, 1)
+        fields.check_range(self, _NOT_NEGATIVE, 0)
+        fields.check_range(self, ("in_length", "out_length"), 1, fields.LARGEST_SIZE)
         _require(self, "resident_mib", not (self.resident_mib and self.augment), "0 with augment")
         for name in ("learning_rate", "gate_start"):
             _require(self, name, getattr(self, name) > 0, "more than 0")
         _require(self, "holdout", 0 <= self.holdout < 1, "at least 0 and less than 1")
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "at least 0 and less than 1")
+        _require_one_of("backbone", self.backbone, backbones.names())
+        fields.check_options("backbone_options", self.backbone_options, fields.LARGEST_SIZE)
+        known = backbones.hyperparameters(self.backbone).keys() - {"dtype"}  # a field of its own
+        for name in self.backbone_options:
+            _require_one_of("backbone_options", name, known)
         _require_one_of("adapter", self.adapter, ADAPTERS)
         _require_one_of("loss", self.loss, losses.LOSSES)
-        _require_one_of("protocol", self.protocol, get_args(Protocol))
+        if "data_range" in self.loss_options:
+            raise ValueError("loss_options.data_range: expected none; it is that of the data")
+        self.build_loss((0.0, 1.0))
         if self.sampling != "none":
-            _require_one_of("sampling", self.sampling, schedules.SCHEDULES)
+            self.build_sampling(steps_per_epoch=1)
             if not issubclass(backbones.backbone(self.backbone), FramePredictor):
                 raise ValueError(
                     f"sampling={self.sampling!r}: expected 'none'; {self.backbone} predicts a "
@@ -164,21 +177,23 @@ class Recipe:
 
     def build(self, frame_shape: tuple[int, int, int]) -> PDR:
         """The model, for frames of (H, W, C)."""
-        backbone = backbones.create(
-            self.backbone,
-            in_shape=(self.in_length, *frame_shape),
-            dtype=jnp.dtype(self.dtype),
-            **self.backbone_options,
-        )
         adapter = None
         if self.adapter != "none":
-            config = self.predgs
-            if config.heads == "conv":
-                # Every pooled cell emits the same number of Gaussians, so N is rounded up.
-                cells = (frame_shape[0] // config.pool) * (frame_shape[1] // config.pool)
-                count = math.ceil(config.num_gaussians / cells) * cells
-                config = dataclasses.replace(config, num_gaussians=count)
-            adapter = PredGS(config)
+            count = self._gaussians(frame_shape)
+            adapter = PredGS(dataclasses.replace(self.predgs, num_gaussians=count))
+        try:
+            backbone = backbones.create(
+                self.backbone,
+                in_shape=(self.in_length, *frame_shape),
+                dtype=jnp.dtype(self.dtype),
+                **self.backbone_options,
+            )
+        except FrameSizeError as error:
+            resize = "set data_options.crop or data_options.pad to another (height, width)"
+            advice = f"; or {resize}" if self.dataset == "arrays" else ""
+            raise ValueError(f"backbone_options: {error}{advice}") from error
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"backbone_options: {error}") from error
         return PDR(
             backbone,
             adapter,
@@ -186,6 +201,28 @@ class Recipe:
             fusion_init=self.fusion_init,
             gate_start=self.gate_start,
         )
+
+    def gaussians_note(self, frame_shape: tuple[int, int, int]) -> str:
+        """A remark if a frame of (H, W, C) gets more Gaussians than the recipe says; else ""."""
+        count = self.predgs.num_gaussians
+        if self.adapter != "none":
+            count = self._gaussians(frame_shape)
+        if count == self.predgs.num_gaussians:
+            return ""
+        return (
+            f"predgs.num_gaussians={self.predgs.num_gaussians} is rounded up to {count}: "
+            "heads='conv' has the same number in each pooled cell"
+        )
+
+    def _gaussians(self, frame_shape: tuple[int, int, int]) -> int:
+        """N, Gaussians a frame; pooled cells share them evenly where heads="conv"."""
+        config, (height, width, _) = self.predgs, frame_shape
+        if config.heads not in ("mlp", "conv"):
+            return config.num_gaussians
+        config.check_pool(height, width)
+        cells = (height // config.pool) * (width // config.pool)
+        share = cells if config.heads == "conv" else 1
+        return math.ceil(config.num_gaussians / share) * share
 
     def build_loss(self, data_range: tuple[float, float]) -> losses.Loss:
         """The loss, for frames whose values lie in `data_range`."""
@@ -215,32 +252,40 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types, with the loss's options in full; `from_json` is its inverse."""
-        fields = dataclasses.asdict(self)
-        fields["loss_options"] = {**_LOSS_OPTIONS.get(self.loss, {}), **self.loss_options}
-        return {**fields, "data_dir": str(self.data_dir) if self.data_dir else None}
+        values = dataclasses.asdict(self)
+        values["loss_options"] = {**_LOSS_OPTIONS.get(self.loss, {}), **self.loss_options}
+        return {**values, "data_dir": str(self.data_dir) if self.data_dir else None}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> "Recipe":
+    def from_json(cls, values: Any) -> "Recipe":
         """The recipe that `to_json` wrote.
 
         Raises:
-          ValueError: unknown fields, or a value out of range.
+          TypeError: a field is missing, or a value has another type.
+          ValueError: a field is unknown, or a value is out of range.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - known):
-            raise ValueError(f"no such fields in a recipe: {', '.join(unknown)}")
-        fields = dict(fields)
-        if fields["loss"] == "l1_ssim":  # Runs from before `signed` keep their loss.
-            fields["loss_options"] = {"signed": False, **fields["loss_options"]}
-        if "layout" in fields["data_options"]:  # its name in runs of version 0.2
-            options = dict(fields["data_options"])
-            fields["data_options"] = {"axes": options.pop("layout"), **options}
-        adapter = dict(fields["predgs"])
-        adapter["scale_start"] = tuple(adapter["scale_start"])
-        adapter["tracking"] = TrackingConfig(**adapter.get("tracking", {}))
-        fields["predgs"] = PredGSConfig(**adapter)
-        fields["data_dir"] = Path(fields["data_dir"]) if fields["data_dir"] else None
-        return cls(**fields)
+        if not isinstance(values, Mapping):
+            raise TypeError(f"recipe={values!r}: expected a JSON object of settings")
+        values = dict(values)
+        for name in ("loss_options", "data_options", "predgs"):
+            if name not in values:
+                raise fields.missing(name)
+            if not isinstance(values[name], Mapping):
+                raise TypeError(f"{name}={values[name]!r}: expected a JSON object of settings")
+        if values.get("loss") == "l1_ssim":  # Runs from before `signed` keep their loss.
+            values["loss_options"] = {"signed": False, **values["loss_options"]}
+        if "layout" in values["data_options"]:  # its name in runs of version 0.2
+            options = dict(values["data_options"])
+            values["data_options"] = {"axes": options.pop("layout"), **options}
+        adapter = dict(values["predgs"])
+        if isinstance(adapter.get("scale_start"), list):
+            adapter["scale_start"] = tuple(adapter["scale_start"])
+        tracking = adapter.get("tracking", {})
+        adapter["tracking"] = fields.from_json(TrackingConfig, tracking, "predgs.tracking.")
+        values["predgs"] = fields.from_json(PredGSConfig, adapter, "predgs.")
+        if isinstance(values.get("data_dir"), str):
+            values["data_dir"] = Path(values["data_dir"]) if values["data_dir"] else None
+        return fields.from_json(cls, values)
 
 
 def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:
@@ -249,6 +294,8 @@ def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:
 
 
 def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: expected one of {', '.join(sorted(valid))}")
     if value not in valid:
         close = difflib.get_close_matches(value, valid, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
@@ -306,7 +353,7 @@ def create(
         for name, value in backbones.hyperparameters(backbone).items()
         if name != "dtype" and value is not None
     }
-    fields: dict[str, Any] = {
+    published: dict[str, Any] = {
         "dataset": dataset,
         "in_length": benchmark.in_length,
         "out_length": benchmark.out_length,
@@ -333,7 +380,7 @@ def create(
     known = {field.name for field in dataclasses.fields(Recipe)}
     for name in overrides:
         _require_one_of("recipe field", name, known)
-    return Recipe(**{**fields, **overrides})
+    return Recipe(**{**published, **overrides})
 
 
 def published_backbone(name: str, dataset: str, **options: Any) -> backbones.Backbone:

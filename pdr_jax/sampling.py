@@ -89,7 +89,7 @@ class Sampling(NamedTuple):
         )
 
 
-def create(name: str, **options: float) -> Sampling:
+def create(name: str, /, **options: float) -> Sampling:
     """The schedule called `name` with its options bound.
 
     Raises:

@@ -8,6 +8,7 @@ import optax
 
 import pdr_datasets
 from pdr_jax import optim
+from pdr_jax.fields import LARGEST
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
 from pdr_jax.train import ClipSpec
@@ -130,7 +131,7 @@ def optimisation(recipe: Recipe, samples: int) -> Optimisation:
     """The optimiser of a recipe for `samples` training clips.
 
     Raises:
-      ValueError: there are fewer clips than a batch has.
+      ValueError: there are fewer clips than a batch has, or too many steps.
     """
     steps_per_epoch = samples // recipe.batch_size
     if steps_per_epoch < 1:
@@ -138,6 +139,10 @@ def optimisation(recipe: Recipe, samples: int) -> Optimisation:
             f"batch_size={recipe.batch_size}: expected at most the {samples} training clips"
         )
     steps = recipe.steps or recipe.epochs * steps_per_epoch
+    if steps > LARGEST:
+        raise ValueError(
+            f"epochs={recipe.epochs}: expected at most {LARGEST} steps in all, and they are {steps}"
+        )
     tx, schedule = optim.create(
         optimizer=recipe.optimizer,
         learning_rate=recipe.learning_rate,

@@ -11,7 +11,7 @@ from flax import struct
 from jax import Array
 from jax.typing import DTypeLike
 
-from pdr_jax.backbones.checks import at_least, divisible, number
+from pdr_jax.backbones.checks import FrameSizeError, at_least, divisible, number
 
 State = Any  # a pytree of arrays (B, ...)
 
@@ -98,9 +98,12 @@ class Backbone(nn.Module):
             )
 
     def frames_divisible(self, by: int, why: str) -> None:
-        """Raises ValueError if `by` does not divide in_shape's H and W; `why` says what for."""
+        """Raises FrameSizeError if `by` does not divide in_shape's H and W; `why` says why."""
         for axis, size in zip("HW", self.in_shape[1:3], strict=True):
-            divisible(f"in_shape's {axis}", size, by, why)
+            try:
+                divisible(f"in_shape's {axis}", size, by, why)
+            except ValueError as error:
+                raise FrameSizeError(str(error)) from None
 
     def check_frames(self, frames: Array) -> None:
         """Raises ValueError or TypeError if `frames` are not what the backbone was built for."""

@@ -6,6 +6,10 @@ import operator
 from collections.abc import Iterable
 
 
+class FrameSizeError(ValueError):
+    """The frames have a height or a width that a backbone cannot take."""
+
+
 def at_least(field: str, value: int, least: int) -> int:
     """Returns `value` as an int if it is an integer >= `least`; else raises, naming `field`."""
     try:

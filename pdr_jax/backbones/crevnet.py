@@ -194,9 +194,7 @@ class CrevNet(FramePredictor):
         super().check()
         stages = len(integers("nBlocks", self.nBlocks, 1))
         at_least("predictor_rnn_layers", self.predictor_rnn_layers, 1)
-        self.frames_divisible(
-            2**stages, f"2^n for the {stages} stages of nBlocks; crop or pad the frames"
-        )
+        self.frames_divisible(2**stages, f"2^n for the {stages} stages of nBlocks; leave out some")
 
     def setup(self) -> None:
         """Builds the invertible network and the predictor's layers."""

@@ -134,7 +134,7 @@ class DMVFN(FramePredictor):
                 f"number for each block"
             )
         for i, scale in enumerate(self.scale):
-            why = f"4 times scale[{i}]; crop or pad the frames, or lower the scale"
+            why = f"4 times scale[{i}]; lower the scale"
             self.frames_divisible(4 * scale, why)
         at_least("routing_out_channels", self.routing_out_channels, 1)
         for field in ("beta", "gamma"):

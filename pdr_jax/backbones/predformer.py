@@ -227,9 +227,7 @@ class PredFormer(ClipPredictor):
         one_of("variant", self.variant, STAGES)
         for field in ("patch_size", "dim", "heads", "dim_head", "scale_dim", "Ndepth", "depth"):
             at_least(field, getattr(self, field), 1)
-        self.frames_divisible(
-            self.patch_size, "patch_size; crop or pad the frames, or choose another"
-        )
+        self.frames_divisible(self.patch_size, "patch_size; choose another")
         for field in ("dropout", "attn_dropout", "drop_path"):
             fraction(field, getattr(self, field))
         if self.residual and not is_layered(self.variant):

@@ -113,8 +113,8 @@ class SimVPShell(ClipPredictor):
         for field in ("hid_S", "N_S"):
             if getattr(self, field) % 2:
                 raise ValueError(f"{field} = {getattr(self, field)} must be even")
-        why = f"2^(N_S/2) with N_S = {self.N_S}; crop or pad the frames, or lower N_S"
-        self.frames_divisible(2 ** (self.N_S // 2), why)
+        why = f"2^(N_S/2) with N_S = {self.N_S}; lower N_S"
+        self.frames_divisible(2 ** min(self.N_S // 2, 30), why)
         for field in ("spatio_kernel_enc", "spatio_kernel_dec"):
             odd(field, getattr(self, field))
         if not self.mlp_ratio > 1:

@@ -76,8 +76,5 @@ class Swin(SimVPShell):
         super().check()
         self.check_widths(HEADS, "the number of simvp_swin's heads")
         scale, side = 2 ** (self.N_S // 2), self.windows(0).size[-1]
-        why = (
-            f"simvp_swin's windows have {side}x{side} pixels at 1/{scale} of the resolution; "
-            "crop or pad the frames, or change N_S"
-        )
+        why = f"simvp_swin's {side}x{side} windows at 1/{scale} of the resolution; change N_S"
         self.frames_divisible(side * scale, why)

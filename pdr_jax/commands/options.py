@@ -16,7 +16,7 @@ def parse_option(text: str) -> Any:
     for reader in (json.loads, ast.literal_eval):
         try:
             return reader(text)
-        except (ValueError, SyntaxError, TypeError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
     return text
 

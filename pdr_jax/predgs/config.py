@@ -3,8 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from pdr_jax.gaussians import AMPLITUDES
-from pdr_jax.predgs import position_init
+from pdr_jax.fields import LARGEST_SIZE, check_fields, check_range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,23 +42,22 @@ class TrackingConfig:
     normalised: bool = True
 
     def __post_init__(self) -> None:
-        for name, low in (("spacing", 1), ("anchors", 1), ("patch", 1), ("search", 0)):
-            if getattr(self, name) < low:
-                raise ValueError(f"tracking.{name}={getattr(self, name)}: expected {low} or more")
+        check_fields(self, "predgs.tracking.")
+        check_range(self, ("spacing", "patch"), 1, LARGEST_SIZE, "predgs.tracking.")
+        check_range(self, ("anchors",), 1, 64, "predgs.tracking.")
+        check_range(self, ("search",), 0, 64, "predgs.tracking.")  # compares (2 search + 1)^2 ways
+        check_range(self, ("speed", "drift", "stretch", "weighting"), 0, prefix="predgs.tracking.")
         if self.patch % 2 == 0:
-            raise ValueError(f"tracking.patch={self.patch}: expected an odd number of pixels")
-        for name in ("speed", "drift", "stretch", "weighting"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"tracking.{name}={getattr(self, name)}: expected 0 or more")
+            raise ValueError(f"predgs.tracking.patch={self.patch}: expected an odd number")
         if not 0.3 <= self.sigma <= 0.8:
             raise ValueError(
-                f"tracking.sigma={self.sigma}: expected 0.3 to 0.8 of the spacing; narrower "
+                f"predgs.tracking.sigma={self.sigma}: expected 0.3 to 0.8 of the spacing; narrower "
                 "Gaussians leave gaps, and wider ones cannot reproduce the frame at rest"
             )
         if self.weighting and not self.normalised:
             raise ValueError(
-                f"tracking.weighting={self.weighting}: expected 0 with normalised=False, where a "
-                "weight would only scale the amplitude"
+                f"predgs.tracking.weighting={self.weighting}: expected 0 with "
+                "normalised=False, where a weight would only scale the amplitude"
             )
 
 
@@ -117,50 +115,49 @@ class PredGSConfig:
     tracking: TrackingConfig = TrackingConfig()
 
     def __post_init__(self) -> None:
-        if self.heads not in ("mlp", "conv", "adaptive", "tracked"):
-            raise ValueError(
-                f"heads={self.heads!r}: expected 'mlp', 'conv', 'adaptive' or 'tracked'"
-            )
+        check_fields(self, "predgs.")
         if self.heads == "tracked" and self.num_gaussians:
             raise ValueError(
-                f"num_gaussians={self.num_gaussians}: expected 0 with heads='tracked', which has "
-                "one Gaussian at each point of a grid; tracking.spacing sets the grid"
+                f"predgs.num_gaussians={self.num_gaussians}: expected 0 with heads='tracked', "
+                "which has one Gaussian at each point of a grid; tracking.spacing sets the grid"
             )
         reach = 4 * self.tracking.spacing + 1
         if self.heads == "tracked" and self.window < reach:
             raise ValueError(
-                f"window={self.window}: expected {reach} or more with tracking.spacing="
+                f"predgs.window={self.window}: expected {reach} or more with tracking.spacing="
                 f"{self.tracking.spacing}, or Gaussians are cut off where they still count"
             )
-        fewest = 0 if self.heads == "tracked" else 1
-        for name, low in (("num_gaussians", fewest), ("pool", 1), ("hidden", 1), ("window", 3)):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name}={getattr(self, name)}: expected {low} or more")
+        if self.heads != "tracked":
+            check_range(self, ("num_gaussians",), 1, prefix="predgs.")
+        check_range(self, ("pool", "hidden"), 1, LARGEST_SIZE, "predgs.")
+        check_range(self, ("window",), 3, LARGEST_SIZE, "predgs.")
+        numbers = ("num_gaussians", "head_std", "position_reach", "contrast", "min_sigma")
+        check_range(self, numbers, 0, prefix="predgs.")
         if self.window % 2 == 0:
-            raise ValueError(f"window={self.window}: expected an odd number of pixels")
-        for name in ("head_std", "position_reach", "contrast", "min_sigma"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)}: expected 0 or more")
+            raise ValueError(f"predgs.window={self.window}: expected an odd number of pixels")
         if self.contrast > 4:
             raise ValueError(
-                f"contrast={self.contrast}: expected 4 or less; the sums over sparse cells are "
-                "lost in float32 beyond"
+                f"predgs.contrast={self.contrast}: expected 4 or less; the sums over sparse "
+                "cells are lost in float32 beyond"
             )
         largest = (self.window - 1) / 10
         if self.min_sigma >= largest:
             raise ValueError(
-                f"min_sigma={self.min_sigma}: expected less than the largest standard deviation, "
-                f"{largest} pixels for window={self.window}"
+                f"predgs.min_sigma={self.min_sigma}: expected less than the largest standard "
+                f"deviation, {largest} pixels for window={self.window}"
             )
-        for name, valid in (("position_init", position_init.PATTERNS), ("amplitude", AMPLITUDES)):
-            if getattr(self, name) not in valid:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r}: expected one of {', '.join(valid)}"
-                )
         if self.heads == "conv" and self.position_init not in ("grid", "grid_edges"):
             raise ValueError(
-                f"position_init={self.position_init!r}: heads='conv' ties each Gaussian to a cell, "
-                "so it needs 'grid' or 'grid_edges'"
+                f"predgs.position_init={self.position_init!r}: expected 'grid' or 'grid_edges' "
+                "with heads='conv', which ties each Gaussian to a cell"
+            )
+
+    def check_pool(self, height: int, width: int) -> None:
+        """Raises ValueError unless `pool` divides a frame's height and width in pixels."""
+        if height % self.pool or width % self.pool:
+            raise ValueError(
+                f"predgs.pool={self.pool}: expected a divisor of the frame's height {height} "
+                f"and width {width}"
             )
 
 

@@ -50,11 +50,7 @@ class Redrawn(nn.Module):
         """Describes each frame by N Gaussians: see `PredGS`."""
         config = self.config
         batch, time, height, width, channels = coarse.shape
-        if height % config.pool or width % config.pool:
-            raise ValueError(
-                f"pool={config.pool}: expected a divisor of the frame's height {height} "
-                f"and width {width}"
-            )
+        config.check_pool(height, width)
         observed = coarse if observed is None else observed
         frames = rearrange(coarse.astype(jnp.float32), "b t h w c -> (b t) h w c")
         pooled = nn.avg_pool(frames, (config.pool, config.pool), (config.pool, config.pool))
@@ -150,8 +146,8 @@ def _per_cell(config: PredGSConfig, rows: int, columns: int) -> int:
     per_cell, rest = divmod(config.num_gaussians, rows * columns)
     if rest:
         raise ValueError(
-            f"num_gaussians={config.num_gaussians}: heads='conv' emits the same number from each "
-            f"of the {rows} x {columns} pooled cells; expected a multiple of {rows * columns}"
+            f"predgs.num_gaussians={config.num_gaussians}: heads='conv' emits the same number from "
+            f"each of the {rows} x {columns} pooled cells; expected a multiple of {rows * columns}"
         )
     return per_cell
 

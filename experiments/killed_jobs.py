@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+import pdr_datasets
 from experiments.killing import Place
 from pdr_jax.runs.saved import Saved
 
@@ -80,7 +81,7 @@ class Jobs:
             return Job(command, (run,), content_of_run)
         if kind == "data prepare":
             command = ("data", "prepare", "moving_sprites", "--config", CONFIG, "--data-dir", own)
-            return Job(command, (own / "moving_sprites" / CONFIG / "1.0.0",), content_of_files)
+            return Job(command, (own / "moving_sprites" / CONFIG / "1.0.0",), content_of_data)
         trained = self.undisturbed("train").out[0]
         if kind == "predict":
             return Job((kind, trained, clips, own / "future.npy"), (own / "future.npy",),
@@ -135,6 +136,21 @@ def content_of_files(path: Path) -> dict[str, bytes]:
     """The bytes of a file, or of all files in a folder; {} if there is neither."""
     files = [path] if path.is_file() else sorted(x for x in path.rglob("*") if x.is_file())
     return {str(file.relative_to(path)): file.read_bytes() for file in files}
+
+
+def content_of_data(prepared: Path) -> dict[str, Any]:
+    """The clips of a prepared data set, and its descriptions.
+
+    Not the bytes of its records, whose fields may stand in any order.
+    """
+    clips = pdr_datasets.load("moving_sprites", data_dir=prepared.parents[2], config=CONFIG).splits
+    return {
+        **{path.name: path.read_bytes() for path in prepared.glob("*.json")},
+        **{
+            name: [split[index]["frames"].tobytes() for index in range(len(split))]
+            for name, split in clips.items()
+        },
+    }
 
 
 def leftovers(folder: Path) -> list[str]:

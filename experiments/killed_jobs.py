@@ -63,7 +63,8 @@ class Jobs:
 
     def __init__(self, place: Place) -> None:
         """Writes clips, trains a run, exports it and imports it again."""
-        self.place, self._number, self._known = place, itertools.count(), {}
+        self.place, self._number = place, itertools.count()
+        self._known: dict[str, Job] = {}
         rng = np.random.default_rng(0)
         np.save(place.folder / "clips.npy", rng.integers(0, 256, (20, 4, 8, 8, 1), np.uint8))
 
@@ -72,7 +73,7 @@ class Jobs:
         own = self.place.folder / f"job-{next(self._number)}"
         own.mkdir()
         clips, run = self.place.folder / "clips.npy", own / "run"
-        data = ("--data-options.path", clips)
+        data: tuple[object, ...] = ("--data-options.path", clips)
         if kind == "train":
             return Job((kind, "arrays", *data, *OPTIONS, "--out", run), (run,), content_of_run)
         if kind == "train --init-from":

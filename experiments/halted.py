@@ -59,7 +59,10 @@ def _writes(path: Any, mode: Any, flags: int) -> bool:
 
 def _halt(mark: Path) -> None:
     mark.touch()
+    parent = os.getppid()
     while mark.exists():
+        if os.getppid() != parent:  # nobody is left who would remove the mark
+            os._exit(1)
         time.sleep(0.01)
 
 

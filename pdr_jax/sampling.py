@@ -102,8 +102,8 @@ def create(name: str, /, **options: float) -> Sampling:
     defaults = {key: value.default for key, value in parameters.items() if key != "step"}
     if unknown := sorted(set(options) - set(defaults)):
         raise ValueError(
-            f"sampling_options: {name} has no option {', '.join(unknown)}; "
-            f"it has {', '.join(sorted(defaults))}"
+            f"sampling_options.{unknown[0]}: expected an option of {name!r}: "
+            f"{', '.join(sorted(defaults))}"
         )
     _check(defaults | options)
     return Sampling(lambda step: schedule(step, **options), together=name == "teacher")

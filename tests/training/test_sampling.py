@@ -64,5 +64,5 @@ def test_options_that_make_no_probabilities_are_refused(name, options, message):
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="expected one of scheduled, reverse, teacher"):
         sampling.create("sheduled")
-    with pytest.raises(ValueError, match="has no option stop; it has rate"):
+    with pytest.raises(ValueError, match="stop: expected an option of 'teacher': rate"):
         sampling.create("teacher", rate=0.1, stop=3)

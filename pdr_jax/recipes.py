@@ -297,7 +297,7 @@ def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
     if not isinstance(value, str):
         raise TypeError(f"{name}={value!r}: expected one of {', '.join(sorted(valid))}")
     if value not in valid:
-        close = difflib.get_close_matches(value, valid, n=1)
+        close = difflib.get_close_matches(value, sorted(valid), n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise ValueError(f"{name}={value!r}{hint}: expected one of {', '.join(sorted(valid))}")
 

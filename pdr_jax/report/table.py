@@ -14,6 +14,7 @@ from pdr_jax import metrics
 Rows = Mapping[str, Mapping[str, float]]
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "one": " →1"}
+_PLAIN = str.maketrans("↓↑→", "v^=")
 
 
 def print_table(rows: Rows, *, title: str, columns: Sequence[str] | None = None) -> None:
@@ -21,7 +22,20 @@ def print_table(rows: Rows, *, title: str, columns: Sequence[str] | None = None)
     controls = [name for name in rows if name == "persistence" or ", " in name]
     table = rich_table(rows, columns, title=title, reference=controls)
     # A pipe has no width, and at 80 columns the table would be cut.
-    Console(width=None if sys.stdout.isatty() else 180).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    with console.capture() as captured:
+        console.print(table)
+    print(encodable(captured.get(), sys.stdout.encoding), end="")
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """The text as an output can take it: without arrows, and with ? for what it does not know."""
+    encoding = encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+    return text
 
 
 def rich_table(

@@ -1,5 +1,6 @@
 """Pictures and tables: what is in them, not only that a file appears."""
 
+import io
 import json
 import re
 import sys
@@ -274,6 +275,17 @@ def test_table_of_chosen_columns():
     assert ["persistence", "*1.003*"] in lines  # ranked, because it is no reference here
     with pytest.raises(ValueError, match="no row has 'lpips'; they have mse, psnr"):
         report.rich_table(ROWS, ["lpips"])
+
+
+def test_a_table_goes_to_an_output_of_ascii_only(monkeypatch):
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="")
+    monkeypatch.setattr(sys, "stdout", ascii_only)
+    report.print_table({"modèle": {"mse": 1.0, "sharpness": 0.5}}, title="kth")
+    ascii_only.flush()
+    printed = ascii_only.buffer.getvalue().decode("ascii")
+    assert "mse v" in printed
+    assert "sharpness =1" in printed
+    assert "mod?le" in printed
 
 
 def test_printed_table_ranks_no_controls_and_is_not_cut(monkeypatch, capsys):

@@ -138,11 +138,67 @@ def test_a_recipe_from_before_axes_keeps_its_layout():
         ({"holdout": 1.0}, "holdout=1.0"),
         ({"ema_decay": -0.1}, "ema_decay=-0.1"),
         ({"steps": -1}, "steps=-1"),
+        ({"steps": 2**31}, "steps=2147483648: expected at most 2147483647"),
+        ({"seed": -1}, "seed=-1: expected 0 or more"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan: expected a finite number"),
+        ({"schedule": "linear"}, "schedule='linear': expected one of onecycle, cosine, constant"),
+        ({"in_length": 10**9}, "in_length=1000000000: expected 1 to 10000"),
+        ({"loss_options": {"weigth": 0.5}}, "loss_options.weigth: expected an option of 'l1_ssim'"),
+        ({"loss_options": {"data_range": 1.0}}, "loss_options.data_range: expected none"),
+        ({"backbone_options": {"hid_s": 8}}, "backbone_options='hid_s' .did you mean 'hid_"),
+        ({"backbone_options": {"hid_S": 10**9}}, "backbone_options.hid_S=1000000000: expected at"),
     ],
 )
 def test_bad_recipes_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         recipes.create(**{"dataset": "kth", **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 2.5}, "^batch_size=2.5: expected an integer"),
+        ({"epochs": True}, "^epochs=True: expected an integer"),
+        ({"augment": 1}, "^augment=1: expected true or false"),
+        ({"data_dir": 3}, "^data_dir=3: expected a path"),
+        ({"backbone": None}, "^backbone=None: expected a text"),
+        ({"data_options": [1]}, r"^data_options=\[1\]: expected a JSON object"),
+        ({"predgs": {"pool": "2"}}, "^predgs.pool='2': expected an integer"),
+        ({"predgs": {"scale_start": [1]}}, r"^predgs.scale_start=\(1,\): expected 2 numbers"),
+        ({"predgs": {"tracking": {"speed": None}}}, "^predgs.tracking.speed=None: expected a num"),
+        ({"predgs": {"tracking": {"sped": 1}}}, "^predgs.tracking: no such fields .*: sped"),
+    ],
+)
+def test_recipes_of_the_wrong_types_are_refused(change, message):
+    fields = recipes.create("kth").to_json()
+    with pytest.raises((TypeError, ValueError), match=message):
+        Recipe.from_json({**fields, **change})
+
+
+@pytest.mark.parametrize("name", ["predgs", "epochs", "loss_options"])
+def test_a_recipe_without_a_field_is_refused(name):
+    fields = recipes.create("kth").to_json()
+    del fields[name]
+    with pytest.raises(TypeError, match=f"^{name} is missing"):
+        Recipe.from_json(fields)
+
+
+def test_frames_that_do_not_fit_are_refused_with_a_way_out():
+    with pytest.raises(ValueError, match=r"H = 31 must be .* set data_options.crop or data_opt"):
+        recipes.create("arrays").build((31, 32, 1))
+    with pytest.raises(ValueError, match=r"H = 30 must be .* lower N_S\)$"):
+        recipes.create("kth").build((30, 32, 1))
+    with pytest.raises(
+        ValueError, match=r"^predgs\.pool=8: expected a divisor of the frame's height 4"
+    ):
+        recipes.create("kth", adapter="conv").build((4, 4, 1))
+
+
+def test_rounding_of_the_number_of_gaussians_is_told():
+    recipe = recipes.create("kth", adapter="conv")
+    assert "num_gaussians=400 is rounded up to 512" in recipe.gaussians_note((128, 128, 1))
+    assert recipes.create("kth", adapter="paper").gaussians_note((128, 128, 1)) == ""
+    assert recipes.create("kth", adapter="none").gaussians_note((7, 7, 1)) == ""
 
 
 def test_recurrent_backbones_are_trained_as_their_papers_do():

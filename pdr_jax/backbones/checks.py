@@ -58,5 +58,5 @@ def fraction(field: str, value: float) -> None:
 
 def one_of(field: str, value: str, choices: Iterable[str]) -> None:
     """Raises ValueError, naming `field` and the choices, unless `value` is one of them."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{field} = {value!r} must be one of {', '.join(choices)}")

@@ -186,8 +186,8 @@ def test_a_recipe_without_a_field_is_refused(name):
 def test_frames_that_do_not_fit_are_refused_with_a_way_out():
     with pytest.raises(ValueError, match=r"H = 31 must be .* set data_options.crop or data_opt"):
         recipes.create("arrays").build((31, 32, 1))
-    with pytest.raises(ValueError, match=r"H = 30 must be .* lower N_S\)$"):
-        recipes.create("kth").build((30, 32, 1))
+    with pytest.raises(ValueError, match=r"H = 31 must be .* lower N_S\)$"):
+        recipes.create("kth").build((31, 32, 1))
     with pytest.raises(
         ValueError, match=r"^predgs\.pool=8: expected a divisor of the frame's height 4"
     ):

@@ -13,7 +13,7 @@ endif
 ENV = .venv/$(NEWEST)
 PYTEST = pytest -n 2 --dist loadscope
 
-.PHONY: demo check test test-all test-rest coverage compile-check longer test-slow test-openstl format
+.PHONY: demo check test test-all test-rest coverage compile-check longer test-slow test-openstl test-floors format
 .NOTPARALLEL:
 .SECONDARY:
 
@@ -89,6 +89,15 @@ test-openstl: .venv/openstl/ready
 	$(call find_python,$(NEWEST)) -m venv --clear .venv/openstl
 	.venv/openstl/bin/pip install --quiet --editable '.[test,openstl]'
 	touch $@
+
+# With the lowest versions that pyproject.toml allows, everything is imported and a run is made.
+test-floors:
+	rm -rf .venv/floors
+	$(call find_python,$(NEWEST)) -m venv .venv/floors
+	$(call find_python,$(NEWEST)) tests/floors.py > .venv/floors/constraints.txt
+	.venv/floors/bin/pip install --quiet --constraint .venv/floors/constraints.txt \
+	  --editable '.[data,flow,report]' pytest hypothesis beartype scikit-image pytest-cov
+	.venv/floors/bin/pytest tests/documents tests/commands/test_train.py
 
 format: $(ENV)/ready
 	$(ENV)/bin/ruff check --fix .

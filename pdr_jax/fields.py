@@ -34,7 +34,8 @@ def check_fields(settings: Any, prefix: str = "") -> None:
       TypeError: a value of another type.
       ValueError: a number that is not finite or beyond `LARGEST`, or a name that is not known.
     """
-    for name, annotation in _annotations(type(settings)).items():
+    cls: Any = type(settings)
+    for name, annotation in _annotations(cls).items():
         _check(prefix + name, getattr(settings, name), annotation)
 
 
@@ -132,7 +133,7 @@ def _check_numbers(name: str, value: Any, largest: int) -> None:
     elif isinstance(value, numbers.Integral):
         if abs(int(value)) > largest:
             raise ValueError(f"{name}={_shortened(int(value))}: expected at most {largest}")
-    elif isinstance(value, numbers.Real) and not abs(value) <= _FLOAT32:
+    elif isinstance(value, numbers.Real) and not abs(float(value)) <= _FLOAT32:
         raise ValueError(f"{name}={value!r}: expected a finite number of float32")
 
 

@@ -116,8 +116,8 @@ def backbone(name: str) -> type[Backbone]:
     """
     if name not in _BACKBONES:
         raise ValueError(
-            f"unknown backbone {name!r}{_suggest(name, _BACKBONES)}; "
-            f"choose from {', '.join(_BACKBONES)}"
+            f"backbone={name!r}{_suggest(name, _BACKBONES)}: "
+            f"expected one of {', '.join(_BACKBONES)}"
         )
     file, cls = _BACKBONES[name]
     return getattr(importlib.import_module(f"pdr_jax.backbones.{file}"), cls)

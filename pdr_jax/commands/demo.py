@@ -22,6 +22,8 @@ def demo(out: Path | None = None, steps: int = 150, size: int = 32, seed: int = 
         size: Height and width of the frames in pixels.
         seed: Of parameters and data order.
     """
+    if steps < 1:
+        raise ValueError(f"steps={steps}: expected 1 or more")
     out = Path(tempfile.mkdtemp(prefix="pdr-demo-")) if out is None else Path(out)
     print(f"runs, data and figures: {out}")
     rows: Rows = {}

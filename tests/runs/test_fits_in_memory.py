@@ -5,7 +5,8 @@ import dataclasses
 import jax
 import pytest
 
-from pdr_jax import memory, recipes
+from pdr_jax import recipes
+from pdr_jax.runs import memory
 from pdr_jax.train import TrainState
 
 

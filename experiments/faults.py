@@ -58,7 +58,7 @@ MOMENTS = {
         "one of two files renamed": Moment("os.rename", "*/.partial.weights.json"),
     },
     "predict": {
-        "compilation": Moment("call", "pdr_jax.evaluation.predictors.predictor"),
+        "before the first batch": Moment("call", "pdr_jax.evaluation.predictors.predictor"),
         "written, not renamed": Moment("os.rename", "*/.partial.future.npy"),
     },
 }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.pages import adaptive, backbones, cpu, front, judge, kernels
+from experiments.pages import adaptive, backbones, cpu, faults, front, judge, kernels
 from experiments.pages.markdown import page
 from experiments.provenance import RESULTS
 
@@ -61,6 +61,7 @@ def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         "loops_cpu": cpu.loops(results["loops_cpu"]),
         "loader_cpu": cpu.loader(results["loader_cpu"]),
         "step_cost_cpu": cpu.steps(results["step_cost_cpu"]),
+        "faults": faults.document(results["faults"]),
     }
 
 

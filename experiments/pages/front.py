@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments import backbones as backbones_study
-from experiments.pages import backbones, judge, measured
+from experiments.pages import backbones, faults, judge, measured
 from experiments.pages.markdown import page, paragraph, spread, table, words
 
 Result = Mapping[str, Any]
@@ -33,6 +33,7 @@ def document(results: Mapping[str, Result]) -> str:
         judge.summary(judge.of(results)),
         _backbones(results["backbones_era5"]),
         measured.summary(results),
+        faults.summary(results["faults"]),
     )
 
 

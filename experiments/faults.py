@@ -89,7 +89,7 @@ def survive(jobs: Jobs, kind: str, kills: Sequence[tuple[When, Signals]]) -> Fat
         try:
             jobs.place.pdr(*command)
         except RuntimeError as error:
-            return Fate(killed, [str(error)])
+            return Fate(killed, [str(error).replace(f"{job.out[0].parent.name}/", "")])
     return Fate(killed, jobs.differences(kind, job))
 
 

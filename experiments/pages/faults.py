@@ -12,7 +12,7 @@ checkpoint, their position in the data, metrics.jsonl without its timings, metri
 and data.json of a run, every clip of prepared data, or every byte of other files are those of a
 process that nothing disturbed. A cell has the exit status as a shell sees it, and what was there
 then; unfinished files are listed by name. "At random" means one to three kills of one training, at
-seeded changes of files or times.
+seeded changes of files or times. With status 0 a process ended before its signal or in spite of it.
 """
 
 
@@ -43,9 +43,9 @@ def summary(result: Mapping[str, Any]) -> str:
     return page(
         "## [Kills at every moment](results/faults.md): is anything lost?\n",
         paragraph(
-            f"{jobs} trainings and other commands were killed {kills} times, by SIGKILL, SIGTERM "
-            f"and SIGINT, and finished afterwards: {equal} of {jobs} are equal to undisturbed ones "
-            "bit for bit."
+            f"{kills} signals, SIGKILL, SIGTERM or SIGINT, were aimed at {jobs} trainings and "
+            f"other commands, which were finished afterwards: {equal} of {jobs} are equal to "
+            "undisturbed ones bit for bit."
         ),
     )
 

@@ -97,7 +97,7 @@ test-floors:
 	$(call find_python,$(NEWEST)) tests/floors.py > .venv/floors/constraints.txt
 	.venv/floors/bin/pip install --quiet --constraint .venv/floors/constraints.txt \
 	  --editable '.[data,flow,report]' pytest hypothesis beartype scikit-image pytest-cov
-	.venv/floors/bin/pytest tests/documents tests/commands/test_train.py
+	.venv/floors/bin/pytest tests/commands/test_train.py --override-ini filterwarnings=default
 
 format: $(ENV)/ready
 	$(ENV)/bin/ruff check --fix .

@@ -1,6 +1,6 @@
 """The lowest version of every dependency in pyproject.toml, as pip's constraints.
 
-    python tests/floors.py > constraints.txt
+python tests/floors.py > constraints.txt
 """
 
 import re

@@ -16,7 +16,7 @@ from pdr_jax.evaluation import values as value_tables
 from pdr_jax.evaluation.measuring import Measured, measure
 from pdr_jax.metrics import perceptual
 from pdr_jax.recipes import Protocol, Recipe
-from pdr_jax.runs import scores
+from pdr_jax.runs import memory, scores
 from pdr_jax.runs.folder import read_recipe
 from pdr_jax.runs.state import load
 from pdr_jax.runs.units import Choice
@@ -118,19 +118,20 @@ def evaluate(
     described: dict[str, dict[str, Any]] = {}
     for run, recipe in recipes.items():
         task, state = load(run, which=checkpoint, recipe=recipe, units=units)
-        measured = measure(
-            task,
-            state.variables(),
-            split=split,
-            batch_size=batch_size,
-            label=labels[run] if len(recipes) > 1 else recipe.label,
-            controls=controls,
-            protocol=recipe.protocol,
-            devices=devices or math.gcd(batch_size, jax.device_count()),
-            keep_samples=values is not None,
-            names=metrics.WARPING if warping else (),
-            extra=extra,
-        )
+        with memory.told(batch_size):
+            measured = measure(
+                task,
+                state.variables(),
+                split=split,
+                batch_size=batch_size,
+                label=labels[run] if len(recipes) > 1 else recipe.label,
+                controls=controls,
+                protocol=recipe.protocol,
+                devices=devices or math.gcd(batch_size, jax.device_count()),
+                keep_samples=values is not None,
+                names=metrics.WARPING if warping else (),
+                extra=extra,
+            )
         about = scores.describe(run, task, split=split, checkpoint=checkpoint)
         described[labels[run]] = about | {"step": int(state.step)}
         print(f"written: {scores.write(run, described[labels[run]], measured)}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import io
 import re
 import signal
 import sys
@@ -48,6 +49,9 @@ _POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
 def main(argv: list[str] | None = None) -> None:
     """Runs a command; bad input ends it with a message and exit status 2."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every character
+            stream.reconfigure(errors="replace")
     with _exit_on_sigterm():
         try:
             _run(argv)

@@ -5,6 +5,7 @@ from pathlib import Path
 import tyro
 
 from pdr_jax.evaluation import pictures, prediction
+from pdr_jax.runs import memory
 from pdr_jax.runs.folder import recorded_dataset
 from pdr_jax.runs.state import load
 
@@ -34,9 +35,10 @@ def predict(
     task, state = load(run_folder, dataset=recorded_dataset(run_folder))
     for remark in prediction.remarks(task, frames):
         print(remark)
-    future = prediction.predict_file(
-        task, state.variables(), frames, target, horizon=horizon, batch_size=batch_size
-    )
+    with memory.told(batch_size):
+        future = prediction.predict_file(
+            task, state.variables(), frames, target, horizon=horizon, batch_size=batch_size
+        )
     print(f"{target}: {future.dtype} {future.shape}")
     if gif is not None:
         pictures.draw_prediction(task, frames, future, gif)

@@ -22,6 +22,7 @@ from pdr_jax.commands.finish import finish
 from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.recipes import Recipe
+from pdr_jax.runs import memory
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe, recorded_units
 from pdr_jax.runs.lineage import protocol_note
@@ -126,6 +127,7 @@ def _train(
     accept: bool = False,
 ) -> None:
     task = open_task(recipe, dataset)
+    memory.check_batch(recipe, task.dataset.frame_shape)
     for clips in filter(None, (task.train, task.holdout, task.test)):
         clips[len(clips) - 1]  # a file that is missing is found now, not after the training
     plan = optimisation(recipe, len(task.train))
@@ -134,6 +136,7 @@ def _train(
         task.dataset.reading,
         task.dataset.note,
         protocol_note(Path(origin), recipe) if origin and not resume else "",
+        recipe.gaussians_note(task.dataset.frame_shape),
         recipe.sampling_note(plan.steps, plan.steps_per_epoch),
         output_note(task),
     )

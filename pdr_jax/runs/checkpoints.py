@@ -9,8 +9,6 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
@@ -34,7 +32,7 @@ def _version(package: str) -> str:
 
 
 class Checkpoints(Saved):
-    """The checkpoints of one run folder, to save and to restore."""
+    """The checkpoints of one run folder, and room for more."""
 
     def __init__(self, directory: Path, *, keep_last: int = 2) -> None:
         """Opens or creates `directory`.
@@ -99,83 +97,6 @@ class Checkpoints(Saved):
         self._manager.wait_until_finished()
         return self.last
 
-    def restore(
-        self, like: TrainState, which: str | int = "last"
-    ) -> tuple[TrainState, dict[str, Any]]:
-        """Reads a checkpoint.
-
-        Args:
-          like: a state of the same structure, or its shapes and shardings.
-          which: "last", "best" or a step.
-
-        Returns:
-          The state, and {"data", "config", "versions"} as they were saved.
-
-        Raises:
-          FileNotFoundError: there is no such checkpoint.
-          DamagedError: the checkpoint is damaged.
-          ValueError: the checkpoint is of another model.
-        """
-        step = self.step(which)
-        saved = self.verify(step)
-        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        self._check_model(step, target)
-        try:
-            restored = self._manager.restore(
-                step, args=ocp.args.Composite(state=ocp.args.StandardRestore(target))
-            )
-        except Exception as error:  # what Orbax raises depends on which byte is wrong
-            raise self.damaged(step, error) from error
-        return restored["state"], saved
-
-    def variables(self) -> tuple[int, dict[str, Any]]:
-        """The step and the variables (NumPy) of the best checkpoint, whatever their structure.
-
-        As in `TrainState.variables`, these are the averages if the state kept them.
-
-        Raises:
-          FileNotFoundError: there is no checkpoint.
-          DamagedError: the checkpoint is damaged.
-        """
-        step = self.step("best")
-        self.verify(step)
-        path = self.directory / str(step) / "state"
-        handler = ocp.PyTreeCheckpointHandler()
-        try:
-            saved = handler.metadata(path).tree
-            averaged = saved.get("ema") is not None
-            source = saved["ema"] if averaged else saved
-            wanted = {name: source[name] for name in ("params", "batch_stats") if source.get(name)}
-            wanted = {"ema": wanted} if averaged else wanted
-            as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
-            found = handler.restore(
-                path, args=ocp.args.PyTreeRestore(wanted, as_numpy, partial_restore=True)
-            )
-        except Exception as error:  # as in `restore`
-            raise self.damaged(step, error) from error
-        finally:
-            handler.close()
-        found = found["ema"] if averaged else found
-        return step, {"params": found["params"], "batch_stats": found.get("batch_stats", {})}
-
-    def _check_model(self, step: int, target: TrainState) -> None:
-        """Raises ValueError unless the checkpoint has the parameters of `target`, in shape."""
-        handler = ocp.PyTreeCheckpointHandler()
-        try:
-            saved = handler.metadata(self.directory / str(step) / "state").tree
-            there = {path: leaf.shape for path, leaf in _flat(saved["params"]).items()}
-        except Exception as error:  # as in `restore`
-            raise self.damaged(step, error) from error
-        finally:
-            handler.close()
-        here = {path: leaf.shape for path, leaf in _flat(target.params).items()}
-        for path in sorted(here | there):
-            if here.get(path) != there.get(path):
-                raise ValueError(
-                    f"{self.directory / str(step)} is of another model: params.{path} has shape "
-                    f"{there.get(path)} there, and {here.get(path)} in the recipe's model"
-                )
-
     def __enter__(self) -> "Checkpoints":
         return self
 
@@ -190,10 +111,3 @@ def check_path(path: Path) -> None:
             f"out: {Path(path).absolute()} has '[' in it, and checkpoints there could not be read "
             "again. Choose a folder (out) without it"
         )
-
-
-def _flat(tree: Any) -> dict[str, Any]:
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }

@@ -1,5 +1,6 @@
 """Exports a run's backbone as a state dict that the public PyTorch code loads."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from pdr_jax import torch_files
 from pdr_jax.backbones import Backbone
-from pdr_jax.files import replacing, write_json
+from pdr_jax.files import read_json, write_json
 from pdr_jax.interop.convert import to_openstl
 from pdr_jax.interop.faithful import faithful
 from pdr_jax.interop.family import family_of, naming
@@ -28,20 +29,37 @@ def write(run: Path, out: Path, *, backbone_only: bool = False) -> dict[str, Any
       The configuration.
 
     Raises:
-      FileExistsError: one of the two files exists.
+      FileExistsError: `out` exists, or the other file with another content.
       FileNotFoundError: the folder of `out` does not exist, or as `export_run`.
       ImportError: PyTorch is not installed, and the file is no .npz.
       ValueError: `out` has another ending, or as `export_run`.
     """
     beside = out.with_suffix(".json")
     torch_files.check_target(out)
-    if beside.exists():
-        raise FileExistsError(f"{beside} is there already: choose another name than {out}")
+    taken = FileExistsError(f"{beside} is there already: choose another name than {out}")
+    begun = _configuration(beside)  # of an export that was killed
+    if beside.exists() and begun is None:
+        raise taken
     state_dict, config = export_run(run, backbone_only=backbone_only)
-    with replacing(beside) as partial:
-        write_json(partial, config)
-        torch_files.save(out, state_dict)  # both files appear in the same moment
+    if begun is not None and begun != json.loads(json.dumps(config)):
+        raise taken
+    write_json(beside, config)
+    try:
+        torch_files.save(out, state_dict)
+    except BaseException:
+        if begun is None:
+            beside.unlink()
+        raise
     return config
+
+
+def _configuration(path: Path) -> dict[str, Any] | None:
+    """The configuration that an export wrote to a file; None if it is no such file."""
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return found if "in_shape" in found else None
 
 
 def export_run(

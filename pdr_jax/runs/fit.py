@@ -19,7 +19,7 @@ import numpy as np
 import pdr_datasets
 from pdr_jax.evaluation.predictors import NotFiniteError
 from pdr_jax.files import write_json
-from pdr_jax.runs import folder, resuming, stopping
+from pdr_jax.runs import folder, memory, resuming, stopping
 from pdr_jax.runs.checkpoints import Checkpoints, check_path
 from pdr_jax.runs.claim import claim
 from pdr_jax.runs.digests import first_not_finite
@@ -76,7 +76,9 @@ def fit(
             step = resuming.choose(saved, checkpoint, remark)
         if step:  # any recipe may go on from imported weights, step 0
             resuming.check_unchanged(out, task, saved, step, accept=accept_changes, remark=remark)
-        return _train(task, out, step, report, remark)
+        memory.check_batch(task.recipe, task.dataset.frame_shape)
+        with memory.told(task.recipe.batch_size):
+            return _train(task, out, step, report, remark)
 
 
 def _train(
@@ -96,13 +98,12 @@ def _train(
     save_every = recipe.save_every or plan.steps_per_epoch
     if go_on_from is not None:
         for moved in Saved(out / "checkpoints").set_aside(after=go_on_from):
-            remark(f"a later checkpoint was moved to {moved}")
-    signalled = None
+            remark(f"a checkpoint was moved to {moved}")
     with (
+        stopping.noticed(remark) as noticed,
         contextlib.closing(batches),
         Checkpoints(out / "checkpoints") as checkpoints,
         RunLog(out, remark, report) as log,
-        stopping.noticed(remark) as noticed,
     ):
         if go_on_from is not None:
             state, saved = checkpoints.restore(state, go_on_from)
@@ -122,17 +123,17 @@ def _train(
             scored = step % save_every == 0 or step == plan.steps
             if scored or step % recipe.log_every == 0:
                 log.write(pace.figures(checkpoints.last_saved))
-            signalled = noticed()
-            if scored or signalled or saver.is_due():
+            ends = noticed() is not None
+            if scored or ends or saver.is_due():
                 if scored:
                     saver.score(state, frames, float(scalars["loss"]))
                 else:
                     saver.save(state, math.inf)
                 record.trained()
                 pace.restart()
-            if signalled:
+            if ends:
                 break
-    if signalled:
+    if signalled := noticed():
         stopping.stop(signalled, f"{signalled.name}: {out} is saved up to step {int(state.step)}")
     return state
 

@@ -36,9 +36,10 @@ def read_recipe(run: Path | str) -> Recipe:
     path = Path(run) / "recipe.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is no run folder: it has no recipe.json")
+    fields = read_json(path)
     try:
-        return Recipe.from_json(read_json(path))
-    except (TypeError, KeyError, AttributeError) as error:
+        return Recipe.from_json(fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is no recipe: {error}") from error
 
 

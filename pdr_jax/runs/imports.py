@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from pdr_jax.interop.convert import from_openstl
 from pdr_jax.interop.family import Family, family, naming
 from pdr_jax.interop.settings import check_settings, check_used, sources
 from pdr_jax.recipes import Protocol, Recipe
+from pdr_jax.runs import stopping
 from pdr_jax.runs.checkpoints import Checkpoints, check_path
 from pdr_jax.runs.folder import describe_dataset
 from pdr_jax.task import open_dataset, optimisation
@@ -269,7 +271,10 @@ def write_run(
         opt_state=tx.init(params),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+    with (
+        stopping.noticed(warnings.warn) as noticed,  # Orbax saves in a thread of its own
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder,
+    ):
         partial = Path(folder) / "run"
         partial.mkdir()
         write_json(partial / "recipe.json", recipe.to_json())
@@ -283,3 +288,5 @@ def write_run(
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
                 raise FileExistsError(f"out={str(out)!r}: made by another meanwhile") from error
             raise
+    if signalled := noticed():
+        stopping.stop(signalled, f"{signalled.name}: {out} is written")

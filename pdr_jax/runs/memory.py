@@ -3,8 +3,10 @@
 What is counted is a lower bound: activations, of which only a compiled program knows, come on top.
 """
 
+import contextlib
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,20 @@ def check_state(recipe: Recipe, state: Any) -> None:
             f"{field}: expected a model that fits in {_gib(available())} of memory; parameters, "
             f"gradients and the optimiser's state take {_gib(needed)}"
         )
+
+
+@contextlib.contextmanager
+def told(batch_size: int) -> Iterator[None]:
+    """Turns a device's lack of memory within the block into a ValueError about the batch."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        first, *_ = str(error).splitlines()
+        raise ValueError(
+            f"batch_size={batch_size}: expected what fits in {_gib(available())} of memory: {first}"
+        ) from error
 
 
 def _bytes(tree: Any) -> int:

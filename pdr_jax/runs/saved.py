@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from pdr_jax.files import read_json
 from pdr_jax.runs import digests
+from pdr_jax.train import TrainState
 
 
 class DamagedError(ValueError):
@@ -50,7 +53,9 @@ class Saved:
         """
         if not self.steps:
             raise FileNotFoundError(f"no checkpoint in {self.directory}")
-        step = {"last": self.last, "best": self.best}[which] if isinstance(which, str) else which
+        step: str | int | None = which
+        if isinstance(which, str):
+            step = self.last if which == "last" else self.best
         if step not in self.steps:
             there = ", ".join(map(str, self.steps))
             raise FileNotFoundError(f"checkpoint={step}: {self.directory} has steps {there}")
@@ -100,6 +105,82 @@ class Saved:
             raise self.damaged(step, error) from error
         return saved
 
+    def restore(
+        self, like: TrainState, which: str | int = "last"
+    ) -> tuple[TrainState, dict[str, Any]]:
+        """Reads a checkpoint.
+
+        Args:
+          like: a state of the same structure, or its shapes and shardings.
+          which: "last", "best" or a step.
+
+        Returns:
+          The state, and {"data", "config", "versions"} as they were saved.
+
+        Raises:
+          FileNotFoundError: there is no such checkpoint.
+          DamagedError: the checkpoint is damaged.
+          ValueError: the checkpoint is of another model.
+        """
+        step = self.step(which)
+        saved = self.verify(step)
+        target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        self._check_model(step, target)
+        try:
+            with ocp.StandardCheckpointer() as reader:
+                state = reader.restore(self._path(step) / "state", target)
+        except Exception as error:  # what Orbax raises depends on which byte is wrong
+            raise self.damaged(step, error) from error
+        return state, saved
+
+    def variables(self) -> tuple[int, dict[str, Any]]:
+        """The step and the variables (NumPy) of the best checkpoint, whatever their structure.
+
+        As in `TrainState.variables`, these are the averages if the state kept them.
+
+        Raises:
+          FileNotFoundError: there is no checkpoint.
+          DamagedError: the checkpoint is damaged.
+        """
+        step = self.step("best")
+        self.verify(step)
+        path = self._path(step) / "state"
+        handler = ocp.PyTreeCheckpointHandler()
+        try:
+            saved = handler.metadata(path).tree
+            averaged = saved.get("ema") is not None
+            source = saved["ema"] if averaged else saved
+            wanted = {name: source[name] for name in ("params", "batch_stats") if source.get(name)}
+            wanted = {"ema": wanted} if averaged else wanted
+            as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+            found = handler.restore(
+                path, args=ocp.args.PyTreeRestore(wanted, as_numpy, partial_restore=True)
+            )
+        except Exception as error:  # as in `restore`
+            raise self.damaged(step, error) from error
+        finally:
+            handler.close()
+        found = found["ema"] if averaged else found
+        return step, {"params": found["params"], "batch_stats": found.get("batch_stats", {})}
+
+    def _check_model(self, step: int, target: TrainState) -> None:
+        """Raises ValueError unless the checkpoint has the parameters of `target`, in shape."""
+        handler = ocp.PyTreeCheckpointHandler()
+        try:
+            saved = handler.metadata(self._path(step) / "state").tree
+            there = {path: leaf.shape for path, leaf in _flat(saved["params"]).items()}
+        except Exception as error:  # as in `restore`
+            raise self.damaged(step, error) from error
+        finally:
+            handler.close()
+        here = {path: leaf.shape for path, leaf in _flat(target.params).items()}
+        for path in sorted(here | there):
+            if here.get(path) != there.get(path):
+                raise ValueError(
+                    f"{self._path(step)} is of another model: params.{path} has shape "
+                    f"{there.get(path)} there, and {here.get(path)} in the recipe's model"
+                )
+
     def newest_whole(self) -> tuple[int | None, list[str]]:
         """The newest step that `verify` accepts, and what is wrong with those after it."""
         wrong = []
@@ -113,18 +194,29 @@ class Saved:
         return None, wrong
 
     def set_aside(self, after: int) -> list[Path]:
-        """Moves the checkpoints after a step to RUN/set_aside, so that their steps can be saved.
+        """Moves to RUN/set_aside what training from a step on cannot have beside it.
+
+        Those are later checkpoints, whose steps will be saved again, and earlier ones without a
+        score, such as one that was being removed when the process was killed.
 
         Returns:
           Where they are now; nothing in them was changed.
         """
         moved = []
-        for step in (step for step in self.steps if step > after):
+        for step in self.steps:
+            if step <= after and self._has_score(step):
+                continue
             shelf = self.directory.parent / "set_aside"
             shelf.mkdir(exist_ok=True)
             count = len(list(shelf.glob(f"{step}.*")))
             moved.append(self._path(step).rename(shelf / f"{step}.{count}"))
         return moved
+
+    def _has_score(self, step: int) -> bool:
+        try:
+            return self.score(step) is not None
+        except DamagedError:
+            return False
 
     def damaged(self, step: int, reason: object) -> DamagedError:
         """The error that says why a checkpoint is not used, in one line."""
@@ -134,6 +226,13 @@ class Saved:
 
     def _path(self, step: int) -> Path:
         return self.directory / str(step)
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:

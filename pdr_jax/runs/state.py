@@ -13,9 +13,10 @@ import optax
 import pdr_datasets
 from pdr_jax.pdr import PDR
 from pdr_jax.recipes import Recipe
-from pdr_jax.runs.checkpoints import Checkpoints
 from pdr_jax.runs.digests import first_not_finite
 from pdr_jax.runs.folder import read_recipe
+from pdr_jax.runs.memory import check_state
+from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.units import Choice, in_units_of
 from pdr_jax.runs.warm_start import Origin
 from pdr_jax.sharding import make_mesh, state_shardings
@@ -43,10 +44,11 @@ def start(
       The state, and the entries of data.json that describe its origin; {} without one.
 
     Raises:
-      ValueError: the backbone of `origin` does not match.
+      ValueError: the backbone of `origin` does not match, or the model does not fit in memory.
     """
     make = _initial(task, tx)
     shapes = jax.eval_shape(make, frames)
+    check_state(task.recipe, shapes)
     parts = origin.parts(task.recipe, shapes) if origin else ()
     # `make` runs once; on a CPU, optimising it in LLVM takes longer than running it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
@@ -97,8 +99,7 @@ def load(
         like,
         shardings,
     )
-    with Checkpoints(Path(run) / "checkpoints") as checkpoints:
-        state, _ = checkpoints.restore(like, which)
+    state, _ = Saved(Path(run) / "checkpoints").restore(like, which)
     if name := first_not_finite(state.variables()):
         raise ValueError(
             f"{run}: {name} of step {int(state.step)} is not finite; nothing it predicts is"

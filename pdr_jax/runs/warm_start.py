@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from pdr_jax.recipes import Recipe
-from pdr_jax.runs.checkpoints import Checkpoints
 from pdr_jax.runs.folder import read_data, read_recipe
+from pdr_jax.runs.saved import Saved
 from pdr_jax.train import TrainState
 
 COLLECTIONS = ("params", "batch_stats")
@@ -116,5 +116,4 @@ def read_origin(run: Path) -> Origin:
       FileNotFoundError: `run` is no run folder, or has no checkpoint.
     """
     recipe = read_recipe(run)
-    with Checkpoints(run / "checkpoints") as checkpoints:
-        return Origin(run, recipe, *checkpoints.variables())
+    return Origin(run, recipe, *Saved(run / "checkpoints").variables())

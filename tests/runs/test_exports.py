@@ -111,6 +111,15 @@ def test_exports_replace_nothing_and_are_refused_before_anything_is_computed(
         assert message in refused(f"export-openstl theirs --out {out}", capsys)
 
 
+def test_an_export_that_was_killed_is_completed(place):
+    pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
+    pdr("export-openstl theirs --out x.npz")
+    whole = (place / "x.npz").read_bytes(), (place / "x.json").read_bytes()
+    (place / "x.npz").unlink()
+    pdr("export-openstl theirs --out x.npz")
+    assert ((place / "x.npz").read_bytes(), (place / "x.json").read_bytes()) == whole
+
+
 def test_an_export_that_fails_leaves_nothing(place, monkeypatch, capsys):
     pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
     before = sorted(os.listdir())

@@ -143,7 +143,30 @@ def test_another_checkpoint_can_be_chosen(run, whole, task):
         fit(task, run, resume=True, checkpoint=3)
     said = []
     assert same(fit(task, run, resume=True, checkpoint=2, remark=said.append), whole[1])
-    assert said == [f"a later checkpoint was moved to {run / 'set_aside/4.0'}"]
+    assert said == [f"a checkpoint was moved to {run / 'set_aside/4.0'}"]
+
+
+def test_an_older_checkpoint_that_was_half_removed_is_set_aside(run, whole, task):
+    damage("no score", run / "checkpoints/2")
+    assert int(load(run, dataset=task.dataset, model=MODEL, which="last")[1].step) == 4
+    said = []
+    assert same(fit(task, run, resume=True, remark=said.append), whole[1])
+    assert said == [f"a checkpoint was moved to {run / 'set_aside/2.0'}"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_last_step_is_heard(number, whole, task, tmp_path, monkeypatch):
+    validate = fitting.validate
+
+    def interrupted(task, state, *rest):
+        if int(state.step) == 6:
+            signal.raise_signal(number)
+        return validate(task, state, *rest)
+
+    monkeypatch.setattr(fitting, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
+        fit(task, tmp_path / "run", remark=lambda _: None)
+    assert Saved(tmp_path / "run/checkpoints").last == 6
 
 
 def test_an_unfinished_checkpoint_does_not_count(run):

@@ -36,6 +36,7 @@ def jobs(tmp_path_factory):
     return Jobs(Place(tmp_path_factory.mktemp("faults"), CACHE))
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(("kind", "moment", "number", "there"), SUITE)
 def test_a_killed_process_loses_nothing(kind, moment, number, there, jobs):
     fate = faults.survive(jobs, kind, [(faults.MOMENTS[kind][moment], number)])

@@ -167,8 +167,8 @@ def summary(results: Mapping[str, Result]) -> str:
 
 
 def house(results: Mapping[str, Result]) -> str:
-    """The table of the top README, of moving sprites, and what every data set says."""
-    result = results["judge_moving_sprites"]
+    """The table of the top README, of KTH, and what every data set says."""
+    result = results["judge_kth"]
     runs = main_runs(result)
     horizon = next(iter(runs[0]["scores"]))
     few = ("mse", "psnr", "ssim_range1", "st_lpips_alex", "sharpness")

@@ -69,7 +69,7 @@ def test_a_finished_run_is_not_repeated(finished):
     ("changes", "longer", "message"),
     [
         ({"steps": 4}, None, r"recipe\.steps=4, there 2"),
-        ({"loss_options": {"weight": 0.1}}, None, r"recipe\.loss_options"),
+        ({"loss_options": {"alpha": 0.5}}, None, r"recipe\.loss_options"),
         ({}, 3, r"data\.2 -> 2="),
     ],
 )

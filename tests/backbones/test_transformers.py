@@ -123,7 +123,7 @@ def test_uniformer_is_local_where_the_width_changes():
 @pytest.mark.parametrize(
     ("name", "in_shape", "settings", "message"),
     [
-        ("simvp_swin", (4, 32, 36, 1), {}, "W = 36 must be divisible by 8 .*4x4 pixels at 1/2"),
+        ("simvp_swin", (4, 32, 36, 1), {}, "W = 36 must be divisible by 8 .*4x4 windows at 1/2"),
         ("simvp_swin", (4, 36, 32, 1), {}, "in_shape's H = 36"),
         ("simvp_swin", (3, 32, 32, 1), {}, "hid_S = 12 must be divisible by 8"),
         ("simvp_vit", (4, 32, 32, 1), {"hid_T": 20}, "hid_T = 20 must be divisible by 8"),

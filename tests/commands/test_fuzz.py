@@ -182,12 +182,14 @@ def train_with(option, text):
     outcome(["train", "arrays", *path, *sizes, f"{option}={text}"])
 
 
+@pytest.mark.rest
 @hypothesis.settings(max_examples=25, **SHORT)
 @hypothesis.given(option=st.sampled_from(TRAIN), text=TEXTS)
 def test_odd_options_of_train(place, option, text):
     train_with(option, text)
 
 
+@pytest.mark.rest
 @hypothesis.settings(max_examples=25, **SHORT)
 @hypothesis.given(command=st.sampled_from(OTHERS), text=TEXTS)
 def test_odd_options_of_other_commands(unopened, command, text):
@@ -259,6 +261,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.rest
 @hypothesis.settings(max_examples=6, **SHORT)
 @hypothesis.given(data=st.data())
 def test_damaged_run_folders(place, data):

@@ -64,7 +64,10 @@ def test_losses_are_those_of_the_streamed_run(dataset, tmp_path, devices):
     # Resumed from step 4, in the middle of the second epoch, with streamed clips.
     with pytest.raises(KeyboardInterrupt):
         fit(open_task(resident, dataset, MODEL), tmp_path / "resumed", report=stop)
-    state = fit(open_task(streamed, dataset, MODEL), tmp_path / "resumed", resume=True)
+    said = []
+    state = fit(
+        open_task(streamed, dataset, MODEL), tmp_path / "resumed", resume=True, remark=said.append
+    )
     assert int(jax.device_get(state.step)) == 10
     wanted = lines(tmp_path / "streamed")
     assert len({line["loss"] for line in wanted if "loss" in line}) == 10

@@ -27,6 +27,8 @@ class Records:
         return len(self._source)
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
+        if not -len(self) <= int(index) < len(self):
+            raise IndexError(f"record {int(index)} of {len(self)} in {self._split!r}")
         try:
             return self._source[index]
         except (RuntimeError, ValueError) as error:  # as array_record and TFDS say it

@@ -47,6 +47,7 @@ def test_outputs_equal_openstl(golden, faithful, recorded):
     assert relative_error(arrays["output"], arrays["output_warm"]) > 0.01
 
 
+@pytest.mark.rest
 def test_the_training_loss_equals_openstl(golden):
     """Which sums over windows of three frames; the trainer sums over frames instead."""
     module, variables, arrays = golden

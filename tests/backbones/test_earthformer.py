@@ -63,6 +63,7 @@ def filled(shapes):
 
 
 @pytest.mark.parametrize("name", ["earthformer", "earthformer_windows"])
+@pytest.mark.rest
 def test_outputs_equal_the_public_code(name):
     config, weights, arrays = load(name)
     module, variables = from_openstl(config, weights)
@@ -123,6 +124,7 @@ def test_passes_that_predict_fewer_or_more_frames_than_they_see(out_len):
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.rest
 def test_every_parameter_learns_and_dropout_drops():
     settings = SMALL | {"attn_drop": 0.1, "proj_drop": 0.1, "ffn_drop": 0.1}
     module = backbones.create("earthformer", SHAPE, **settings)

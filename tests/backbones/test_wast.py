@@ -16,6 +16,7 @@ from pdr_jax.interop import from_openstl
 from pdr_jax.losses_wavelet import high_frequency_focal
 
 
+@pytest.mark.rest
 def test_outputs_equal_openstl():
     config, weights, arrays = load("wast")
     module, variables = from_openstl(config, weights)
@@ -33,6 +34,7 @@ def test_parameter_count_at_the_published_size():
     assert parameters(jax.eval_shape(module.init, jax.random.key(0), frames)) == 5_132_822
 
 
+@pytest.mark.rest
 def test_odd_sizes_are_extended_by_a_copy_and_cropped():
     settings = {"encoder_dim": 1, "block_list": (1, 1, 1), "mlp_ratio": 1.0}
     odd, even = (backbones.create("wast", s, **settings) for s in ((3, 7, 6, 1), (4, 8, 6, 1)))

@@ -35,6 +35,13 @@ def records(build):
     return next(build.glob("*train*"))
 
 
+def test_reading_past_the_end_is_no_damage(build):
+    source = load(build).splits["train"]
+    assert len(list(source)) == len(source) == 5
+    with pytest.raises(IndexError, match="record 5 of 5"):
+        source[5]
+
+
 @pytest.mark.parametrize("size", [0, 100, 2**16, -5])
 def test_truncated_records_are_named(build, size):
     path = records(build)

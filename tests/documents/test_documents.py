@@ -15,6 +15,7 @@ from experiments.provenance import RESULTS
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.rest
 def test_the_readmes_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -26,6 +26,7 @@ def tasks():
     return [isolated.Task({"name": name}, run) for name, run in runs.items()]
 
 
+@pytest.mark.rest
 def test_a_broken_task_costs_one_row():
     deadline = time.monotonic() + 100
     rows = {row["name"]: row for row in isolated.rows(tasks, (), deadline, patience=8)}

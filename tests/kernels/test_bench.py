@@ -7,6 +7,7 @@ import pytest
 from pallas_kernels.splat2d import api, bench, bench_table, roofline, shapes
 
 
+@pytest.mark.rest
 def test_bench_writes_a_record(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench, "WORKLOADS", {"tiny": shapes.Case(2, 8, 8, 1, 3, 5)})
     output = tmp_path / "results" / "bench.json"

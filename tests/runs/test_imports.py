@@ -92,6 +92,7 @@ def test_weights_that_lightning_did_not_write_get_the_model_zoos_cells(place):
     assert read_recipe(place / "runs/lightning").backbone_options["release"] == "v1.0"
 
 
+@pytest.mark.rest
 def test_an_imported_run_is_resumed_and_keeps_what_was_imported(place, monkeypatch, capsys):
     monkeypatch.setattr(train, "finish", lambda _: None)
     pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")

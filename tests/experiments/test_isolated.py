@@ -3,6 +3,8 @@
 import os
 import time
 
+import pytest
+
 from experiments import isolated
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import pdr_datasets
+from pdr_datasets.npy import open_npy
 from pdr_jax.evaluation import predictors
 from pdr_jax.files import replacing
 from pdr_jax.report import style
@@ -177,16 +178,13 @@ def read_frames(path: Path) -> np.ndarray:
       ValueError: the file is no .npy file, does not hold integers or floats, or is shorter than
         its header says.
     """
-    try:
-        frames = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OverflowError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no .npy file of numbers: {error}") from error
-    if not isinstance(frames, np.ndarray):
-        frames.close()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = ", ".join(name.removesuffix(".npy") for name in archive.namelist())
         raise ValueError(
-            f"{path} is an archive of arrays, {', '.join(frames.files)}: save the one with the "
-            "frames as an .npy file"
+            f"{path} is an archive of arrays, {names}: save the one with the frames as an .npy file"
         )
+    frames = open_npy(Path(path))
     if frames.dtype.kind not in "iuf":
         raise ValueError(f"{path} holds {frames.dtype}: expected integers or floats")
     return frames

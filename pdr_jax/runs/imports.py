@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -272,7 +271,8 @@ def write_run(
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
-        stopping.noticed(warnings.warn) as noticed,  # Orbax saves in a thread of its own
+        # Orbax saves in a thread of its own, which a signal would not end.
+        stopping.noticed(lambda _: None) as noticed,
         tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder,
     ):
         partial = Path(folder) / "run"

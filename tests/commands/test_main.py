@@ -61,7 +61,7 @@ def test_a_message_that_starts_with_a_field_gets_its_option(message, completed):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ("text.npy x.npy", "text.npy is no .npy file of numbers"),
+        ("text.npy x.npy", "text.npy cannot be read as .npy"),
         ("words.npy x.npy", "words.npy holds <U5: expected integers or floats"),
         ("archive.npz x.npy", "archive.npz is an archive of arrays, frames: save the one"),
         ("clips.npy x.npz", "target='x.npz': expected a name that ends in .npy"),

@@ -102,7 +102,7 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", CLIPS)
     content = (tmp_path / "x.npy").read_bytes().replace(b"(5, 3,", b"(9, 9,")
     (tmp_path / "x.npy").write_bytes(content)
-    with pytest.raises(ValueError, match=r"x.npy is no .npy file of numbers"):
+    with pytest.raises(ValueError, match=r"x.npy cannot be read as .npy: its header claims"):
         read_frames(tmp_path / "x.npy")
 
 

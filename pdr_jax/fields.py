@@ -4,6 +4,7 @@ Settings come from JSON files, command lines and callers, none of which keep to 
 """
 
 import dataclasses
+import difflib
 import functools
 import numbers
 import os
@@ -140,3 +141,18 @@ def _check_numbers(name: str, value: Any, largest: int) -> None:
 def _shortened(value: int) -> str:
     """The integer in decimal; Python writes no more than 4300 digits."""
     return str(value) if value.bit_length() < 128 else f"{hex(value)[:16]}..."
+
+
+def check_one_of(name: str, value: str, valid: Collection[str]) -> None:
+    """Checks a name against the known ones.
+
+    Raises:
+      TypeError: it is no text.
+      ValueError: it is unknown.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: expected one of {', '.join(sorted(valid))}")
+    if value not in valid:
+        close = difflib.get_close_matches(value, sorted(valid), n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"{name}={value!r}{hint}: expected one of {', '.join(sorted(valid))}")

@@ -4,24 +4,18 @@ A .pth, .pt or .ckpt file is a pickle, and a pickle can name code for its reader
 weights-only reader runs none; a file that needs some is refused. Callers see NumPy arrays. PyTorch
 is the optional extra `openstl`; an .npz is read and written without it.
 
-Both kinds are zip files. Each entry's checksum is compared, which neither reader does by itself: a
-flipped bit is an error and no other number. What a file claims to hold is limited by its size.
+Both kinds are zip files, whose checksums `pdr_jax.zip_files` compares.
 """
 
 import argparse
-import io
-import math
-import os
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pdr_jax import zip_files
 from pdr_jax.files import replacing
 
 # Names in the pickles of training checkpoints that belong to no weights. They are harmless, and are
@@ -46,16 +40,8 @@ HARMLESS = (
 # Entries of a training checkpoint that are worth keeping when its file is refused.
 WORTH_KEEPING = ("state_dict", "hyper_parameters", "pytorch-lightning_version")
 
-# A file's contents may take GROWTH times its size and ROOM bytes more: weights hardly compress.
-GROWTH, ROOM = 10, 256 * 2**20
 # Entries of all its mappings and sequences together: a pickle can name one list many times.
 MOST_ENTRIES = 1_000_000
-
-# What Python's zip reader raises on a broken archive.
-_BROKEN_ZIP = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, KeyError, OSError, RuntimeError,
-    ValueError,
-)  # fmt: skip
 
 
 def load(path: Path) -> Any:
@@ -73,7 +59,10 @@ def load(path: Path) -> Any:
         it would run code.
     """
     if path.suffix.lower() == ".npz":
-        return {name.removesuffix(".npy"): _array(path, name, data) for name, data in _zip(path)}
+        return {
+            name.removesuffix(".npy"): zip_files.array(path, name, data)
+            for name, data in zip_files.entries(path)
+        }
     return _load_torch(path)
 
 
@@ -127,80 +116,10 @@ class _Nothing:
         pass
 
 
-def _zip(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of a zip file's entries, with their checksums compared."""
-    entry = ""
-    with path.open("rb") as file:
-        try:
-            archive = zipfile.ZipFile(file)
-            entries = archive.infolist()
-            _check_size(path, sum(info.file_size for info in entries))
-            if len({info.filename for info in entries}) < len(entries):
-                raise ValueError("two entries have the same name")
-            file.seek(-12 - len(archive.comment), os.SEEK_END)  # where their number stands
-            if (number := int.from_bytes(file.read(2), "little")) != min(len(entries), 0xFFFF):
-                raise ValueError(f"of {number} entries, {len(entries)} are found")
-            for info in entries:
-                entry = f"entry {info.filename!r}: "
-                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise ValueError("it is compressed as neither NumPy nor PyTorch do")
-                if not info.CRC and info.file_size:
-                    raise ValueError(
-                        "it has no checksum: save the file again without set_crc32_options(False)"
-                    )
-                with archive.open(info) as opened:
-                    content = opened.read(info.file_size)  # bounds what is decompressed at once
-                yield info.filename, content
-        except _BROKEN_ZIP as error:
-            raise _broken(path, error, entry) from error
-
-
-def _array(path: Path, name: str, content: bytes) -> np.ndarray:
-    """The array in an .npy; what its header claims is compared with what is there."""
-    file = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0
-        shape, fortran, dtype = (
-            read if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )(file)
-        if dtype.hasobject:
-            raise ValueError("Python objects, which are not read; expected numbers")
-        found = len(content) - file.tell()
-        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != found:
-            raise ValueError(f"{found} bytes for an array of {dtype} {shape}")
-        array = np.frombuffer(content, dtype, offset=file.tell())
-        array = array.reshape(shape, order="F" if fortran else "C")
-    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        raise _broken(path, error, f"entry {name!r}: ") from error
-    if dtype.str == "|V2":  # the upper half of a float32
-        array = (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-    return array
-
-
-def _check_size(path: Path, claimed: int) -> None:
-    size = path.stat().st_size
-    if claimed > GROWTH * size + ROOM:
-        raise ValueError(
-            f"its {size} bytes claim to hold {claimed}; expected at most {GROWTH} times the file's "
-            f"size and {ROOM} bytes more"
-        )
-
-
-def _broken(path: Path, error: Exception, entry: str = "") -> ValueError:
-    # PyTorch's own message also advises to read the file unsafely; that part is cut.
-    *_, reason = re.sub(r"\n\nCheck the documentation.*", "", str(error)).split("\n\n")
-    if type(error) is not ValueError:
-        reason = f"{type(error).__name__}: {reason}"
-    return ValueError(
-        f"{path} is no checkpoint, or a broken one: {entry}{' '.join(reason.split())}"
-    )
-
-
 def _load_torch(path: Path) -> Any:
     torch = _torch()
     if has_checksums(path):
-        for _ in _zip(path):
+        for _ in zip_files.entries(path):
             pass
     nothing = [(_Nothing, name) for name in HARMLESS]
     try:
@@ -210,7 +129,7 @@ def _load_torch(path: Path) -> Any:
             contents = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken file may raise anything
         if (named := re.search(r"GLOBAL ([\w.]+)", str(error))) is None:
-            raise _broken(path, error) from error
+            raise zip_files.broken(path, error) from error
         raise ValueError(
             f"{path} is refused: it names {named[1]}, code that reading it would run, and weights "
             "need none. If you trust its source, keep only the weights. In an environment that can "
@@ -222,7 +141,7 @@ def _load_torch(path: Path) -> Any:
     try:
         return _Arrays(path).read(contents)
     except (ValueError, TypeError, RuntimeError) as error:  # tensors without memory, endless lists
-        raise _broken(path, error) from error
+        raise zip_files.broken(path, error) from error
 
 
 class _Arrays:
@@ -248,7 +167,7 @@ class _Arrays:
     def _tensor(self, value: Any) -> np.ndarray:
         # A view may repeat a few bytes often, and PyTorch trusts what the pickle says of sizes.
         self.bytes += value.numel() * value.element_size()
-        _check_size(self.path, self.bytes)
+        zip_files.check_size(self.path, self.bytes)
         if (size := value.untyped_storage().nbytes()) > self.path.stat().st_size:
             raise ValueError(f"a tensor of {size} bytes, more than the file has")
         tensor = value.detach()

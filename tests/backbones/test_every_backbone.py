@@ -67,7 +67,8 @@ SMALL = {
 }
 
 every = pytest.mark.parametrize("name", backbones.names())
-# Compiling for all takes long: where some stand for the rest, `make test-slow` takes the rest too.
+# Compiling for all takes long: where some stand for the others, `make test-rest` or
+# `make test-slow` takes those too.
 KINDS = {"simvp_gsta", "predrnnv2", "phydnet", "predformer"}
 # SimVP's translators share all but a block, and the deep forms of SwinLSTM and VMRNN all their
 # cells. Earthformer's own test trains it. WaST and DMVFN compile longest.
@@ -79,10 +80,16 @@ TRAINED = {
 }
 
 
-def some(names):
+def some(names, rest=frozenset()):
+    """The backbones to test at once, and those that `make test-rest` tests; the others are slow."""
+
+    def marks(name):
+        if name in names:
+            return ()
+        return pytest.mark.rest if name in rest else pytest.mark.slow
+
     return pytest.mark.parametrize(
-        "name",
-        [pytest.param(n, marks=() if n in names else pytest.mark.slow) for n in backbones.names()],
+        "name", [pytest.param(name, marks=marks(name)) for name in backbones.names()]
     )
 
 
@@ -194,7 +201,7 @@ def one_step(name):
     return step, state, frames, check_step(step, state, frames)
 
 
-@some(TRAINED)
+@some(KINDS, rest=TRAINED)
 def test_a_training_step(name):
     one_step(name)
 

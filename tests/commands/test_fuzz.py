@@ -143,6 +143,7 @@ OTHERS = [
     "eval run --devices=",
     "eval run --values=",
     "eval run --lpips=",
+    "eval run --st-lpips=",
     "eval run run --protocol=",
     "eval =",
     "predict run seen.npy future.npy --horizon=",

@@ -35,7 +35,7 @@ APART = {
     "files": "pdr_jax.base",
     "torch_files": "pdr_jax.base",
     "warp": "pdr_jax.base",
-    "recipes": "pdr_jax.recipes",
+    "zip_files": "pdr_jax.base",
     "task": "pdr_jax.task",
 }
 OPEN_DATA_SETS = ROOMS[ROOMS.index("pdr_jax.task") :]

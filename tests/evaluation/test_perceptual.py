@@ -127,7 +127,7 @@ def test_lpips_reads_pytorch_files_by_the_safe_reader_alone(tmp_path, monkeypatc
         (types.SimpleNamespace(__version__="2.5.1"), r"torch 2\.5\.1 is installed"),
     ):
         monkeypatch.setitem(sys.modules, "torch", torch)
-        with pytest.raises(ImportError, match=rf"{reason}.*\n.*alexnet.*\n.*savez"):
+        with pytest.raises(ImportError, match=rf"{reason}.*alexnet.*savez"):
             perceptual.load_lpips_alex(*paths)
 
 
@@ -239,7 +239,7 @@ def test_incomplete_weights_are_refused(tmp_path):
     np.savez(tmp_path / "shape.npz", **arrays)
     with pytest.raises(ValueError, match=r"shape \(1, 7, 1, 1\); expected \(1, 256, 1, 1\)"):
         perceptual.load_st_lpips_alex(tmp_path / "shape.npz")
-    with pytest.raises(FileNotFoundError, match=r"absent.npz: no such file.*\n.*\n.*savez"):
+    with pytest.raises(FileNotFoundError, match=r"absent.npz: no such file.*savez"):
         perceptual.load_st_lpips_alex(tmp_path / "absent.npz")
 
 

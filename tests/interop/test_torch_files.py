@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from golden_files import load
 
-from pdr_jax import torch_files
+from pdr_jax import torch_files, zip_files
 from pdr_jax.interop import state_dicts
 
 LAYERS = {"a.weight": np.ones(2), "a.bias": np.zeros(2)}
@@ -127,7 +127,7 @@ def test_what_a_file_may_expand_to_is_limited(tmp_path, monkeypatch):
     path = tmp_path / "x.npz"
     np.savez_compressed(path, a=np.zeros(100_000))
     assert torch_files.load(path)["a"].sum() == 0
-    monkeypatch.setattr(torch_files, "ROOM", 100)
+    monkeypatch.setattr(zip_files, "ROOM", 100)
     with pytest.raises(ValueError, match=r"x\.npz .*claim to hold 800128; .*at most 10 times"):
         torch_files.load(path)
 

@@ -16,7 +16,7 @@ from pdr_jax.interop import configurations, convert
 from pdr_jax.interop.family import naming
 from pdr_jax.runs import exports
 from pdr_jax.runs.folder import read_recipe
-from pdr_jax.runs.imports import write_run
+from pdr_jax.runs.untrained import write_run
 
 
 def test_export_is_the_inverse_of_import(place, capsys):

@@ -23,16 +23,16 @@ CONVOLUTIONS = tuple(f"features.{index}" for index in (0, 3, 6, 8, 10))
 
 _TRUNK_RECIPE = (
     "The trunk is torchvision's AlexNet trained on ImageNet; where torchvision is installed, it is "
-    "downloaded and converted by\n"
-    '  state = torchvision.models.alexnet(weights="IMAGENET1K_V1").state_dict()\n'
-    '  numpy.savez("alexnet.npz", **{name: array.numpy() for name, array in state.items() '
+    "downloaded and converted by: "
+    'state = torchvision.models.alexnet(weights="IMAGENET1K_V1").state_dict(); '
+    'numpy.savez("alexnet.npz", **{name: array.numpy() for name, array in state.items() '
     'if "features" in name})'
 )
 _HEADS_RECIPE = (
     "The heads are the file weights/v0.1/alex.pth of the Python package lpips; where both are "
-    "installed, it is converted by\n"
-    '  state = torch.load(lpips.__path__[0] + "/weights/v0.1/alex.pth", weights_only=True)\n'
-    '  numpy.savez("lpips_alex.npz", **{name: array.numpy() for name, array in state.items()})'
+    "installed, it is converted by: "
+    'state = torch.load(lpips.__path__[0] + "/weights/v0.1/alex.pth", weights_only=True); '
+    'numpy.savez("lpips_alex.npz", **{name: array.numpy() for name, array in state.items()})'
 )
 
 

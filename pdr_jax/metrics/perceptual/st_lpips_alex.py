@@ -26,9 +26,9 @@ CONVOLUTIONS = tuple(
 
 _RECIPE = (
     "The trained arrays come with the Python package stlpips-pytorch 0.0.2; where it is installed, "
-    "they are converted by\n"
-    '  state = stlpips_pytorch.stlpips.LPIPS(net="alex", variant="shift_tolerant").state_dict()\n'
-    '  numpy.savez("st_lpips_alex.npz", **{name: array.numpy() for name, array in state.items()})'
+    "they are converted by: "
+    'state = stlpips_pytorch.stlpips.LPIPS(net="alex", variant="shift_tolerant").state_dict(); '
+    'numpy.savez("st_lpips_alex.npz", **{name: array.numpy() for name, array in state.items()})'
 )
 
 

@@ -1,15 +1,8 @@
-"""Recipes: everything that defines a run, with each benchmark's published settings as defaults.
-
-    recipe = recipes.create("kth", backbone="tau", adapter="predgs", loss="l1_ssim")
-
-A recipe is dataset x backbone x adapter x loss. `create` fills in the published settings (OpenSTL's
-configuration files; the PDR paper's table of settings), and every field can be replaced.
-"""
+"""What a run is."""
 
 import dataclasses
-import difflib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,12 +12,9 @@ from pdr_jax import backbones, fields, losses, predgs
 from pdr_jax import sampling as schedules
 from pdr_jax.backbones.base import FramePredictor
 from pdr_jax.backbones.checks import FrameSizeError
-from pdr_jax.benchmarks import BENCHMARKS, TRAINING
 from pdr_jax.pdr import PDR
 from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
 
-# The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
-DEFAULT_ADAPTER = "tracked"
 TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
@@ -43,6 +33,12 @@ _NOT_NEGATIVE = (
     "clip_norm",
     "coarse_weight",
 )
+# The options of losses that have any.
+LOSS_OPTIONS = {
+    "l1_ssim": {"weight": 0.5, "signed": True},
+    "mse_ddr": {"alpha": 0.1},
+    "mse_hffl": {"weight": 0.001},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,13 +148,13 @@ class Recipe:
             _require(self, name, getattr(self, name) > 0, "more than 0")
         _require(self, "holdout", 0 <= self.holdout < 1, "at least 0 and less than 1")
         _require(self, "ema_decay", 0 <= self.ema_decay < 1, "at least 0 and less than 1")
-        _require_one_of("backbone", self.backbone, backbones.names())
+        fields.check_one_of("backbone", self.backbone, backbones.names())
         fields.check_options("backbone_options", self.backbone_options, fields.LARGEST_SIZE)
         known = backbones.hyperparameters(self.backbone).keys() - {"dtype"}  # a field of its own
         for name in self.backbone_options:
-            _require_one_of("backbone_options", name, known)
-        _require_one_of("adapter", self.adapter, ADAPTERS)
-        _require_one_of("loss", self.loss, losses.LOSSES)
+            fields.check_one_of("backbone_options", name, known)
+        fields.check_one_of("adapter", self.adapter, ADAPTERS)
+        fields.check_one_of("loss", self.loss, losses.LOSSES)
         if "data_range" in self.loss_options:
             raise ValueError("loss_options.data_range: expected none; it is that of the data")
         self.build_loss((0.0, 1.0))
@@ -253,7 +249,7 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types, with the loss's options in full; `from_json` is its inverse."""
         values = dataclasses.asdict(self)
-        values["loss_options"] = {**_LOSS_OPTIONS.get(self.loss, {}), **self.loss_options}
+        values["loss_options"] = {**LOSS_OPTIONS.get(self.loss, {}), **self.loss_options}
         return {**values, "data_dir": str(self.data_dir) if self.data_dir else None}
 
     @classmethod
@@ -291,107 +287,3 @@ class Recipe:
 def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:
     if not valid:
         raise ValueError(f"{name}={getattr(recipe, name)!r}: expected {expected}")
-
-
-def _require_one_of(name: str, value: str, valid: Collection[str]) -> None:
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: expected one of {', '.join(sorted(valid))}")
-    if value not in valid:
-        close = difflib.get_close_matches(value, sorted(valid), n=1)
-        hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"{name}={value!r}{hint}: expected one of {', '.join(sorted(valid))}")
-
-
-_LOSS_OPTIONS = {
-    "l1_ssim": {"weight": 0.5, "signed": True},
-    "mse_ddr": {"alpha": 0.1},
-    "mse_hffl": {"weight": 0.001},
-}
-
-
-def create(
-    dataset: str,
-    *,
-    backbone: str = "tau",
-    adapter: str = "predgs",
-    loss: str | None = None,
-    **overrides: Any,
-) -> Recipe:
-    """The published recipe of a benchmark with some fields overridden.
-
-    Args:
-      dataset: a key of BENCHMARKS.
-      backbone: a name in `pdr_jax.backbones.names()`. If no settings were published for it on this
-        benchmark, it gets its own defaults and a learning rate of 1e-3.
-      adapter: see `Recipe`.
-      loss: by default L1 + SSIM (PDR's) with an adapter, and the backbone's own loss without.
-      **overrides: fields of `Recipe`.
-
-    Raises:
-      ValueError: an unknown name or field, or a value out of range.
-    """
-    _require_one_of("dataset", dataset, BENCHMARKS)
-    benchmark = BENCHMARKS[dataset]
-    _require_one_of("backbone", backbone, backbones.names())
-    _require_one_of("adapter", adapter, ADAPTERS)
-    settings = benchmark.settings(backbone)
-    preset = DEFAULT_ADAPTER if adapter in ("predgs", "none") else adapter
-    with_adapter = adapter != "none"
-    training = TRAINING.get(backbone, {})
-    loss = loss or ("l1_ssim" if with_adapter else training.get("loss", "mse"))
-    sizes = {
-        "num_gaussians": benchmark.num_gaussians,
-        "window": benchmark.window,
-        "pool": benchmark.pool,
-    }
-    own = predgs.PRESETS[preset]  # a preset's sizes come first: those of tracked are pixels
-    config = overrides.get(
-        "predgs", predgs.create(preset, **{k: v for k, v in sizes.items() if k not in own})
-    )
-    options = {
-        name: value
-        for name, value in backbones.hyperparameters(backbone).items()
-        if name != "dtype" and value is not None
-    }
-    published: dict[str, Any] = {
-        "dataset": dataset,
-        "in_length": benchmark.in_length,
-        "out_length": benchmark.out_length,
-        "backbone": backbone,
-        "backbone_options": {**options, **settings.options},
-        "data_options": dict(benchmark.data_options),
-        "adapter": adapter,
-        "predgs": config,
-        "fusion": PredGS(config).fusion,
-        "fusion_init": "random" if preset == "paper" else "pass_through",
-        "loss": loss,
-        "loss_options": dict(_LOSS_OPTIONS.get(loss, {})),
-        "optimizer": "adamw" if with_adapter else training.get("optimizer", "adam"),
-        "weight_decay": 1e-2 if with_adapter else training.get("weight_decay", 0.0),
-        "decay": "all" if preset == "paper" else "kernels",
-        "learning_rate": settings.learning_rate,
-        "schedule": benchmark.schedule,
-        "warmup_epochs": benchmark.warmup_epochs,
-        "epochs": benchmark.epochs,
-        "sampling": training.get("sampling", "none"),
-        "sampling_options": dict(training.get("sampling_options", {})),
-        **settings.fields,
-    }
-    known = {field.name for field in dataclasses.fields(Recipe)}
-    for name in overrides:
-        _require_one_of("recipe field", name, known)
-    return Recipe(**{**published, **overrides})
-
-
-def published_backbone(name: str, dataset: str, **options: Any) -> backbones.Backbone:
-    """A backbone as it was published on a benchmark, in its faithful form where it has one.
-
-    Args:
-      name: of the backbone.
-      dataset: a key of BENCHMARKS.
-      **options: hyperparameters in place of the recipe's.
-    """
-    recipe = create(dataset, backbone=name, adapter="none")
-    faithful = {"faithful": True} if "faithful" in recipe.backbone_options else {}
-    shape = (recipe.in_length, *BENCHMARKS[dataset].frame_shape)
-    return backbones.create(name, shape, **recipe.backbone_options | faithful | options)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
 import jax.numpy as jnp
 from jax import Array
@@ -10,13 +11,26 @@ from jaxtyping import Float
 
 from pallas_kernels.batching import align_frames
 from pallas_kernels.choice import call_first, chosen
-from pallas_kernels.ssim import pallas_triton, reference, xla
+from pallas_kernels.ssim import reference, xla
 from pallas_kernels.ssim.measure import Measure, Padding, Weights, gaussian_window
+
+ON_GPU = ("pallas_triton", "jax_triton")
+"""The implementations for NVIDIA's GPUs, in the order in which they are tried there."""
+
+
+def _when_called(name: str) -> Callable:
+    """An implementation whose module is imported at the first call."""
+
+    def similarity(*args):
+        return import_module(f"pallas_kernels.ssim.{name}").ssim(*args)
+
+    return similarity
+
 
 IMPLEMENTATIONS: dict[str, Callable] = {
     "reference": reference.ssim,
     "xla": xla.ssim,
-    "pallas_triton": pallas_triton.ssim,
+    **{name: _when_called(name) for name in ON_GPU},
 }
 """By name: functions of two arrays (F, H, W, C) and a `Measure` that return (F,). They raise
 NotImplementedError for platforms, windows and dtypes that they do not serve."""
@@ -59,13 +73,13 @@ def ssim(
             a metric is the published form. Where a factor is 0 the similarity has a kink; its
             gradient there is the published form's.
         implementation: a name in `IMPLEMENTATIONS`; or several, of which the first that serves the
-            call is used; or None for the best one here.
+            call is used; or None, which on an NVIDIA GPU tries `ON_GPU` and uses "xla" elsewhere.
 
     Returns:
         (...), each in [-1, 1], computed and returned in the arrays' precision, at least float32.
 
     Both arrays have reverse-mode gradients, which are finite for constant frames too. Forward mode
-    (jax.jvp, jax.jacfwd) is not available with "pallas_triton", which carries its own VJP.
+    (jax.jvp, jax.jacfwd) is not available with those in `ON_GPU`, which carry their own VJP.
 
     Raises:
         ValueError: shapes differ, a window has an even length or is larger than a "valid" frame,
@@ -76,7 +90,7 @@ def ssim(
     frames = _check_arrays(x, y)
     shape = frames[0].shape
     measure = _check_measure(shape, windows, data_range, sample_covariance, padding, signed)
-    names = chosen(implementation, IMPLEMENTATIONS, on_gpu=("pallas_triton",))
+    names = chosen(implementation, IMPLEMENTATIONS, ON_GPU)
     flat = align_frames([z.reshape(-1, *shape[-3:]) for z in frames])
     return call_first(names, IMPLEMENTATIONS, *flat, measure).reshape(shape[:-3])
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pallas_kernels.ssim import IMPLEMENTATIONS, gaussian_window, ssim, uniform_window
+from pallas_kernels.ssim import gaussian_window, ssim, uniform_window
 from pallas_kernels.ssim.measure import Measure
 from pallas_kernels.ssim.stream import Geometry, strips_of
 
@@ -97,7 +97,7 @@ def assert_close(actual, expected, bound):
         np.testing.assert_allclose(np.float64(a), b, rtol=0, atol=bound * np.abs(b).max() + 1e-12)
 
 
-@pytest.mark.parametrize("implementation", sorted(set(IMPLEMENTATIONS) - {"reference"}))
+@pytest.mark.parametrize("implementation", ["pallas_triton", "xla"])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_reference(name, implementation):
     x, y = CASES[name].frames(jnp.float32)
@@ -157,7 +157,7 @@ def test_signed_negates_the_product_of_two_negative_factors(implementation):
     np.testing.assert_allclose(signed, published * np.array([1, 1, 1, -1]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("implementation", sorted(IMPLEMENTATIONS))
+@pytest.mark.parametrize("implementation", ["pallas_triton", "reference", "xla"])
 def test_signed_has_the_published_gradient_where_a_factor_is_zero(implementation):
     """Brightness is exactly 0 here, 2 * -1 * 0.5 + C1 with C1 = 1; contrast-structure is not."""
     pattern = 8 * jnp.array([[1.0, -1.0], [-1.0, 1.0], [1.0, -1.0]])[:, :, None]

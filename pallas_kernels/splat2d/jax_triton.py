@@ -3,15 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels.jax_triton_call import Launch, call, require
 from pallas_kernels.splat2d import gather, jax_triton_vjp
-from pallas_kernels.splat2d.jax_triton_call import (
-    ACROSS,
-    BLOCK,
-    Launch,
-    call,
-    constants_of,
-    require,
-)
+from pallas_kernels.splat2d.jax_triton_constants import ACROSS, BLOCK, constants_of
 from pallas_kernels.splat2d.tuned import tuned
 
 

@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from pallas_kernels.jax_triton_call import Launch, call
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.factor import MOMENTS
-from pallas_kernels.splat2d.jax_triton_call import ACROSS, BLOCK, Launch, call, constants_of
+from pallas_kernels.splat2d.jax_triton_constants import ACROSS, BLOCK, constants_of
 from pallas_kernels.splat2d.tuned import tuned
 
 

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pallas_kernels import gpu
-from pallas_kernels.splat2d import jax_triton, jax_triton_call, jax_triton_vjp, reference
+from pallas_kernels import gpu, jax_triton_call
+from pallas_kernels.splat2d import jax_triton, jax_triton_vjp, reference
 from pallas_kernels.splat2d.shapes import SMALL, Case
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"

@@ -1,7 +1,7 @@
 """Triton proper, which reaches JAX through the optional package jax-triton.
 
-Only `jax_triton_kernels` imports triton, and it is imported when a kernel is launched: neither
-package needs to be installed to import anything else.
+Only the packages `jax_triton_kernels` import triton, and they are imported when a kernel is
+launched: neither package needs to be installed to import anything else.
 """
 
 import inspect
@@ -11,13 +11,6 @@ from typing import Any, NamedTuple
 import jax
 
 from pallas_kernels import gpu
-from pallas_kernels.splat2d.gather import Geometry
-
-ACROSS = 4
-"""Pixels of one row that a thread of a kernel for few channels owns."""
-
-BLOCK = 32
-"""Channels that a program of a kernel for many channels owns, a power of two from 16: 64 spill."""
 
 
 class Launch(NamedTuple):
@@ -28,17 +21,6 @@ class Launch(NamedTuple):
     grid: tuple[int, ...]
     warps: int
     constants: dict[str, Any]
-
-
-def constants_of(geometry: Geometry, count: int, channels: int) -> dict[str, Any]:
-    """What forward and backward kernels alike are compiled for."""
-    return {
-        "HEIGHT": geometry.height,
-        "WIDTH": geometry.width,
-        "CHANNELS": channels,
-        "COUNT": count,
-        "WINDOW": geometry.window or 0,
-    }
 
 
 def require() -> None:

@@ -82,11 +82,15 @@ def zarr_folder(path, shape, chunks):
 
 
 def test_zarr_that_claims_more_than_it_holds(tmp_path):
+    import zarr
+
     for name, chunks in (("many", [1, 4, 4]), ("one", [10**12, 4, 4])):
         path = zarr_folder(tmp_path / f"{name}.zarr", [10**12, 4, 4], chunks)
         refused(path, r"zarr' claims 14,901\.2 GiB and holds 16 bytes", ValueError)
     path = zarr_folder(tmp_path / "few.zarr", [100, 4, 4], [1, 4, 4])
     refused(path, "holds 1 of the 100 chunks", ValueError)
+    with pytest.raises(ValueError, match="^array holds 1 of the 100 chunks"):
+        pdr_datasets.load("arrays", array=zarr.open(path), **OPTIONS)
 
 
 def test_chunks_that_are_not_there_are_noted_and_damaged_ones_named(tmp_path):

@@ -85,11 +85,23 @@ def _read_zarr(path: Path, key: str | None) -> tuple[Any, str]:
         raise ValueError(
             f"path={str(path)!r} cannot be read as Zarr: {type(error).__name__}: {error}"
         ) from error
-    return array, _check_chunks(path / array.path, array)
+    return array, check_chunks(array, f"path={str(path / array.path)!r}")
 
 
-def _check_chunks(folder: Path, array: Any) -> str:
-    """Zarr serves its fill value for chunks that are not there: says how many, refuses many."""
+def check_chunks(array: Any, label: str) -> str:
+    """Zarr serves its fill value for chunks that are not there: says how many, refuses many.
+
+    Args:
+      array: Zarr's, in a local folder; of others nothing is known, and "" is returned.
+      label: names it in messages.
+
+    Raises:
+      ValueError: less than half of the chunks are there, or it claims far more than they hold.
+    """
+    root = getattr(getattr(array, "store", None), "root", None)
+    if not isinstance(root, Path):
+        return ""
+    folder = root / array.path
     size = array.dtype.itemsize
     shape = array.shards or array.chunks
     wanted = math.prod(-(-whole // part) for whole, part in zip(array.shape, shape, strict=True))
@@ -100,10 +112,10 @@ def _check_chunks(folder: Path, array: Any) -> str:
                 found += 1
                 held += os.path.getsize(os.path.join(parent, name))
     claimed = size * max(math.prod(array.shape), math.prod(shape))
-    check_claim(f"path={str(folder)!r}", claimed, held)
+    check_claim(label, claimed, held)
     if 2 * found < wanted:
         raise ValueError(
-            f"path={str(folder)!r} holds {found} of the {wanted} chunks of {array.shape}: expected "
+            f"{label} holds {found} of the {wanted} chunks of {array.shape}: expected "
             "at least half; others would be read as the fill value. Copy it again or, if the "
             "others are left out because they hold this value, save it as .npy."
         )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pdr_datasets.arrays.axes import describe, find_axes
-from pdr_datasets.arrays.files import read_array
+from pdr_datasets.arrays.files import check_chunks, read_array
 from pdr_datasets.arrays.scaling import fit
 from pdr_datasets.arrays.values import as_values, describe_range, survey
 from pdr_datasets.arrays.view import Samples, View, Windows
@@ -71,7 +71,7 @@ def open_arrays(
     if array is not None and key is not None:
         raise ValueError(f"key={key!r}: has a meaning for files only.")
     label = "array" if path is None else f"path={str(path)!r}"
-    data, note = (array, "") if path is None else read_array(path, key)
+    data, note = (array, check_chunks(array, label)) if path is None else read_array(path, key)
     data = as_values(data, label)
     if data.dtype == np.uint8 and (scaling is not None or per_channel):
         raise ValueError(

@@ -8,43 +8,49 @@
 4. the memory of each.
 
 Needs jax, flax, optax, orbax-checkpoint, einops and numpy; PyTorch and jax-triton add their rows.
-What does not fit into the time is listed as skipped. The record, one JSON, is written anew with
+The parts that are asked for share the time; what does not fit into it is listed as skipped. The record, one JSON, is written anew with
 every row, so that a run that is cut off leaves what it measured. `--quick` takes one small case of
 everything, in this process, and in Pallas' interpreter where there is no GPU.
 """  # noqa: D415
 
 import argparse
 import contextlib
-import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from experiments import gpu_kernels, gpu_training, isolated
+from experiments import gpu_kernels, gpu_training
 from experiments.gpu_training import ADAPTER, LOSS, PDR_LOSS, PDR_TAU, RENDERER, SSIM, TAU
-from experiments.isolated import Row, Task
 from experiments.provenance import RESULTS, record
 from pallas_kernels import gpu
 from pallas_kernels.splat2d import bench, bench_table
 from pallas_kernels.splat2d.api import ON_GPU
-from pallas_kernels.tools import timing
+from pallas_kernels.tools import isolated, timing
+from pallas_kernels.tools.isolated import Row, Task
+from pallas_kernels.tools.record import write
 
-UNTIL = {"kernels": 0.30, "bench": 0.58, "training": 1.0}
-"""The share of the time after which each part is over; what one leaves, the next may use."""
+PARTS = {"kernels": 0.30, "bench": 0.28, "training": 0.42}
+"""In their order, with how much of the time each has; what one leaves, the next may use."""
 
 PATIENCE = 100.0
 """Seconds for one task, the start of its process and compilation included."""
 
-BENCH_CASES = ("A", "B", "KTH", "weather", "image")
-BENCH_ROWS = (*ON_GPU, "torch", "grid_sample", "xla", "base_grid", "reference")
+BENCH_CASES = ("A", "B", "KTH", "tracked", "weather", "image")
+BENCH_ROWS = (*ON_GPU, "torch", "grid_sample", "base_grid", "reference", "xla")
 """In the order in which they are wanted should the time not last."""
+
+CASES = tuple(dict.fromkeys((*BENCH_CASES, *gpu_kernels.CASES, *gpu_kernels.SSIM_CASES)))
+IMPLEMENTATIONS = tuple(
+    dict.fromkeys((*BENCH_ROWS, *(kernel.split()[1] for kernel in gpu_kernels.KERNELS)))
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, default=RESULTS / "gpu/gpu_check.json")
     parser.add_argument("--minutes", type=float, default=8.7, help="for everything")
-    parser.add_argument("--parts", nargs="+", default=list(UNTIL), choices=list(UNTIL))
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--cases", nargs="+", choices=CASES, help="of kernels and bench")
+    parser.add_argument("--implementations", nargs="+", choices=IMPLEMENTATIONS, help="of the same")
     parser.add_argument("--commit", help="of the code, where it lies without its repository")
     parser.add_argument("--quick", action="store_true", help="one small case of everything, here")
     options = parser.parse_args(arguments)
@@ -67,8 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     keep = Record(options.output, options.commit)
     interpreted = options.quick and not gpu.present()
     with _interpreter() if interpreted else contextlib.nullcontext():
-        for part in (name for name in UNTIL if name in options.parts):
-            deadline = start + 60 * options.minutes * UNTIL[part]
+        for part, deadline in deadlines(options.parts, start, 60 * options.minutes).items():
             run = isolated.rows_here if options.quick else partial(isolated.rows, patience=PATIENCE)
             # Only what is not timed runs at the same time.
             with ThreadPoolExecutor(len(gpu_kernels.KERNELS) if part == "kernels" else 1) as pool:
@@ -78,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
                     for row in run(make, (*given, options.quick), deadline):
                         keep.add(part, row)
 
-                list(pool.map(measure, groups(part, options.quick)))
+                list(pool.map(measure, groups(part, options)))
     keep.content["minutes"] = round((time.monotonic() - start) / 60, 2)
     keep.write()
     print(f"\n{keep.content['hardware']}, {keep.content['minutes']} minutes")
@@ -86,13 +93,23 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"written: {options.output}")
 
 
-def groups(part: str, quick: bool) -> list[tuple]:
+def deadlines(parts: Collection[str], start: float, seconds: float) -> dict[str, float]:
+    """When each part has to be over: those that are asked for share the time."""
+    asked = [name for name in PARTS if name in parts]
+    ends = accumulate(PARTS[name] for name in asked)
+    whole = sum(PARTS[name] for name in asked)
+    return {name: start + seconds * end / whole for name, end in zip(asked, ends, strict=True)}
+
+
+def groups(part: str, options: argparse.Namespace) -> list[tuple]:
     """What makes the tasks of a part; each group has its own processes."""
+    cases, names = options.cases, options.implementations
     if part == "kernels":
-        return [(gpu_kernels.tasks, kernel) for kernel in gpu_kernels.KERNELS]
+        kernels = [x for x in gpu_kernels.KERNELS if names is None or x.split()[1] in names]
+        return [(gpu_kernels.tasks, kernel, cases) for kernel in kernels]
     if part == "bench":
-        return [(bench_tasks,)]
-    if quick:
+        return [(bench_tasks, cases, names)]
+    if options.quick:
         return [(gpu_training.tasks, "taxibj", "bf16")]
     return [
         (gpu_training.tasks, data, precision)
@@ -101,13 +118,19 @@ def groups(part: str, quick: bool) -> list[tuple]:
     ]
 
 
-def bench_tasks(quick: bool) -> list[Task]:
+def bench_tasks(
+    cases: Collection[str] | None, implementations: Collection[str] | None, quick: bool
+) -> list[Task]:
     """The rows of the benchmark, the batched ones before those of a single frame."""
+    pairs = [
+        (implementation, case)
+        for implementation in BENCH_ROWS
+        if implementation in bench.ROWS and implementation in (implementations or BENCH_ROWS)
+        for case in BENCH_CASES
+        if case in (cases or BENCH_CASES)
+    ]
     if quick:
         pairs = [("xla", "B")]
-    else:
-        wanted = [name for name in BENCH_ROWS if name in bench.ROWS]
-        pairs = [(implementation, case) for implementation in wanted for case in BENCH_CASES]
     tasks = []
     for implementation, name in pairs:
         most = bench.batch(bench.workload(name), implementation)
@@ -116,7 +139,7 @@ def bench_tasks(quick: bool) -> list[Task]:
             label = {"case": name, "implementation": implementation, "frames": frames}
             repeats = 1 if quick else timing.repeats_here()
             tasks.append(Task(label, partial(bench.measure, case, implementation, repeats)))
-    return sorted(tasks, key=lambda task: task.label["implementation"] not in ON_GPU)
+    return tasks
 
 
 @contextlib.contextmanager
@@ -142,7 +165,7 @@ class Record:
             "device": device.device_kind,
             "compute_capability": str(getattr(device, "compute_capability", "")),
             "shapes": {name: bench.workload(name)._asdict() for name in BENCH_CASES},
-            **{part: [] for part in UNTIL},
+            **{part: [] for part in PARTS},
         }
         if commit:
             self.content["commit"] = commit
@@ -156,11 +179,8 @@ class Record:
             self.write()
 
     def write(self) -> None:
-        """Writes the file, whole or not at all."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial_file = self.path.with_suffix(".partial")
-        partial_file.write_text(json.dumps(self.content, indent=1) + "\n")
-        partial_file.replace(self.path)
+        """Writes the file."""
+        write(self.path, self.content)
 
 
 def line(row: Row) -> str:

@@ -8,7 +8,7 @@ A task is one kernel, case and dtype: forward and all gradients in one program. 
     contained  a NaN in one frame appears in that frame's results and changes no bit of the others
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -16,13 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.isolated import Row, Task
 from pallas_kernels import gpu, splat2d, ssim
-from pallas_kernels.splat2d.api import ON_GPU
+from pallas_kernels.splat2d.api import ON_GPU as splat2d_on_gpu
 from pallas_kernels.splat2d.shapes import SMALL, WORKLOADS, Case
 from pallas_kernels.ssim import gaussian_window
+from pallas_kernels.ssim.api import ON_GPU as ssim_on_gpu
+from pallas_kernels.tools.isolated import Row, Task
 
 CASES = {name: WORKLOADS[name] for name in ("A", "B", "KTH", "weather")}
+# As many Gaussians as pixels, on a frame whose dense definition fits into memory.
+CASES["tracked"] = WORKLOADS["tracked"]._replace(height=40, width=40, gaussians=1600)
 CASES |= {name: case for name, case in SMALL.items() if case.sampling == "exact"}
 
 SSIM_CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
@@ -46,15 +49,17 @@ QUICK: dict[str, dict[str, Any]] = {
     "ssim": {"quick": ((2, 3, 4, 1), {"windows": (gaussian_window(3),) * 2, "padding": "same"})},
 }
 
-KERNELS = (*(f"splat2d {name}" for name in ON_GPU), "ssim pallas_triton")
+KERNELS = (*(f"splat2d {name}" for name in splat2d_on_gpu), *(f"ssim {x}" for x in ssim_on_gpu))
 
 
-def tasks(kernel: str, quick: bool) -> list[Task]:
-    """The checks of one of KERNELS; `quick` is one small case."""
+def tasks(kernel: str, only: Collection[str] | None, quick: bool) -> list[Task]:
+    """The checks of one of KERNELS, on `only` some cases; `quick` is one small case."""
     function, implementation = kernel.split()
     check: Callable = _check_splat if function == "splat2d" else _check_ssim
     full: dict[str, Any] = {"splat2d": CASES, "ssim": SSIM_CASES}
     cases = QUICK[function] if quick else full[function]
+    if only is not None and not quick:
+        cases = {name: case for name, case in cases.items() if name in only}
     return [
         Task(
             {"kernel": kernel, "case": name, "dtype": dtype},

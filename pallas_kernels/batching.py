@@ -14,6 +14,8 @@ from jax.custom_batching import custom_vmap
 from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from pallas_kernels.quiet import quiet
+
 
 def independent_frames(function: Callable) -> Callable:
     """Wraps `function`, whose every argument and result has the frames as its leading axis.
@@ -25,6 +27,7 @@ def independent_frames(function: Callable) -> Callable:
         function: of positional (F, ...) arrays, to an (F, ...) array or a tuple of them. It is not
             differentiated: the result needs a VJP, see `differentiable`.
     """
+    function = quiet(function)
 
     @custom_partitioning
     def sharded(*args):

@@ -15,11 +15,11 @@ def interpreting() -> bool:
 
 
 def device() -> jax.Device:
-    """The device that JAX computes on by default."""
+    """The device that JAX computes on by default in this process."""
     chosen = getattr(jax.config, "jax_default_device", None)
-    if chosen is None:
-        return jax.devices()[0]
-    return jax.devices(chosen)[0] if isinstance(chosen, str) else chosen
+    if chosen is None or isinstance(chosen, str):
+        return jax.local_devices(backend=chosen)[0]
+    return chosen
 
 
 def present() -> bool:

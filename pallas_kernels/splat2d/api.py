@@ -1,7 +1,6 @@
 """`splat2d`: checks its arguments, chooses an implementation and calls it."""
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import SupportsIndex
 
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from pallas_kernels.batching import align_frames
-from pallas_kernels.choice import call_first, chosen
+from pallas_kernels.choice import Kernel, call_first, chosen, when_called
 from pallas_kernels.splat2d import reference, xla
 
 PORTABLE = ("reference", "xla")
@@ -20,23 +19,16 @@ ON_GPU = ("pallas_triton", "pallas_mosaic", "jax_triton")
 """The implementations for NVIDIA's GPUs, in the order in which they are tried there."""
 
 
-def _when_called(name: str) -> Callable:
-    """An implementation whose module is imported at the first call."""
-
-    def splat(*args, **options):
-        return import_module(f"pallas_kernels.splat2d.{name}").splat(*args, **options)
-
-    return splat
-
-
 IMPLEMENTATIONS: dict[str, Callable] = {
     "reference": reference.splat,
     "xla": xla.splat,
-    **{name: _when_called(name) for name in ON_GPU},
+    **{name: when_called(f"pallas_kernels.splat2d.{name}", "splat") for name in ON_GPU},
 }
 """By name: functions of mean (F, N, 2), scale (F, N, 2), rotation (F, N) and amplitude (F, N, C),
 all of one dtype, that return frames (F, H, W, C) in `dtype`. They raise NotImplementedError for
 platforms, shapes and dtypes that they do not serve."""
+
+KERNEL = Kernel("splat2d", IMPLEMENTATIONS, ON_GPU)
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 SAMPLINGS = ("exact", "bilinear")
@@ -82,7 +74,8 @@ def splat2d(
             published baseline does, see `grid_sample`: it evaluates the formula on a lattice of
             window x window points around the mean and interpolates; it needs a window.
         implementation: a name in `IMPLEMENTATIONS`; or several, of which the first that serves the
-            call is used; or None, which on an NVIDIA GPU tries `ON_GPU` and uses "xla" elsewhere.
+            call and works here is used; or None for those that PALLAS_KERNELS_SPLAT2D names, which
+            are by default `ON_GPU` and then "xla" on a GPU, and "xla" elsewhere.
 
     Returns:
         (..., height, width, C) in amplitude's dtype. Sums are accumulated in the widest dtype of
@@ -101,7 +94,7 @@ def splat2d(
     height = _check_size("height", height)
     width = _check_size("width", width)
     window = _check_window(window, sampling)
-    names = chosen(implementation, IMPLEMENTATIONS, ON_GPU)
+    names = chosen(KERNEL, implementation)
 
     batch, out_dtype = arrays[0].shape[:-2], arrays[3].dtype
     dtype = jnp.result_type(jnp.float32, *arrays)
@@ -109,8 +102,8 @@ def splat2d(
         return jnp.zeros((*batch, height, width, arrays[3].shape[-1]), out_dtype)
     flat = align_frames([x.astype(dtype).reshape(-1, *x.shape[len(batch) :]) for x in arrays])
     out = call_first(
+        KERNEL,
         names,
-        IMPLEMENTATIONS,
         *flat,
         height=height,
         width=width,

@@ -2,15 +2,17 @@
 
 The table holds, by device kind and kernel, the options that won on some workloads. A call takes
 those of the nearest workload, by the ratios of window, frame area and channels. Workloads with up
-to `gather.FEW` channels and with more are kept apart, because they run different kernels. On a
-device that is not in the table every kernel keeps its defaults.
+to `gather.FEW` channels and with more are kept apart, because they run different kernels. A kernel
+that was not searched on a device takes what was found on another one of the same compute
+capability, the first in the table; without one it keeps its defaults.
 """
 
 import functools
 import json
+from collections.abc import Sequence
 from math import log2
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -28,7 +30,15 @@ def tuned(kernel: str, geometry: Geometry, channels: int) -> dict[str, Any]:
         geometry: of the call.
         channels: of its frames.
     """
-    return nearest(table().get(device_kind() or "", {}).get(kernel, ()), geometry, channels)
+    return nearest(entries_here(kernel), geometry, channels)
+
+
+def entries_here(kernel: str) -> Sequence[dict[str, Any]]:
+    """A kernel's entries for `device`: of its kind, else of its compute capability."""
+    here, rows = device(), table()
+    own = [rows[here.kind]] if here.kind in rows else []
+    alike = [x for x in rows.values() if x["compute_capability"] == here.capability is not None]
+    return next((x["kernels"][kernel] for x in (*own, *alike) if kernel in x["kernels"]), ())
 
 
 def nearest(entries: Any, geometry: Geometry, channels: int) -> dict[str, Any]:
@@ -52,15 +62,29 @@ def nearest(entries: Any, geometry: Geometry, channels: int) -> dict[str, Any]:
     return min(alike, key=distance)["options"] if alike else {}
 
 
-def device_kind() -> str | None:
-    """Of the GPU that kernels are compiled for, which need not be here; None if there is none."""
+class Device(NamedTuple):
+    """What kernels are compiled for; None where it is not known."""
+
+    kind: str | None
+    capability: str | None
+    """Compute capability, as "9.0"."""
+
+
+def device() -> Device:
+    """The GPU that kernels are compiled for, which need not be here.
+
+    JAX does not know the compute capability of one that is not.
+    """
     absent = jax.sharding.get_abstract_mesh().abstract_device
     if absent is not None:
-        return absent.device_kind
-    return gpu.device().device_kind if gpu.present() else None
+        return Device(absent.device_kind, None)
+    if not gpu.present():
+        return Device(None, None)
+    here = gpu.device()
+    return Device(here.device_kind, getattr(here, "compute_capability", None))
 
 
 @functools.cache
-def table() -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Device kind -> kernel -> entries."""
+def table() -> dict[str, dict[str, Any]]:
+    """Device kind -> its "compute_capability" and its "kernels", name -> entries."""
     return json.loads(TABLE.read_text())

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
 import jax.numpy as jnp
 from jax import Array
@@ -10,30 +9,22 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from pallas_kernels.batching import align_frames
-from pallas_kernels.choice import call_first, chosen
+from pallas_kernels.choice import Kernel, call_first, chosen, when_called
 from pallas_kernels.ssim import reference, xla
 from pallas_kernels.ssim.measure import Measure, Padding, Weights, gaussian_window
 
 ON_GPU = ("pallas_triton", "jax_triton")
 """The implementations for NVIDIA's GPUs, in the order in which they are tried there."""
 
-
-def _when_called(name: str) -> Callable:
-    """An implementation whose module is imported at the first call."""
-
-    def similarity(*args):
-        return import_module(f"pallas_kernels.ssim.{name}").ssim(*args)
-
-    return similarity
-
-
 IMPLEMENTATIONS: dict[str, Callable] = {
     "reference": reference.ssim,
     "xla": xla.ssim,
-    **{name: _when_called(name) for name in ON_GPU},
+    **{name: when_called(f"pallas_kernels.ssim.{name}", "ssim") for name in ON_GPU},
 }
 """By name: functions of two arrays (F, H, W, C) and a `Measure` that return (F,). They raise
 NotImplementedError for platforms, windows and dtypes that they do not serve."""
+
+KERNEL = Kernel("ssim", IMPLEMENTATIONS, ON_GPU)
 
 DTYPES = (jnp.bfloat16, jnp.float32, jnp.float64)
 
@@ -73,7 +64,8 @@ def ssim(
             a metric is the published form. Where a factor is 0 the similarity has a kink; its
             gradient there is the published form's.
         implementation: a name in `IMPLEMENTATIONS`; or several, of which the first that serves the
-            call is used; or None, which on an NVIDIA GPU tries `ON_GPU` and uses "xla" elsewhere.
+            call and works here is used; or None for those that PALLAS_KERNELS_SSIM names, which are
+            by default `ON_GPU` and then "xla" on a GPU, and "xla" elsewhere.
 
     Returns:
         (...), each in [-1, 1], computed and returned in the arrays' precision, at least float32.
@@ -90,9 +82,9 @@ def ssim(
     frames = _check_arrays(x, y)
     shape = frames[0].shape
     measure = _check_measure(shape, windows, data_range, sample_covariance, padding, signed)
-    names = chosen(implementation, IMPLEMENTATIONS, ON_GPU)
+    names = chosen(KERNEL, implementation)
     flat = align_frames([z.reshape(-1, *shape[-3:]) for z in frames])
-    return call_first(names, IMPLEMENTATIONS, *flat, measure).reshape(shape[:-3])
+    return call_first(KERNEL, names, *flat, measure=measure).reshape(shape[:-3])
 
 
 def _check_arrays(x, y):

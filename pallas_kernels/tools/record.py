@@ -1,6 +1,7 @@
-"""How a measurement came about: what every committed result records."""
+"""How a measurement came about, what every committed result records, and how it is written."""
 
 import datetime
+import json
 import os
 import platform
 import shlex
@@ -44,6 +45,14 @@ def hardware() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
     }
+
+
+def write(path: Path, content: Any) -> None:
+    """Writes a record as JSON, whole or not at all, and the folder that it goes into."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".partial")
+    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.replace(path)
 
 
 def _commit() -> str:

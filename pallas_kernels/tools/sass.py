@@ -49,22 +49,52 @@ def hot_loop(instructions: Sequence[Instruction]) -> Loop | None:
 
     A loop is what lies between a branch and the earlier instruction that it jumps to.
     """
-    spans = [
+    loop = _hottest(instructions)
+    return loop and loop[1]
+
+
+def nest(instructions: Sequence[Instruction]) -> list[Sequence[Instruction]]:
+    """The kernel and the loops around the one that draws, from the outermost to that one.
+
+    Each without the next: the instructions that run as often as that loop. Other loops are part of
+    the one that they are in.
+    """
+    hot = _hottest(instructions)
+    if hot is None:
+        return [instructions]
+    (first, last), _ = hot
+    around = [(a, b) for a, b in _spans(instructions) if a <= first and last <= b]
+    bounds = [(0, len(instructions) - 1), *sorted(around, key=lambda span: span[0] - span[1])]
+    inner = [*bounds[1:], (last + 1, last)]
+    return [
+        [*instructions[a:c], *instructions[d + 1 : b + 1]]
+        for (a, b), (c, d) in zip(bounds, inner, strict=True)
+    ]
+
+
+def _spans(instructions):
+    """The first and the last instruction of every loop."""
+    return [
         (x.target, end)
         for end, x in enumerate(instructions)
         if x.target is not None and x.target <= end
     ]
+
+
+def _hottest(instructions):
+    """Where the loop that draws is, and what it holds; None if there is none."""
+    spans = _spans(instructions)
     loops = {}
     for start, end in spans:
         body = instructions[start : end + 1]
         if count := sum(x.operation == "MUFU.EX2" for x in body):
             loops[start, end] = Loop(len(body), count)
     innermost = [
-        loop
+        ((start, end), loop)
         for (start, end), loop in loops.items()
         if not any(start <= a and b <= end and (a, b) != (start, end) for a, b in loops)
     ]
-    return max(innermost, key=lambda loop: loop.exponentials, default=None)
+    return max(innermost, key=lambda found: found[1].exponentials, default=None)
 
 
 def _target(operands, labels):

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from pallas_kernels.splat2d import gather, shapes, tune, tuned
+from pallas_kernels.splat2d import candidates, gather, shapes, tune, tuned
+from pallas_kernels.tools import isolated
 
 ENTRIES = [
     {"height": 256, "width": 256, "channels": 3, "window": 51, "options": {"rows": 16}},
@@ -30,8 +31,15 @@ def test_tuned_options_are_those_of_the_nearest_workload(geometry, channels, opt
     assert tuned.nearest(ENTRIES[:2], geometry, 64) == {}
 
 
-def test_tuned_options_are_looked_up_by_device(monkeypatch):
-    monkeypatch.setattr(tuned, "table", lambda: {"GPU X": {"kernel": ENTRIES}})
+@pytest.fixture
+def table(monkeypatch):
+    """A table of one device."""
+    made = {"GPU X": {"compute_capability": "9.0", "kernels": {"kernel": ENTRIES}}}
+    monkeypatch.setattr(tuned, "table", lambda: made)
+    return made
+
+
+def test_tuned_options_are_looked_up_by_device(table):
     geometry = gather.Geometry(256, 256, 51, np.dtype("float32"), interpret=False)
     assert tuned.tuned("kernel", geometry, 3) == {}
     device = jax.sharding.AbstractDevice(device_kind="GPU X", num_cores=1, platform="gpu")
@@ -41,11 +49,34 @@ def test_tuned_options_are_looked_up_by_device(monkeypatch):
         assert tuned.tuned("other", geometry, 3) == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "capability", "rows"),
+    [
+        ("GPU X", "9.0", 16),
+        ("GPU Y", "9.0", 16),  # of the same compute capability
+        ("GPU Z", "9.0", 2),  # has its own
+        ("GPU Y", "8.0", None),
+        (None, None, None),
+    ],
+)
+def test_a_device_that_was_not_searched_takes_its_compute_capability(
+    monkeypatch, table, kind, capability, rows
+):
+    own = [{**ENTRIES[0], "options": {"rows": 2}}]
+    table["GPU Z"] = {"compute_capability": "9.0", "kernels": {"kernel": own, "other": own}}
+    table["unknown"] = {"compute_capability": None, "kernels": {"kernel": own}}
+    monkeypatch.setattr(tuned, "device", lambda: tuned.Device(kind, capability))
+    geometry = gather.Geometry(256, 256, 51, np.dtype("float32"), interpret=False)
+    assert tuned.tuned("kernel", geometry, 3) == ({} if rows is None else {"rows": rows})
+    # Kernel by kernel: GPU X lacks this one.
+    assert tuned.tuned("other", geometry, 3) == ({"rows": 2} if capability == "9.0" else {})
+
+
 def test_the_tuned_table_holds_options_that_kernels_have():
-    for kernels in json.loads(tuned.TABLE.read_text()).values():
-        for kernel, entries in kernels.items():
+    for row in json.loads(tuned.TABLE.read_text()).values():
+        for kernel, entries in row["kernels"].items():
             for entry in entries:
-                tune.options_of(kernel)(**entry["options"])
+                candidates.options_of(kernel)(**entry["options"])
 
 
 def test_tune_refuses_without_a_gpu(capsys):
@@ -54,40 +85,69 @@ def test_tune_refuses_without_a_gpu(capsys):
     assert "needs a GPU: block shapes are chosen by how fast" in capsys.readouterr().err
 
 
-def test_tune_searches_kernels_that_exist():
-    """In the interpreter: every kernel and what its first candidate changes."""
-    for kernel, choices in tune.KERNELS.items():
+def test_candidates_are_options_that_kernels_have():
+    for kernel, choices in candidates.KERNELS.items():
         for candidate in choices.candidates:
-            tune.options_of(kernel)(**candidate)
+            candidates.options_of(kernel)(**candidate)
 
 
-def test_tune_keeps_the_fastest_that_draws_the_same(monkeypatch, capsys):
-    took = {"defaults": 1.0, "slower": 2.0, "wrong": 0.1, "fast": 0.5, "broken": 0.1, "level": 0.49}
+def test_the_fastest_wins_if_it_is_clearly_faster():
+    def row(median, **options):
+        return {"options": options, "median": median}
 
+    defaults = row(1.0)
+    failed = {"options": {"rows": 9}, "error": "ValueError: draws something else"}
+    assert tune.fastest([defaults, row(0.5, rows=2), failed, row(0.4, rows=4)]) == {"rows": 4}
+    assert tune.fastest([defaults, row(0.99, rows=2)]) == {}
+    assert tune.fastest([{"options": {}, "error": "no"}, row(0.5, rows=2)]) is None
+    assert tune.fastest([]) is None
+
+
+def test_candidates_compile_or_say_why_not(monkeypatch):
     def caller(kernel, case):
-        def run(options):
-            name = options.get("name", "defaults")
-            if name == "broken":
+        def compiled(options):
+            if "broken" in options:
                 raise ValueError("does not compile")
+            value = 2.0 if "wrong" in options else 1.0
+            return lambda i: np.full(3, value, np.float32)
 
-            def call(i):
-                return np.full(3, 2.0 if name == "wrong" else 1.0, np.float32)
+        return compiled
 
-            call.took = took[name]
-            return call
-
-        return run
-
-    choices = tune.Kernel("Tile", range(9), [{"name": name} for name in took if name != "defaults"])
-    monkeypatch.setitem(tune.KERNELS, "pallas_triton", choices)
+    tried = [{"broken": 1}, {"wrong": 1}, {"good": 1}]
+    monkeypatch.setitem(tune.KERNELS, "pallas_triton", candidates.Kernel("Tile", range(9), tried))
     monkeypatch.setattr(tune, "caller", caller)
-    monkeypatch.setattr(tune.timing, "milliseconds", lambda call, *_: {"median": call.took})
-    case = shapes.SMALL["window"]
-    assert tune.search("pallas_triton", case, float("inf")) == {"name": "level"}
-    printed = capsys.readouterr().out
-    assert "{'name': 'wrong'}: draws something else" in printed
-    assert "{'name': 'broken'}: ValueError: does not compile" in printed
-    assert tune.search("pallas_triton", case, 0.0) == {}  # no time for more than the defaults
+    rows = isolated.rows_here(tune.tasks, ("pallas_triton", ["window"], False), float("inf"))
+    assert [row.get("error", "timed") for row in rows] == [
+        "timed",
+        "ValueError: does not compile",
+        "ValueError: draws something else",
+        "timed",
+    ]
+
+
+def test_tune_keeps_what_it_did_not_search(monkeypatch, tmp_path, capsys):
+    """End to end in the interpreter, with one candidate; a second run goes on with the table."""
+    monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")
+    monkeypatch.setattr(tuned, "table", dict)
+    output = tmp_path / "made" / "tuned.json"
+    run = ["--quick", "--kernels", "pallas_triton", "--output", str(output)]
+    tune.main(run)
+    made = json.loads(output.read_text())["cpu"]
+    ((kernel, (entry,)),) = made["kernels"].items()
+    assert kernel == "pallas_triton"
+    assert entry["options"] in ({}, candidates.KERNELS["pallas_triton"].candidates[0])
+    before = {"GPU X": {"compute_capability": "9.0", "kernels": {"pallas_triton": ENTRIES}}}
+    other = {**entry, "height": 999}
+    before["cpu"] = {**made, "kernels": {"other": ENTRIES, "pallas_triton": [entry, other]}}
+    output.write_text(json.dumps(before))
+    tune.main([*run, "--seconds", "100"])
+    after = json.loads(output.read_text())
+    assert after["GPU X"] == before["GPU X"]
+    assert after["cpu"]["kernels"]["other"] == ENTRIES
+    assert [x["height"] for x in after["cpu"]["kernels"]["pallas_triton"]] == [999, entry["height"]]
+    assert capsys.readouterr().out.count("us a frame") == 4
+    with pytest.raises(SystemExit):
+        tune.main(["--quick"])
 
 
 @pytest.mark.parametrize(

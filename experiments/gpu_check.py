@@ -8,13 +8,13 @@
 4. the memory of each.
 
 Needs jax, flax, optax, orbax-checkpoint, einops and numpy; PyTorch and jax-triton add their rows.
-The parts that are asked for share the time; what does not fit into it is listed as skipped. The record, one JSON, is written anew with
-every row, so that a run that is cut off leaves what it measured. `--quick` takes one small case of
-everything, in this process, and in Pallas' interpreter where there is no GPU.
+The parts that are asked for share the time; what does not fit into it is listed as skipped. The
+record, one JSON, is written anew with every row, so that a run that is cut off leaves what it
+measured. `--quick` takes one small case of everything, in this process, and in Pallas' interpreter
+where there is no GPU.
 """  # noqa: D415
 
 import argparse
-import contextlib
 import os
 import threading
 import time
@@ -24,6 +24,7 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jax
 
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     keep = Record(options.output, options.commit)
     interpreted = options.quick and not gpu.present()
-    with _interpreter() if interpreted else contextlib.nullcontext():
+    with mock.patch.dict(os.environ, {"PALLAS_KERNELS_INTERPRET": "1"} if interpreted else {}):
         for part, deadline in deadlines(options.parts, start, 60 * options.minutes).items():
             run = isolated.rows_here if options.quick else partial(isolated.rows, patience=PATIENCE)
             # Only what is not timed runs at the same time.
@@ -140,18 +141,6 @@ def bench_tasks(
             repeats = 1 if quick else timing.repeats_here()
             tasks.append(Task(label, partial(bench.measure, case, implementation, repeats)))
     return tasks
-
-
-@contextlib.contextmanager
-def _interpreter() -> Iterator[None]:
-    before = os.environ.get("PALLAS_KERNELS_INTERPRET")
-    os.environ["PALLAS_KERNELS_INTERPRET"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["PALLAS_KERNELS_INTERPRET"]
-        if before is not None:
-            os.environ["PALLAS_KERNELS_INTERPRET"] = before
 
 
 class Record:

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from pallas_kernels import gpu, splat2d, ssim
-from pallas_kernels.splat2d.api import ON_GPU as splat2d_on_gpu
+from pallas_kernels.splat2d import api as splat2d_api
 from pallas_kernels.splat2d.shapes import SMALL, WORKLOADS, Case
+from pallas_kernels.ssim import api as ssim_api
 from pallas_kernels.ssim import gaussian_window
-from pallas_kernels.ssim.api import ON_GPU as ssim_on_gpu
 from pallas_kernels.tools.isolated import Row, Task
 
 CASES = {name: WORKLOADS[name] for name in ("A", "B", "KTH", "weather")}
@@ -49,7 +49,10 @@ QUICK: dict[str, dict[str, Any]] = {
     "ssim": {"quick": ((2, 3, 4, 1), {"windows": (gaussian_window(3),) * 2, "padding": "same"})},
 }
 
-KERNELS = (*(f"splat2d {name}" for name in splat2d_on_gpu), *(f"ssim {x}" for x in ssim_on_gpu))
+KERNELS = (
+    *(f"splat2d {name}" for name in splat2d_api.ON_GPU),
+    *(f"ssim {name}" for name in ssim_api.ON_GPU),
+)
 
 
 def tasks(kernel: str, only: Collection[str] | None, quick: bool) -> list[Task]:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from pallas_kernels import gpu, ssim
-from pallas_kernels.splat2d.api import ON_GPU as splat2d_on_gpu
-from pallas_kernels.ssim.api import ON_GPU as ssim_on_gpu
+from pallas_kernels.splat2d import api as splat2d_api
+from pallas_kernels.ssim import api as ssim_api
 from pallas_kernels.tools import timing
 from pallas_kernels.tools.isolated import Row, Task
 from pdr_datasets import Units
@@ -66,8 +66,8 @@ def tasks(data: str, precision: str, quick: bool) -> list[Task]:
     of the process is its own.
     """  # noqa: D205
     setting = Setting(data, precision, quick)
-    renderers = ["xla"] if quick else [*splat2d_on_gpu, "xla"]
-    similarities = ["xla"] if quick else [*ssim_on_gpu, "xla"]
+    renderers = ["xla"] if quick else [*splat2d_api.ON_GPU, "xla"]
+    similarities = ["xla"] if quick else [*ssim_api.ON_GPU, "xla"]
     functions: dict[str, Callable[[], Row]] = {
         TAU: partial(_step, setting, adapter="none"),
         PDR_TAU: partial(_step, setting, adapter="predgs"),

@@ -5,13 +5,14 @@ implementations there are the published baseline, `grid_sample`, the same frames
 and, where PyTorch is installed, the baseline written in it. Each row has two passes, "forward" and
 "forward+backward" (the gradient of all four arrays): milliseconds a frame as `timing` takes them,
 the bytes a frame that a call needs beside its arguments, and on known GPUs the floor of `roofline`.
-What is refused, or does not fit, is left out with its reason.
+What is refused, does not fit or fails is left out with its reason. The record is written anew with
+every row, so that a run that is cut off leaves what it measured.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +46,9 @@ GPU_FRAMES = {
 }
 """Frames a call that fill a GPU; a CPU gets those of the table of shapes."""
 
+XLA_FRAMES = 64
+"""At most, of "xla" on a GPU, where it may start several kernels for each frame."""
+
 SETS = 3
 """Inputs, of different seeds, that calls take in turn."""
 
@@ -77,16 +81,17 @@ def main(arguments: list[str] | None = None) -> None:
         "repeats": options.repeats,
         "unit": "milliseconds per frame",
         "shapes": {name: workload(name)._asdict() for name in options.cases},
-        **measured(options.cases, options.implementations, options.repeats, options.seed),
+        "rows": [],
+        "left_out": [],
     }
+    for row in rows(options.cases, options.implementations, options.repeats, options.seed):
+        result["left_out" if "reason" in row else "rows"].append(row)
+        if options.output is not None:
+            record.write(options.output, result)
     for line in zip(*map(_aligned, zip(*lines(result), strict=True)), strict=True):
         print(*line, sep="  ", file=sys.stderr)
-    text = json.dumps(result, indent=1) + "\n"
     if options.output is None:
-        print(text, end="")
-    else:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text)
+        print(json.dumps(result, indent=1))
 
 
 def workload(name: str) -> Case:
@@ -95,35 +100,35 @@ def workload(name: str) -> Case:
     return case._replace(frames=GPU_FRAMES.get(name, case.frames)) if gpu.present() else case
 
 
-def measured(
+def rows(
     cases: Sequence[str], implementations: Sequence[str], repeats: int, seed: int
-) -> dict[str, list[dict[str, Any]]]:
-    """The "rows" of the record, and what is "left_out" of them for a "reason"."""
-    rows, left_out = [], []
+) -> Iterator[dict[str, Any]]:
+    """The rows of the record; one that is left out has a "reason" instead of figures."""
     for name in cases:
         for implementation in implementations:
             most = batch(workload(name), implementation)
             for frames in dict.fromkeys((most, 1)):
-                case = workload(name)._replace(frames=frames)
-                row: dict[str, Any] = {"case": name, "implementation": implementation}
+                row = {"case": name, "implementation": implementation, "frames": frames}
                 print(f"{name:14} {implementation:14} {frames:5} frames ", end="", file=sys.stderr)
                 try:
+                    case = workload(name)._replace(frames=frames)
                     cells = measure(case, implementation, repeats, seed)
-                except RuntimeError as error:  # NotImplementedError, and no memory, are ones too
-                    left_out.append({**row, "reason": str(error)})
-                    print(f"left out: {error}", file=sys.stderr, flush=True)
-                    break
-                rows.append({**row, "frames": frames, **cells})
-                figures = (f"{part} {cell['median']} ms" for part, cell in cells.items())
-                print(", ".join(figures), file=sys.stderr, flush=True)
-    return {"rows": rows, "left_out": left_out}
+                except Exception as error:  # of one row: the others are still wanted
+                    reason = f"{type(error).__name__}: {error}"
+                    print(f"left out: {reason}", file=sys.stderr, flush=True)
+                    yield {**row, "reason": reason}
+                else:
+                    figures = (f"{part} {cell['median']} ms" for part, cell in cells.items())
+                    print(", ".join(figures), file=sys.stderr, flush=True)
+                    yield {**row, **cells}
 
 
 def measure(case: Case, implementation: str, repeats: int, seed: int = 0) -> dict[str, Any]:
     """Both passes of a row.
 
     Raises:
-        RuntimeError: why there is no such row.
+        NotImplementedError: the implementation cannot draw this case, here.
+        Exception: what compiling and running it raises.
     """
     floors = roofline.floors(case, jax.devices()[0].device_kind, seed)
     cells = {}
@@ -137,6 +142,8 @@ def measure(case: Case, implementation: str, repeats: int, seed: int = 0) -> dic
 
 def batch(case: Case, implementation: str) -> int:
     """Frames a call: those of the case, or as many as the memory for dense arrays holds; or 1."""
+    if implementation == "xla" and gpu.present():
+        return min(case.frames, XLA_FRAMES)
     held = _dense(case, implementation)
     return max(1, min(case.frames, _most_elements() // held)) if held else case.frames
 

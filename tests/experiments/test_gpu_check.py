@@ -1,5 +1,6 @@
 """experiments/gpu_check.py works end to end where there is no GPU."""
 
+import argparse
 import json
 import os
 
@@ -34,6 +35,35 @@ def test_quick(tmp_path, capsys):
     result["training"].append({**steps["PDR(TAU)"], "what": "TAU"})
     assert "+0.0 % over TAU" in "".join(gpu_check.summary(result))
     assert "PALLAS_KERNELS_INTERPRET" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("parts", "ends"),
+    [
+        (["training", "kernels", "bench"], {"kernels": 130, "bench": 158, "training": 200}),
+        (["bench"], {"bench": 200}),
+        (["kernels", "training"], {"kernels": 100 + 100 * 30 / 72, "training": 200}),
+    ],
+)
+def test_the_parts_that_are_asked_for_share_the_time(parts, ends):
+    assert gpu_check.deadlines(parts, 100, 100) == pytest.approx(ends)
+
+
+def test_cases_and_implementations_are_chosen():
+    labels = [task.label for task in gpu_check.bench_tasks(["B", "KTH"], ["xla"], quick=False)]
+    assert {(label["case"], label["implementation"]) for label in labels} == {
+        ("B", "xla"),
+        ("KTH", "xla"),
+    }
+    assert labels[0]["frames"] > labels[1]["frames"] == 1
+    everything = gpu_check.bench_tasks(None, None, quick=False)
+    assert everything[-1].label["implementation"] == "xla"
+    options = argparse.Namespace(cases=["A"], implementations=["pallas_triton"], quick=False)
+    groups = gpu_check.groups("kernels", options)
+    assert [kernel for _, kernel, _ in groups] == ["splat2d pallas_triton", "ssim pallas_triton"]
+    checks = [task.label for make, *given in groups for task in make(*given, False)]
+    assert {label["case"] for label in checks} == {"A"}
+    assert {label["kernel"] for label in checks} == {"splat2d pallas_triton"}
 
 
 def test_without_a_gpu_it_says_so(tmp_path, capsys):

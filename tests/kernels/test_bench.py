@@ -38,6 +38,31 @@ def test_bench_leaves_out_what_does_not_fit(monkeypatch, capsys):
     assert printed.err.count("needs a window") == 1
 
 
+def test_bench_goes_on_after_a_row_that_fails(monkeypatch, tmp_path):
+    """Whatever it raises; and leaves what it measured if it is cut off."""
+    output = tmp_path / "bench.json"
+
+    def measure(case, implementation, repeats, seed):
+        if implementation == "xla":
+            raise ValueError("does not lower")
+        if case.channels == 69:
+            raise KeyboardInterrupt
+        return {part: {"median": 1.0, "cpu": 1.0} for part in bench_table.PASSES}
+
+    monkeypatch.setattr(bench, "measure", measure)
+    names = ["xla", "base_grid"]
+    run = ["--cases", "B", "weather", "--implementations", *names, "--output", str(output)]
+    with pytest.raises(KeyboardInterrupt):
+        bench.main(run)
+    left = json.loads(output.read_text())
+    assert [(row["implementation"], row["frames"]) for row in left["rows"]] == [
+        ("base_grid", 32),
+        ("base_grid", 1),
+    ]
+    assert [row["case"] for row in left["left_out"]] == ["B", "B", "weather", "weather"]
+    assert {row["reason"] for row in left["left_out"]} == {"ValueError: does not lower"}
+
+
 def test_bench_does_not_time_the_interpreter(monkeypatch, capsys):
     monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")
     with pytest.raises(SystemExit):
@@ -82,6 +107,9 @@ def test_bench_table():
 def test_roofline(case, forward, backward):
     """Up to the part of the windows that lies off the frame: see `shapes.Case.arguments`."""
     floors = roofline.floors(shapes.WORKLOADS[case], "NVIDIA H200")
+    slower = roofline.floors(shapes.WORKLOADS[case], "NVIDIA H100 80GB HBM3")
+    for part in bench_table.PASSES:  # the same but for its memory
+        assert floors[part] <= slower[part] < 1.5 * floors[part]
     assert 0.6 * forward < floors["forward"] < 1.05 * forward
     assert 0.6 * backward < floors["forward+backward"] - floors["forward"] < 1.05 * backward
     assert roofline.floors(shapes.WORKLOADS[case], "cpu") == {}

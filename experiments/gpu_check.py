@@ -15,6 +15,7 @@ where there is no GPU.
 """  # noqa: D415
 
 import argparse
+import json
 import os
 import threading
 import time
@@ -40,6 +41,9 @@ from pallas_kernels.tools.record import write
 
 PARTS = {"kernels": 0.30, "bench": 0.28, "training": 0.42}
 """In their order, with how much of the time each has; what one leaves, the next may use."""
+
+PREDICTED = RESULTS / "predicted_splat2d.json"
+"""By `pallas_kernels.tools.predict`: stands beside what is measured."""
 
 PATIENCE = 100.0
 """Seconds for one task, the start of its process and compilation included."""
@@ -204,7 +208,9 @@ def summary(content: dict[str, Any]) -> Iterator[str]:
         }
         yield f"{kernel:24} {good} of {checked} right, {other}, largest errors {worst}"
     rows = [row for row in content["bench"] if "forward" in row]
-    table = bench_table.lines({**content, "hardware": {"device": content["device"]}, "rows": rows})
+    measured = {**content, "hardware": {"device": content["device"]}, "rows": rows}
+    predicted = json.loads(PREDICTED.read_text())["rows"] if PREDICTED.exists() else []
+    table = bench_table.lines(measured, predicted)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table if rows else []:
         yield "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))

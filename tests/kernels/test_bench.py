@@ -81,18 +81,30 @@ def test_bench_table():
         "hardware": {"device": "NVIDIA H200"},
         "shapes": {"A": shapes.WORKLOADS["A"]._asdict()},
         "rows": [
-            row("quick", 256, median=0.002, floor=0.0005),
-            row("quick", 1, median=0.1),
+            row("jax_triton", 256, median=0.002, floor=0.0005),
+            row("jax_triton", 1, median=0.1),
             row("grid_sample", 3, median=4.0),
             row("grid_sample", 1, median=5.0),
         ],
     }
-    header, *lines = bench_table.lines(result)
+    predicted = [
+        {"case": "A", "implementation": "jax_triton", "pass": "forward", "microseconds": 0.75},
+        {"case": "A", "implementation": "jax_triton", "pass": "backward", "microseconds": 1.5},
+    ]
+    header, *lines = bench_table.lines(result, predicted)
     ratio = header.index("times faster than grid_sample")
     assert [line[ratio] for line in lines] == ["2,000", "50.0", "1.00", "1.00"]
     assert lines[0][header.index("us a frame, forward")] == "2.00"
     assert lines[0][header.index("frames a second, forward")] == "500,000"
     assert [line[header.index("% of the roofline")] for line in lines] == ["25%", "", "", ""]
+    goal = header.index("goal, us, forward")
+    assert [line[goal : goal + 4] for line in lines] == [
+        ["1.00", "3.00", "0.750", "2.25"],
+        ["30.0", "80.0", "", ""],
+        [""] * 4,
+        [""] * 4,
+    ]
+    assert not [name for name in bench_table.lines(result)[0] if "predicted" in name]
     # What nobody measured has no column.
     for x in result["rows"]:
         for part in bench_table.PASSES:

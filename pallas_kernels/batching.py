@@ -34,6 +34,9 @@ def independent_frames(function: Callable) -> Callable:
         return function(*args)
 
     def partition(mesh, arg_shapes, result_shape):
+        if mesh.empty:  # jax.set_mesh, and no array of the program names it: the rule's own will do
+            own = [jax.tree.map(lambda x: x.sharding, y) for y in (result_shape, arg_shapes)]
+            return mesh, function, *own
         frames = _frames_axis(arg_shapes)
 
         def keep(shape):

@@ -126,6 +126,23 @@ def test_sharding_gathers_what_is_not_a_frame():
 
 
 @pytest.mark.usefixtures("uncached")
+def test_under_a_mesh_that_no_argument_names():
+    """Frames that are sharded inside the program, and frames that all devices have."""
+    mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    arrays = arguments(8)
+    want = draw(*arrays)
+
+    def sharded(*arrays):
+        return draw(*(jax.lax.with_sharding_constraint(x, P("data")) for x in arrays))
+
+    with jax.set_mesh(mesh):
+        assert_equal(jax.device_get(jax.jit(lambda *x: draw(*x))(*arrays)), want)
+        compiled = jax.jit(sharded).lower(*arrays).compile()
+        assert not re.search("all-(gather|reduce|to-all)", compiled.as_text())
+        assert_equal(jax.device_get(compiled(*arrays)), want)
+
+
+@pytest.mark.usefixtures("uncached")
 def test_inside_shard_map():
     mesh = jax.make_mesh((4, 2), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     arrays = arguments(8)

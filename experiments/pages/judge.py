@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.judged import SETTINGS
 from experiments.pages.arms import TIMES, Runs, ahead, by_label, spreads, standing
-from experiments.pages.markdown import bullets, origin, page, paragraph, spread, table
+from experiments.pages.markdown import bullets, origin, page, paragraph, spread, table, words
 from pdr_jax.recipes import DEFAULT_ADAPTER
 
 Result = Mapping[str, Any]
@@ -50,7 +50,21 @@ def verdict(result: Result) -> str:
         f"{against('plain, as long as tracked')}.",
         f"Is it the Gaussians? {DEFAULT} is {against('tracked, pixels warped')}; "
         f"{against('tracked, pixels splatted')}; {against('tracked, not moved')}.",
+        *_longer(result, named),
     )
+
+
+def _longer(result: Result, named: Sequence[str]) -> list[str]:
+    """What the long trainings say, if there are any."""
+    if "long" not in result["parts"]:
+        return []
+    runs = result["parts"]["long"]["runs"]
+    horizon, (plain, *adapters) = next(iter(runs[0]["scores"])), by_label(runs)
+    steps = f"{runs[0]['steps']} steps"
+    said = [f"{label} is {standing(runs, horizon, label, plain, named)}" for label in adapters]
+    text = "; ".join(said).replace(f", {steps}", "")
+    seeds = sorted({str(run["seed"]) for run in runs})
+    return [f"After {steps}, seed {words(seeds)}: {text}."]
 
 
 def document(result: Result) -> str:

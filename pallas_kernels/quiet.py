@@ -14,8 +14,8 @@ from jax.interpreters import mlir
 
 _content = Primitive("pallas_kernels")
 _content.multiple_results = True
-_content.def_abstract_eval(lambda *_, jaxpr: jaxpr.out_avals)
-_content.def_impl(lambda *args, jaxpr: jaxpr_as_fun(jaxpr)(*args))
+_content.def_abstract_eval(lambda *_, function, results: results)
+_content.def_impl(lambda *args, function, results: function(*args))
 
 
 def quiet(function: Callable) -> Callable:
@@ -23,18 +23,18 @@ def quiet(function: Callable) -> Callable:
 
     def call(*args):
         jaxpr, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
-        out = _content.bind(*jax.tree.leaves(args), jaxpr=jaxpr)
+        traced = jaxpr_as_fun(jaxpr)  # JAX would look into a jaxpr for what it has to lower itself
+        out = _content.bind(*args, function=traced, results=tuple(jaxpr.out_avals))
         return jax.tree.unflatten(jax.tree.structure(shapes), out)
 
     return call
 
 
-def _lower(context, *args, jaxpr):
+def _lower(context, *args, function, results):
     with warnings.catch_warnings():
         message = "The Pallas Triton backend is deprecated"
         warnings.filterwarnings("ignore", message, DeprecationWarning)
-        lower = mlir.lower_fun(jaxpr_as_fun(jaxpr), multiple_results=True)
-        return lower(context, *args)
+        return mlir.lower_fun(function, multiple_results=True)(context, *args)
 
 
 mlir.register_lowering(_content, _lower)

@@ -70,7 +70,11 @@ def evaluate(geometry, whiten, x, y):
     Returns:
         (rows, columns, ...).
     """
-    x, y, whiten = x[None, :], y[:, None], whiten[:, :, None, None]
+    return value(geometry, whiten[:, :, None, None], x[None, :], y[:, None])
+
+
+def value(geometry, whiten, x, y):
+    """`evaluate` for x, y and the four entries of whiten that are broadcast to each other."""
     u = whiten[0, 0] * x + whiten[0, 1] * y
     v = whiten[1, 0] * x + whiten[1, 1] * y
     exponent = -(u * u + v * v)
@@ -79,3 +83,36 @@ def evaluate(geometry, whiten, x, y):
         beyond_x, beyond_y = jnp.abs(x) > half, jnp.abs(y) > half
         exponent += jnp.where(beyond_x, OUTSIDE, 0) + jnp.where(beyond_y, OUTSIDE, 0)
     return jnp.exp(exponent)
+
+
+def blend(value, x, y, fx, fy):
+    """What bilinear sampling draws: value(x, y) blended with those one to the left and above.
+
+    Args:
+        value: of a Gaussian on the lattice, by x and y relative to the floor of its mean.
+        x: of pixels, relative to it.
+        y: likewise.
+        fx: fractional part of the mean's x.
+        fy: of its y.
+    """
+    upper = (1 - fx) * value(x, y) + fx * value(x - 1, y)
+    y = y - 1
+    lower = (1 - fx) * value(x, y) + fx * value(x - 1, y)
+    return (1 - fy) * upper + fy * lower
+
+
+def unblend(nw, ne, sw, se, fx, fy):
+    """The transpose of `blend` and of its slopes in fx and fy, three arrays.
+
+    Args:
+        nw: the cotangent at the pixels that lie on lattice points.
+        ne: at those to the right of them.
+        sw: at those below.
+        se: at those to the right and below.
+        fx: as in `blend`.
+        fy: as in `blend`.
+    """
+    north, south = (1 - fx) * nw + fx * ne, (1 - fx) * sw + fx * se
+    whole = (1 - fy) * north + fy * south
+    slope_x = (1 - fy) * (ne - nw) + fy * (se - sw)
+    return [whole, slope_x, south - north]

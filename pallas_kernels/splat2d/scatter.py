@@ -76,7 +76,7 @@ def moments(geometry, mean, whiten, amplitude, cotangent):
     cotangent = cotangent.reshape(frames, -1, channels).mT
     found = jax.lax.map(frame, (_chunks(geometry, mean, whiten, amplitude), cotangent))
     # (F, chunks, k, n) -> (F, k, N)
-    return [x.swapaxes(1, 2).reshape(frames, x.shape[2], -1)[..., :count] for x in found]
+    return tuple(x.swapaxes(1, 2).reshape(frames, x.shape[2], -1)[..., :count] for x in found)
 
 
 def _patches(geometry, mean, whiten):

@@ -14,73 +14,24 @@ which is 1 exactly where x = y, and its gradient there exactly 0. The denominato
 a factor has the sign of a or of b, which is all that a `signed` measure asks for.
 """
 
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels import gpu
-from pallas_kernels.batching import independent_frames
 from pallas_kernels.ssim import pallas_triton_vjp
-from pallas_kernels.ssim.measure import Measure, Weights
-from pallas_kernels.ssim.stream import Geometry, call, origin, slide, strips_of
-
-LARGEST = 17
-"""The longest window: a thread's registers hold four sums for each of its rows."""
-
-
-def ssim(x: jax.Array, y: jax.Array, measure: Measure) -> jax.Array:
-    """Mean SSIM of each frame, (F, H, W, C) -> (F,): see `api.ssim`."""
-    interpret = gpu.interpreting()
-    if not interpret:
-        gpu.require((8, 0))
-    if jnp.float64 in (x.dtype, y.dtype):
-        raise NotImplementedError("computes in float32, not float64")
-    if max(len(measure.rows), len(measure.columns)) > LARGEST:
-        raise NotImplementedError(f"serves windows of up to {LARGEST} pixels along each axis")
-    if x.shape[0] == 0:
-        return jnp.zeros((0,), jnp.float32)
-    _, height, width, channels = x.shape
-    return _ssim(Geometry(measure, height, width, channels, interpret))(x, y)
-
-
-@cache
-def _ssim(geometry):
-    value = independent_frames(lambda x, y: forward(geometry, x, y)[0])
-    with_maps = independent_frames(partial(forward, geometry, maps=True))
-    pull = independent_frames(partial(pallas_triton_vjp.backward, geometry))
-
-    def primal(x, y):
-        mean, maps = with_maps(x, y)
-        return mean, (x, y, maps)
-
-    def cotangents(residuals, cotangent):
-        x, y, maps = residuals
-        # SSIM is symmetric, so y's cotangent is x's with the two exchanged. A loss does not use it,
-        # and XLA then drops this second call.
-        return pull(x, y, maps, cotangent), pull(y, x, with_maps(y, x)[1], cotangent)
-
-    function = jax.custom_vjp(value)
-    function.defvjp(primal, cotangents)
-    return function
+from pallas_kernels.ssim.fused import Geometry, border_scales, ssim_with
+from pallas_kernels.ssim.stream import call, origin, slide, strips_of
 
 
 def forward(geometry: Geometry, x, y, maps: bool = False):
-    """Mean SSIM of each frame (F,), and with `maps` what `backward` reads.
-
-    Those maps are (F, 3, H', W' C): the derivatives of each window's SSIM by mean(x), with the
-    other moments held, by mean(u v) and by mean(d^2).
-    """
-    measure, frames = geometry.measure, x.shape[0]
+    """Mean SSIM of each frame (F,), and with `maps` what `backward` reads: see `ssim_with`."""
+    frames = x.shape[0]
     strips = strips_of(geometry.windows, frames, geometry.channels)
     x, y = (z.reshape(frames, *geometry.pixels) for z in (x, y))
-    tables = []
-    if measure.padding == "same":
-        tables = [
-            _rescale(geometry.height, measure.rows),
-            _rescale(geometry.width, measure.columns),
-        ]
+    tables = border_scales(geometry)
     out = [jax.ShapeDtypeStruct((frames, strips.programs), jnp.float32)]
     if maps:
         out.append(jax.ShapeDtypeStruct((frames, 3, *geometry.windows), jnp.float32))
@@ -88,14 +39,6 @@ def forward(geometry: Geometry, x, y, maps: bool = False):
     sums, *rest = call(geometry, strips, kernel, [x, y, *tables], out, "ssim")
     rows, values = geometry.windows
     return sums.sum(-1) / (rows * values), *rest
-
-
-def _rescale(length: int, weights: Weights) -> jax.Array:
-    """The factors by which windows along an axis have weights of sum 1 inside the frame."""
-    pixel, total = jnp.arange(length) - len(weights) // 2, jnp.zeros(length, jnp.float32)
-    for tap, weight in enumerate(weights):
-        total += jnp.where((pixel + tap >= 0) & (pixel + tap < length), weight, 0)
-    return 1 / total
 
 
 def _kernel(geometry, strips, same, x, y, *refs):
@@ -154,3 +97,11 @@ def _kernel(geometry, strips, same, x, y, *refs):
     zero = jnp.zeros(lane.shape, jnp.float32)
     total = slide(load, emit, measure.rows, measure.columns, count, zero, [zero] * 4, plain)
     sums[piece] = total.sum()
+
+
+def _require():
+    if not gpu.interpreting():
+        gpu.require((8, 0))
+
+
+ssim = ssim_with(forward, pallas_triton_vjp.backward, _require)

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.pallas import triton as plt
 
-from pallas_kernels.ssim.stream import Geometry, call, origin, slide, strips_of
+from pallas_kernels.ssim.fused import Geometry
+from pallas_kernels.ssim.stream import call, origin, slide, strips_of
 
 
 def backward(geometry: Geometry, x, y, maps, cotangent):

@@ -19,39 +19,9 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
-from pallas_kernels.ssim.measure import Measure, Weights
+from pallas_kernels.ssim.fused import ENOUGH, LATTICE, SHORTEST, Geometry
+from pallas_kernels.ssim.measure import Weights
 from pallas_kernels.triton_math import fma
-
-LATTICE = 4
-"""Variances are taken about the mean of LATTICE x LATTICE pixels of a frame."""
-
-ENOUGH = 2048
-"""Warps that keep a GPU busy: strips of columns that are fewer are cut into pieces."""
-
-SHORTEST = 16
-"""The fewest rows of such a piece: the rows of a window above each piece are read twice."""
-
-
-class Geometry(NamedTuple):
-    """What a kernel is compiled for, beside the shapes and dtypes of its arrays."""
-
-    measure: Measure
-    height: int
-    width: int
-    channels: int
-    interpret: bool
-    """Whether Pallas runs the kernel in its interpreter."""
-
-    @property
-    def windows(self) -> tuple[int, int]:
-        """Rows of windows, and windows times channels in a row."""
-        down, across = self.measure.windows(self.height, self.width)
-        return down, across * self.channels
-
-    @property
-    def pixels(self) -> tuple[int, int]:
-        """Rows of pixels, and pixels times channels in a row."""
-        return self.height, self.width * self.channels
 
 
 class Strips(NamedTuple):

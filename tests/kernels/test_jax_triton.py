@@ -1,29 +1,17 @@
-"""The kernels of Triton proper: what is refused without them, and their results in its interpreter.
+"""splat2d in Triton proper: what is refused without it, and its results in Triton's interpreter."""
 
-Triton chooses its interpreter where it is first imported, so those tests run in a process of their
-own, which `test_kernels_in_tritons_interpreter` starts where triton and torch are installed.
-"""
-
-import os
-import subprocess
 import sys
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import triton_interpreter
+from triton_interpreter import interpreted, not_interpreted
 
-from pallas_kernels import gpu, jax_triton_call
+from pallas_kernels import gpu
 from pallas_kernels.splat2d import jax_triton, jax_triton_vjp, reference
 from pallas_kernels.splat2d.shapes import SMALL, Case
-
-INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-interpreted = pytest.mark.skipif(
-    not INTERPRETED,
-    reason="needs TRITON_INTERPRET=1 from the start: where triton and torch are installed, "
-    "test_kernels_in_tritons_interpreter starts it",
-)
 
 CASES = {name: case for name, case in SMALL.items() if case.sampling == "exact"} | {
     "many channels": Case(2, 13, 21, 12, 40, 7),
@@ -55,15 +43,10 @@ def test_names_the_missing_package(monkeypatch, package):
         draw(Case(1, 4, 4, 1, 1, None))
 
 
-@pytest.mark.skipif(INTERPRETED, reason="would start itself")
+@pytest.mark.rest
+@not_interpreted
 def test_kernels_in_tritons_interpreter():
-    pytest.importorskip("triton")
-    pytest.importorskip("torch")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", "kernels_match", __file__]
-    run = subprocess.run(
-        command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True
-    )
-    assert run.returncode == 0, run.stdout
+    triton_interpreter.run(__file__)
 
 
 @interpreted
@@ -132,43 +115,10 @@ def results(monkeypatch, case, dtype, arrays=None):
 
 def interpreted_results(monkeypatch, case, arrays, dtype):
     """Frames and gradients of kernels that run in Triton's interpreter."""
-    monkeypatch.setattr(gpu, "require", lambda capability: None)
-    monkeypatch.setattr(jax_triton_call, "_package", lambda: None)
-    for module in (jax_triton, jax_triton_vjp):
-        monkeypatch.setattr(module, "call", interpret)
+    triton_interpreter.use(monkeypatch, jax_triton, jax_triton_vjp)
     arrays = [jnp.asarray(x) for x in arrays]
     out, pull = jax.vjp(lambda *x: draw(case, x, dtype=dtype), *arrays)
     return out, pull(jnp.asarray(case.cotangent()).astype(dtype))
-
-
-def interpret(launch, arrays, out):
-    """What `jax_triton_call.call` does, on the CPU: a callback, with arrays as torch tensors."""
-    import torch
-    from triton.runtime import interpreter
-
-    multiply = interpreter.InterpreterBuilder.create_dot
-    wide = interpreter.tl.float32
-
-    def widened(self, a, b, *rest):
-        # Triton 3.7's interpreter would multiply the bits of bfloat16.
-        return multiply(self, self.create_fp_ext(a, wide), self.create_fp_ext(b, wide), *rest)
-
-    def tensor(x):
-        x = np.asarray(x)
-        if x.dtype == jnp.bfloat16:
-            return torch.from_numpy(x.view(np.int16).copy()).view(torch.bfloat16)
-        return torch.from_numpy(x.copy())
-
-    def array(x, dtype):
-        return x.view(torch.int16).numpy().view(dtype) if x.dtype == torch.bfloat16 else x.numpy()
-
-    def run(*arrays):
-        written = [tensor(np.zeros(x.shape, x.dtype)) for x in out]
-        with mock.patch.object(interpreter.InterpreterBuilder, "create_dot", widened):
-            launch.kernel[launch.grid](*map(tensor, arrays), *written, **launch.constants)
-        return tuple(array(x, like.dtype) for x, like in zip(written, out, strict=True))
-
-    return jax.pure_callback(run, out, *arrays)
 
 
 def distance(found, expected):

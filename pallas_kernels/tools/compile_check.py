@@ -25,10 +25,8 @@ import jax.numpy as jnp
 
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.shapes import WORKLOADS
-from pallas_kernels.ssim import pallas_triton as ssim
-from pallas_kernels.ssim import pallas_triton_vjp as ssim_vjp
+from pallas_kernels.ssim.fused import Geometry
 from pallas_kernels.ssim.measure import Measure, gaussian_window
-from pallas_kernels.ssim.stream import Geometry
 from pallas_kernels.tools import aot, record, sass
 
 KERNELS = {
@@ -40,6 +38,8 @@ KERNELS = {
     "splat2d.jax_triton_vjp": ("sm_90a", "sm_80"),
     "ssim.pallas_triton": ("sm_90a", "sm_80"),
     "ssim.pallas_triton_vjp": ("sm_90a", "sm_80"),
+    "ssim.jax_triton": ("sm_90a", "sm_80"),
+    "ssim.jax_triton_vjp": ("sm_90a", "sm_80"),
 }
 """Modules with kernels, and what they are compiled for."""
 
@@ -154,10 +154,15 @@ def _splat2d(job: Job) -> Iterator[aot.Kernel]:
         function = module.forward
         if case.gaussians > gather.SORTED:
             last = jax.eval_shape(gather.bounds, gaussians)
-    arguments = partial(function, geometry), gaussians, amplitude, last
+    return _compiled(job, module, partial(function, geometry), gaussians, amplitude, last)
+
+
+def _compiled(job, module, function, *arguments):
+    """The kernels of a function of a module."""
     if "jax_triton" in job.module:
-        return _triton_proper(job.architecture, module, *arguments)
-    return iter(aot.compile_for(job.architecture, *arguments))
+        yield from _triton_proper(job.architecture, module, function, *arguments)
+    else:
+        yield from aot.compile_for(job.architecture, function, *arguments)
 
 
 def _triton_proper(architecture, module, function, *arguments):
@@ -182,20 +187,22 @@ def _ssim(job: Job) -> Iterator[aot.Kernel]:
     shape = (case.frames, case.height, case.width, case.channels)
     frames = jax.ShapeDtypeStruct(shape, jnp.dtype(job.dtype))
     cotangent = jax.ShapeDtypeStruct(shape[:1], jnp.float32)
+    module = import_module(f"pallas_kernels.{job.module}")
     for padding in ("valid", "same"):
         measure = Measure(window, window, 0.0, 1.0, False, padding, signed=True)  # the losses' form
         geometry = Geometry(measure, *shape[1:], False)
-        value = partial(ssim.forward, geometry)
-        with_maps = partial(ssim.forward, geometry, maps=True)
-        calls: dict[str, tuple] = {
-            "": (value, frames, frames),
-            " maps": (with_maps, frames, frames),
-        }
+        calls: dict[str, tuple]
         if job.module.endswith("_vjp"):
-            _, *maps = jax.eval_shape(with_maps, frames, frames)
-            calls = {"": (partial(ssim_vjp.backward, geometry), frames, frames, *maps, cotangent)}
+            maps = jax.ShapeDtypeStruct((case.frames, 3, *geometry.windows), jnp.float32)
+            calls = {"": (partial(module.backward, geometry), frames, frames, maps, cotangent)}
+        else:
+            with_maps = partial(module.forward, geometry, maps=True)
+            calls = {
+                "": (partial(module.forward, geometry), frames, frames),
+                " maps": (with_maps, frames, frames),
+            }
         for what, call in calls.items():
-            for kernel in aot.compile_for(job.architecture, *call):
+            for kernel in _compiled(job, module, *call):
                 yield kernel._replace(name=f"{kernel.name} {padding}{what}")
 
 

@@ -127,7 +127,7 @@ def _places(first, length, steps):
     Those beyond the last one lie beyond the array.
     """
     places = jnp.int32(np.iinfo(np.int32).max)
-    ends = length.cumsum(0)
+    ends, steps = length.cumsum(0), steps[None, None, None]
     for start, end in zip((first - ends + length)[::-1], ends[::-1], strict=True):
         places = jnp.where(steps < end[..., None], start[..., None] + steps, places)
     return places

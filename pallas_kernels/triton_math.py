@@ -1,4 +1,4 @@
-"""Arithmetic that Pallas does not emit by itself for Triton.
+"""Arithmetic and addresses that Pallas does not emit by itself for Triton.
 
 It never contracts a product and a sum into one instruction, and its exp2 spends instructions on
 denormals. With `plain=True`, for the interpreter, these functions are ordinary arithmetic.
@@ -8,7 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
+
+ROW = 2**30
+"""Elements of the longest row that `place` reaches into."""
 
 
 def fma(a: Any, b: Any, c: Any, plain: bool) -> jax.Array:
@@ -43,6 +47,36 @@ def dot(a: jax.Array, b: jax.Array, dtype: jnp.dtype, plain: bool) -> jax.Array:
     if plain:
         return jnp.dot(a, b, precision="highest")
     return jnp.dot(a, b, precision=jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3)
+
+
+def as_row(x: jax.Array, programs: int) -> tuple[jax.Array, pl.BlockSpec]:
+    """An array (F, ...) as one row; or as F rows, if a single one were longer than ROW.
+
+    Args:
+        x: the array.
+        programs: of a frame; those of frame 0 come first.
+
+    Returns:
+        The rows and the block of them that a program has: a whole row.
+    """
+    rows = x.reshape(1 if x.size <= ROW else len(x), -1)
+    frames = len(rows)
+    return rows, pl.BlockSpec(
+        (None, rows.shape[1]), lambda i: (i // programs if frames > 1 else 0, 0)
+    )
+
+
+def start(row: Any, size: int, programs: int) -> jax.Array | int:
+    """Where this program's frame, of some size, starts in a row of `as_row`."""
+    return 0 if row.shape[0] == size else pl.program_id(0) // programs * size
+
+
+def place(index: jax.Array) -> jax.Array:
+    """An index into a row of `as_row`, to which constants may be added at no cost.
+
+    They become part of the load, because the compiler sees that the sum does not overflow.
+    """
+    return index & (ROW - 1)  # changes nothing
 
 
 def _assembly(code, *args):

@@ -18,7 +18,7 @@ from pallas_kernels.splat2d import pallas_triton_matrix, pallas_triton_vjp
 from pallas_kernels.splat2d.gather import CHUNK, FEW, OUTSIDE, Geometry, splat_with
 from pallas_kernels.splat2d.loops import Area, for_each_bit
 from pallas_kernels.splat2d.tuned import tuned
-from pallas_kernels.triton_math import ballot_false, exp2_minus, fma
+from pallas_kernels.triton_math import as_row, ballot_false, exp2_minus, fma, place, start
 
 
 class Tile(NamedTuple):
@@ -49,11 +49,13 @@ def forward(geometry, gaussians, amplitude, boxes, tile: Tile | None = None):
     def of_frame(*shape):
         return pl.BlockSpec((None, *shape), lambda i: (i // (down * across), *(0,) * len(shape)))
 
-    arrays = [gaussians, amplitude] + ([] if boxes is None else [boxes])
+    rows = [as_row(x, down * across) for x in (gaussians, amplitude)]
+    rows += [] if boxes is None else [(boxes, of_frame(*boxes.shape[1:]))]
+    arrays, specs = zip(*rows, strict=True)
     return pl.pallas_call(
-        partial(_kernel, geometry, tile, across, down * across),
+        partial(_kernel, geometry, tile, gaussians.shape[-1], across, down * across),
         grid=(frames * down * across,),
-        in_specs=[of_frame(*x.shape[1:]) for x in arrays],
+        in_specs=specs,
         out_specs=of_frame(geometry.height, geometry.width, channels),
         out_shape=jax.ShapeDtypeStruct(
             (frames, geometry.height, geometry.width, channels), geometry.dtype
@@ -64,12 +66,14 @@ def forward(geometry, gaussians, amplitude, boxes, tile: Tile | None = None):
     )(*arrays)
 
 
-def _kernel(geometry: Geometry, tile: Tile, across, tiles, gaussians, amplitude, *refs):
+def _kernel(geometry: Geometry, tile: Tile, count, across, tiles, gaussians, amplitude, *refs):
     *boxes, frame = refs
     channels = frame.shape[-1]
-    place = pl.program_id(0) % tiles
-    top = place // across * (tile.rows * tile.down)
-    left = place % across * (tile.columns * tile.across)
+    first = start(gaussians, 7 * count, tiles)
+    first_amplitude = start(amplitude, channels * count, tiles)
+    here = pl.program_id(0) % tiles
+    top = here // across * (tile.rows * tile.down)
+    left = here % across * (tile.columns * tile.across)
     ys = [top + i * tile.rows + _iota(tile.rows)[:, None] for i in range(tile.down)]
     xs = [left + i * tile.columns + _iota(tile.columns)[None, :] for i in range(tile.across)]
     rows, columns = ([z.astype(jnp.float32) for z in zs] for zs in (ys, xs))
@@ -82,8 +86,10 @@ def _kernel(geometry: Geometry, tile: Tile, across, tiles, gaussians, amplitude,
     )
 
     def add(index, sums):
-        mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[k, index] for k in range(7))
-        amplitudes = [amplitude[index, channel] for channel in range(channels)]
+        at = place(first + index)
+        mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[at + k * count] for k in range(7))
+        at = place(first_amplitude + index * channels)
+        amplitudes = [amplitude[at + channel] for channel in range(channels)]
         # Beyond its reach a Gaussian is zero: u or v is made huge for the whole column or row.
         dxs, dys = [x - mean_x for x in columns], [y - mean_y for y in rows]
         across_u = [jnp.where(jnp.abs(dx) > reach_x, OUTSIDE, a * dx) for dx in dxs]
@@ -99,8 +105,8 @@ def _kernel(geometry: Geometry, tile: Tile, across, tiles, gaussians, amplitude,
         return tuple(out)
 
     def add_chunk(chunk, sums):
-        lanes = pl.ds(chunk * CHUNK, CHUNK)
-        bits = ballot_false(area.missed(*(gaussians[k, lanes] for k in (0, 1, 5, 6))))
+        at = place(first + chunk * CHUNK + _iota(CHUNK))
+        bits = ballot_false(area.missed(*(gaussians[at + k * count] for k in (0, 1, 5, 6))))
         return for_each_bit(bits, lambda bit, sums: add(chunk * CHUNK + bit, sums), sums)
 
     def add_chunks(group, sums):
@@ -113,7 +119,7 @@ def _kernel(geometry: Geometry, tile: Tile, across, tiles, gaussians, amplitude,
     if boxes:
         sums = jax.lax.fori_loop(0, boxes[0].shape[-1] // CHUNK, add_chunks, sums)
     else:
-        sums = jax.lax.fori_loop(0, gaussians.shape[-1] // CHUNK, add_chunk, sums)
+        sums = jax.lax.fori_loop(0, count // CHUNK, add_chunk, sums)
 
     sums = iter(sums)
     for y in ys:

@@ -46,8 +46,8 @@ GPU_FRAMES = {
 }
 """Frames a call that fill a GPU; a CPU gets those of the table of shapes."""
 
-XLA_FRAMES = 64
-"""At most, of "xla" on a GPU, where it may start several kernels for each frame."""
+XLA_FRAMES = 256
+"""At most, of "xla" on a GPU: a row has to end in time, however slow it turns out to be."""
 
 SETS = 3
 """Inputs, of different seeds, that calls take in turn."""

@@ -49,9 +49,11 @@ KERNELS = {
         "Sweep",
         ANY,
         [
+            {"gaussians": 4, "together": 1},
+            {"gaussians": 32, "together": 8},
+            {"gaussians": 16, "together": 4},
             {"gaussians": 2},
             {"gaussians": 8},
-            {"gaussians": 1},
             {"across": 2},
             {"across": 4},
             {"across": 2, "down": 2},

@@ -1,6 +1,8 @@
 """The search for fast block shapes, and how kernels look them up."""
 
+import inspect
 import json
+from importlib import import_module
 
 import jax
 import numpy as np
@@ -89,6 +91,9 @@ def test_candidates_are_options_that_kernels_have():
     for kernel, choices in candidates.KERNELS.items():
         for candidate in choices.candidates:
             candidates.options_of(kernel)(**candidate)
+            if choices.options is None:
+                plan = import_module(f"pallas_kernels.splat2d.{kernel}").plan
+                assert candidate.keys() <= inspect.signature(plan).parameters.keys()
 
 
 def test_the_fastest_wins_if_it_is_clearly_faster():

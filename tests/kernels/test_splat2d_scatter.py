@@ -1,4 +1,5 @@
-"""Small windows, which the xla implementation draws many at once, in chunks of Gaussians."""
+"""Small windows, which the xla implementation draws many at once: on CPUs in chunks of Gaussians, on
+accelerators by tiles."""
 
 import jax
 import jax.numpy as jnp
@@ -6,16 +7,17 @@ import numpy as np
 import pytest
 
 from pallas_kernels import splat2d
-from pallas_kernels.splat2d import patch, scatter
+from pallas_kernels.splat2d import patch, scatter, tiles, xla
+from pallas_kernels.splat2d.api import IMPLEMENTATIONS
 from pallas_kernels.splat2d.shapes import Case
 
 NAMES = ("frame", "mean", "scale", "rotation", "amplitude")
 CASE = Case(3, 13, 11, 2, 403, 5)
 
 
-@pytest.fixture(scope="module")
-def runs():
-    """The frames and gradients by both implementations, in float64, of several chunks.
+@pytest.fixture(scope="module", params=["xla", "tiles"])
+def runs(request):
+    """The frames and gradients by it and by the definition, in float64, of several chunks.
 
     Frame 0 has random positions, frame 1 a grid that moved a little, and in frame 2 all Gaussians
     lie in one pixel.
@@ -38,9 +40,12 @@ def runs():
         arrays = CASE.cotangent(dtype=np.float64), mean, scale, rotation, amplitude
         return [np.asarray(x) for x in jax.jit(both)(*map(jnp.asarray, arrays))]
 
-    with pytest.MonkeyPatch.context() as small_chunks, jax.enable_x64(True):
-        small_chunks.setattr(scatter, "CHUNK", 2**12)
-        return run("xla"), run("reference")
+    with pytest.MonkeyPatch.context() as patched, jax.enable_x64(True):
+        patched.setattr(scatter, "CHUNK", 2**12)
+        patched.setattr(tiles, "VALUES", 2**14)
+        by_tiles = xla.splat_with(tiles.forward, tiles.moments)
+        patched.setitem(IMPLEMENTATIONS, "tiles", by_tiles)
+        return run(request.param), run("reference")
 
 
 @pytest.mark.parametrize("frame", range(3), ids=["random", "grid", "clump"])

@@ -38,7 +38,7 @@ def failure(
 
 @cache
 def _outcome(implementation, shapes, options, wide, device):
-    both = partial(_value_and_cotangents, partial(implementation, **dict(options)))
+    both = partial(value_and_cotangents, partial(implementation, **dict(options)))
 
     def run():
         with jax.enable_x64(wide), jax.default_device(device):
@@ -60,6 +60,7 @@ def _outcome(implementation, shapes, options, wide, device):
     return None
 
 
-def _value_and_cotangents(function, *arrays):
+def value_and_cotangents(function: Callable, *arrays: jax.Array):
+    """The value, and the cotangents of the arrays for the value itself as its cotangent."""
     value, pull = jax.vjp(function, *arrays)
     return value, pull(value)

@@ -45,6 +45,7 @@ def ssim(
     data_range: DataRange = 1.0,
     padding: Padding = "valid",
     signed: bool = True,
+    implementation: str | None = None,
 ) -> Float[Array, ""]:
     """Mean SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03 (Wang et al. 2004).
 
@@ -64,6 +65,7 @@ def ssim(
         minus. Without this, as in the paper, frames that are mirrored about `low` come out near 1.
         Where values lie near `low` (flows, rain) L1 is small between them too, and an unbounded
         output can settle there. See `pallas_kernels.ssim`.
+      implementation: see `pallas_kernels.ssim`.
     """
     down, across = (
         min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
@@ -76,6 +78,7 @@ def ssim(
         data_range=data_range,
         padding=padding,
         signed=signed,
+        implementation=implementation,
     ).mean()
 
 
@@ -88,6 +91,7 @@ def l1_ssim(
     data_range: DataRange = 1.0,
     padding: Padding = "valid",
     signed: bool = True,
+    implementation: str | None = None,
 ) -> Float[Array, ""]:
     """PDR's loss: weight * L1 + (1 - weight) * (1 - SSIM).
 
@@ -98,8 +102,16 @@ def l1_ssim(
       data_range: as in `ssim`. L1 is in the data's own units.
       padding: as in `ssim`.
       signed: as in `ssim`; False is the paper's literal form.
+      implementation: as in `ssim`.
     """
-    similarity = ssim(prediction, target, data_range=data_range, padding=padding, signed=signed)
+    similarity = ssim(
+        prediction,
+        target,
+        data_range=data_range,
+        padding=padding,
+        signed=signed,
+        implementation=implementation,
+    )
     return weight * l1(prediction, target) + (1.0 - weight) * (1.0 - similarity)
 
 
@@ -176,12 +188,20 @@ LOSSES: dict[str, Callable[..., Array]] = {
 }
 
 
-def create(name: str, /, *, data_range: DataRange = 1.0, **options: float | str) -> Loss:
+def create(
+    name: str,
+    /,
+    *,
+    data_range: DataRange = 1.0,
+    implementation: str | None = None,
+    **options: float | str,
+) -> Loss:
     """The loss called `name`, with its options bound.
 
     Args:
       name: a key of `LOSSES`.
       data_range: as in `ssim`; losses without SSIM ignore it.
+      implementation: as in `ssim`; losses without SSIM ignore it.
       **options: `weight`, `padding` and `signed` (0 and 1 will do) of l1_ssim, `alpha` of mse_ddr,
         `weight` of mse_hffl.
 
@@ -193,7 +213,7 @@ def create(name: str, /, *, data_range: DataRange = 1.0, **options: float | str)
     accepted = {
         key
         for key, parameter in inspect.signature(LOSSES[name]).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key != "implementation"
     }
     for key in options:
         if key not in accepted:
@@ -213,7 +233,8 @@ def create(name: str, /, *, data_range: DataRange = 1.0, **options: float | str)
         options["signed"] = bool(options["signed"])
     _check_range(data_range)
     if "data_range" in accepted:
-        options = {"data_range": data_range, **options}  # type: ignore[dict-item]
+        own = {"data_range": data_range, "implementation": implementation}
+        options = {**own, **options}  # type: ignore[dict-item]
     return partial(LOSSES[name], **options)
 
 

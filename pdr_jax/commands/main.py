@@ -19,6 +19,7 @@ import pdr_datasets
 from pdr_jax.commands.check import check
 from pdr_jax.commands.data import data
 from pdr_jax.commands.demo import demo
+from pdr_jax.commands.doctor import doctor
 from pdr_jax.commands.eval import evaluate
 from pdr_jax.commands.export_openstl import export_openstl
 from pdr_jax.commands.import_openstl import import_openstl
@@ -30,6 +31,7 @@ from pdr_jax.runs.pace import DivergedError
 
 EXAMPLES = """
 examples:
+  pdr doctor                                        which kernels run here
   pdr demo                                          a plain predictor and PDR, side by side
   pdr models simvp_moga                             a predictor's card
   pdr data prepare kth --manual-dir ~/kth           from the official .avi files
@@ -72,6 +74,7 @@ def _run(argv: list[str]) -> None:
         "export-openstl": export_openstl,
         "models": models,
         "demo": demo,
+        "doctor": doctor,
         "data": data,
     }
     try:
@@ -82,7 +85,10 @@ def _run(argv: list[str]) -> None:
             description="Predictive Differentiable Rendering for video prediction.\n" + EXAMPLES,
             args=argv,
         )
-    except (ValueError, TypeError, OSError, ImportError, DivergedError) as error:
+    except (
+        *(ValueError, TypeError, OSError, ImportError, DivergedError),
+        NotImplementedError,  # a kernel that was asked for by name does not serve this device
+    ) as error:
         message = str(error)
         if isinstance(error, pdr_datasets.NotPreparedError):
             message += (

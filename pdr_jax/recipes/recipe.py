@@ -4,10 +4,12 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax.numpy as jnp
 
+from pallas_kernels.splat2d import api as splat2d
+from pallas_kernels.ssim import api as ssim
 from pdr_jax import backbones, fields, losses, predgs
 from pdr_jax import sampling as schedules
 from pdr_jax.backbones.base import FramePredictor
@@ -18,6 +20,11 @@ from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
 TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
+if TYPE_CHECKING:  # which knows no names from a table
+    Renderer = Ssim = str
+else:
+    Renderer = Literal[("auto", *splat2d.IMPLEMENTATIONS)]
+    Ssim = Literal[("auto", *ssim.IMPLEMENTATIONS)]
 # With the data set and the protocol, these fields decide which clips a run sees.
 CLIP_FIELDS = ("in_length", "out_length", "data_options", "data_dir")
 
@@ -65,6 +72,9 @@ class Recipe:
         "l1_ssim" (PDR's).
       loss_options: options of the loss: "weight" (lambda) and "signed" of l1_ssim, see
         `pdr_jax.losses.ssim`; "weight" of mse_hffl; "alpha" of mse_ddr.
+      renderer: what draws Gaussians, by its name in `pallas_kernels.splat2d`. "auto" takes the
+        first that works on the device.
+      ssim: what computes the loss's SSIM, by its name in `pallas_kernels.ssim`; "auto" likewise.
       coarse_weight: weight of the same loss on the coarse frames.
       sampling: when a recurrent backbone sees true future frames in training: never ("none"), or
         by one of the schedules in `pdr_jax.sampling`: "scheduled", "reverse" or "teacher".
@@ -113,6 +123,8 @@ class Recipe:
     fusion_init: Literal["random", "pass_through"] = "pass_through"
     gate_start: float = 0.1
     dtype: Literal["float32", "bfloat16"] = "float32"
+    renderer: Renderer = "auto"
+    ssim: Ssim = "auto"
     coarse_weight: float = 0.0
     sampling: Literal["none", "scheduled", "reverse", "teacher"] = "none"
     sampling_options: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -155,8 +167,9 @@ class Recipe:
             fields.check_one_of("backbone_options", name, known)
         fields.check_one_of("adapter", self.adapter, ADAPTERS)
         fields.check_one_of("loss", self.loss, losses.LOSSES)
-        if "data_range" in self.loss_options:
-            raise ValueError("loss_options.data_range: expected none; it is that of the data")
+        for name, origin in (("data_range", "that of the data"), ("implementation", "ssim")):
+            if name in self.loss_options:
+                raise ValueError(f"loss_options.{name}: expected none; it is {origin}")
         self.build_loss((0.0, 1.0))
         if self.sampling != "none":
             self.build_sampling(steps_per_epoch=1)
@@ -196,6 +209,7 @@ class Recipe:
             fusion=self.fusion,
             fusion_init=self.fusion_init,
             gate_start=self.gate_start,
+            implementation=_named(self.renderer),
         )
 
     def gaussians_note(self, frame_shape: tuple[int, int, int]) -> str:
@@ -222,7 +236,18 @@ class Recipe:
 
     def build_loss(self, data_range: tuple[float, float]) -> losses.Loss:
         """The loss, for frames whose values lie in `data_range`."""
-        return losses.create(self.loss, data_range=data_range, **self.loss_options)
+        return losses.create(
+            self.loss,
+            data_range=data_range,
+            implementation=_named(self.ssim),
+            **self.loss_options,
+        )
+
+    def portable(self) -> "Recipe":
+        """The recipe with "auto" for kernels that only GPUs have: a run opens on any machine."""
+        renderer = "auto" if self.renderer in splat2d.ON_GPU else self.renderer
+        similarity = "auto" if self.ssim in ssim.ON_GPU else self.ssim
+        return dataclasses.replace(self, renderer=renderer, ssim=similarity)
 
     def build_sampling(self, steps_per_epoch: int) -> schedules.Sampling | None:
         """Which frames a recurrent backbone sees in training; None where it sees no future ones."""
@@ -282,6 +307,10 @@ class Recipe:
         if isinstance(values.get("data_dir"), str):
             values["data_dir"] = Path(values["data_dir"]) if values["data_dir"] else None
         return fields.from_json(cls, values)
+
+
+def _named(implementation: str) -> str | None:
+    return None if implementation == "auto" else implementation
 
 
 def _require(recipe: Recipe, name: str, valid: bool, expected: str) -> None:

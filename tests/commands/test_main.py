@@ -20,6 +20,7 @@ from pdr_jax.commands.main import with_option
         ("eval nowhere", "no run folder"),
         ("eval [/markup]", "[/markup] is no run folder"),
         ("train arrays", "(option --data-options.path)"),
+        ("train kth --renderer cuda", "--renderer"),
         ("train --resume runs/x --steps 3", "--resume takes no other option"),
         ("train --resume=runs/x --steps=3", "--resume takes no other option"),
         ("train --steps=3 --resume=runs/x", "--resume takes no other option"),

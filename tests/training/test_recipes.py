@@ -111,6 +111,30 @@ def test_a_recipe_from_before_tracked_gaussians_opens():
     assert Recipe.from_json(fields) == recipe
 
 
+def test_a_recipe_from_before_renderers_by_name_opens():
+    recipe = recipes.create("kth")
+    fields = recipe.to_json()
+    assert (fields.pop("renderer"), fields.pop("ssim")) == ("auto", "auto")
+    assert Recipe.from_json(fields) == recipe
+
+
+def test_kernels_by_name_reach_the_model_and_the_loss(small_recipe):
+    """Those of GPUs refuse a CPU, unless the run is opened to be used anywhere."""
+    chosen = {"renderer": "pallas_mosaic", "loss": "l1_ssim", "ssim": "pallas_triton"}
+    recipe = dataclasses.replace(small_recipe, loss_options={}, **chosen)
+    with pytest.raises(NotImplementedError, match="pallas_mosaic: needs an NVIDIA GPU"):
+        shapes(recipe, (16, 16, 1))
+    clip = jnp.zeros((1, 1, 16, 16, 1))
+    with pytest.raises(NotImplementedError, match="pallas_triton: needs an NVIDIA GPU"):
+        recipe.build_loss((0.0, 1.0))(clip, clip)
+    opened = recipe.portable()
+    assert (opened.renderer, opened.ssim) == ("auto", "auto")
+    assert opened.build((16, 16, 1)).implementation is None
+    named = dataclasses.replace(recipe, renderer="xla", ssim="reference")
+    assert named.portable() == named
+    assert named.build((16, 16, 1)).implementation == "xla"
+
+
 def test_a_recipe_from_before_signed_ssim_keeps_its_loss():
     fields = recipes.create("kth", loss_options={"weight": 0.1}).to_json()
     assert fields["loss_options"] == {"weight": 0.1, "signed": True}
@@ -142,6 +166,9 @@ def test_a_recipe_from_before_axes_keeps_its_layout():
         ({"seed": -1}, "seed=-1: expected 0 or more"),
         ({"learning_rate": float("nan")}, "learning_rate=nan: expected a finite number"),
         ({"schedule": "linear"}, "schedule='linear': expected one of onecycle, cosine, constant"),
+        ({"renderer": "cuda"}, "renderer='cuda': expected one of auto, reference, xla, pallas_tri"),
+        ({"ssim": "pallas_mosaic"}, "ssim='pallas_mosaic': expected one of auto, reference, xla"),
+        ({"loss_options": {"implementation": "xla"}}, "loss_options.implementation: expected none"),
         ({"in_length": 10**9}, "in_length=1000000000: expected 1 to 10000"),
         ({"loss_options": {"weigth": 0.5}}, "loss_options.weigth: expected an option of 'l1_ssim'"),
         ({"loss_options": {"data_range": 1.0}}, "loss_options.data_range: expected none"),

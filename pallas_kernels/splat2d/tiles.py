@@ -12,6 +12,7 @@ directions hold VALUES values of pixels and Gaussians at a time, or of one frame
 """
 
 from functools import partial
+from math import prod
 
 import jax
 import jax.numpy as jnp
@@ -95,16 +96,19 @@ def _lists(geometry, gaussians, down, right):
     if geometry.window is None:
         first = count * np.arange(frames, dtype=np.int32).reshape(1, -1, 1, 1)
         return flat, first, np.full_like(first, count)
+    shape = frames, down + 2, right + 2  # one cell beyond the frame on each side
     rows, columns = _tile(geometry)
-    corner = jnp.floor(gaussians[..., :2]).astype(jnp.int32)
-    # There is one cell beyond the frame on each side. A NaN gets some cell.
-    row = jnp.clip(corner[..., 1], -rows, down * rows) // rows + 1
-    column = jnp.clip(corner[..., 0], -columns, right * columns) // columns + 1
+    tile = np.array([[[columns, rows]]], np.int32)
+    size = np.array([[[right, down]]], np.int32) * tile
+    corner = jnp.floor(gaussians[..., :2])
+    # A NaN is not far, and gets some cell: it has to be seen.
+    far = ((corner < -tile) | (corner >= size + tile)).any(-1)
+    column, row = jnp.moveaxis(jnp.clip(corner.astype(jnp.int32), -tile, size) // tile + 1, -1, 0)
     frame = jnp.arange(frames, dtype=jnp.int32)[:, None]
-    cell = ((frame * (down + 2) + row) * (right + 2) + column).reshape(-1)
+    cell = (frame * shape[1] + row) * shape[2] + column
+    cell = jnp.where(far, prod(shape), cell).reshape(-1)
     order = jnp.argsort(cell)
-    shape = frames, down + 2, right + 2
-    bounds = _less(cell[order], jnp.arange(np.prod(shape) + 1, dtype=jnp.int32))
+    bounds = _less(cell[order], jnp.arange(prod(shape) + 1, dtype=jnp.int32))
     # Three cells in a row are one range.
     starts, ends = bounds[:-1].reshape(shape)[..., :-2], bounds[1:].reshape(shape)[..., 2:]
     first, last = (jnp.stack([x[:, i : i + down] for i in range(3)]) for x in (starts, ends))

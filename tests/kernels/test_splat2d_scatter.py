@@ -1,5 +1,7 @@
-"""Small windows, which the xla implementation draws many at once: on CPUs in chunks of Gaussians, on
-accelerators by tiles."""
+"""Small windows, of which the xla implementation draws many at once.
+
+On CPUs it draws chunks of Gaussians, on accelerators tiles.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -21,7 +21,8 @@ TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an 
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
 if TYPE_CHECKING:  # which knows no names from a table
-    Renderer = Ssim = str
+    Renderer = str
+    Ssim = str
 else:
     Renderer = Literal[("auto", *splat2d.IMPLEMENTATIONS)]
     Ssim = Literal[("auto", *ssim.IMPLEMENTATIONS)]

@@ -34,6 +34,9 @@ FEW = 8
 SORTED = 1024
 """With more Gaussians a frame than this, whole chunks far from a tile are skipped."""
 
+FAR = 2**14
+"""Bytes that a kernel reads of a window, from which on neighbours are better read together."""
+
 OUTSIDE = 1e18
 """Replaces u or v outside the window. Its square is finite, and exp2 of minus that is 0."""
 
@@ -143,6 +146,21 @@ def curve(geometry, mean):
     for bit in range(12):
         code |= ((x >> bit & 1) << 2 * bit) | ((y >> bit & 1) << 2 * bit + 1)
     return code
+
+
+def read_together(geometry: Geometry, channels: int) -> bool:
+    """Whether backward kernels should take neighbouring Gaussians at the same time.
+
+    One after the other they would find nothing in L1 if windows are large, and to read all pixels
+    from L2 takes longer than to add them up. By prediction, see `tools.predict`.
+
+    Args:
+        geometry: of the frames.
+        channels: that a program reads.
+    """
+    side = geometry.window or max(geometry.height, geometry.width)
+    pixels = min(side, geometry.height) * min(side, geometry.width)
+    return pixels * channels * geometry.dtype.itemsize > FAR
 
 
 def _pad(x, axis, value=0.0):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from pallas_kernels.jax_triton_call import Launch, call
 from pallas_kernels.splat2d import gather
 from pallas_kernels.splat2d.factor import MOMENTS
-from pallas_kernels.splat2d.jax_triton_constants import ACROSS, BLOCK, constants_of
+from pallas_kernels.splat2d.jax_triton_constants import BLOCK, constants_of
 from pallas_kernels.splat2d.tuned import tuned
 
 
@@ -17,7 +17,7 @@ def backward(geometry, gaussians, amplitude, cotangent, options=None):
         moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
         return moments[0], d_amplitude
     # A program reads the box of all its Gaussians: neighbours make it small.
-    order = jnp.argsort(gather.curve(geometry, gaussians[:, :2].mT), axis=-1)
+    order = _along_curve(geometry, gaussians)
     gaussians = jnp.take_along_axis(gaussians, order[:, None], axis=2)
     amplitude = jnp.take_along_axis(amplitude, order[..., None], axis=1)
     moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
@@ -35,7 +35,15 @@ def _reduce(geometry, gaussians, amplitude, cotangent, options):
         jax.ShapeDtypeStruct((blocks, frames, MOMENTS, count), jnp.float32),
         jax.ShapeDtypeStruct(amplitude.shape, jnp.float32),
     )
-    return call(launch, (gaussians, amplitude, cotangent), out)
+    arrays = (gaussians, amplitude, cotangent)
+    if channels <= gather.FEW:  # one Gaussian at a time needs no order, and any array will do
+        ordered = launch.constants["TOGETHER"] > 1
+        arrays += (_along_curve(geometry, gaussians) if ordered else gaussians,)
+    return call(launch, arrays, out)
+
+
+def _along_curve(geometry, gaussians):
+    return jnp.argsort(gather.curve(geometry, gaussians[:, :2].mT), axis=-1)
 
 
 def plan(
@@ -46,7 +54,7 @@ def plan(
     *,
     owned: int | None = None,
     rows: int | None = None,
-    columns: int = 16,
+    columns: int | None = None,
     block: int = BLOCK,
     warps: int | None = None,
 ) -> Launch:
@@ -57,24 +65,32 @@ def plan(
         frames: F.
         count: P, a multiple of 32.
         channels: C; up to gather.FEW they are added up one by one, more as products of matrices.
-        owned: Gaussians of a program: a divisor of 32, 4 for few channels; 16 or 32 for many.
-        rows: pixels that are read at a time, a power of two: 16 for few channels, 2 for many.
-        columns: of them, a power of two.
+        owned: Gaussians of a program: a divisor of 32, 4 for few channels if it takes one at a
+            time; 16 or 32 for many.
+        rows: pixels that are read at a time, a power of two: 4 for few channels, 2 for many.
+        columns: of them, a power of two: 8 for few channels, 16 for many.
         block: channels a program owns; used for many channels.
-        warps: of a program, 1 for few channels, 2 for many.
+        warps: of a program, 2 for many channels. For few, each takes a Gaussian of its own: 1, or 8
+            where neighbours are better read together.
     """
     from pallas_kernels.splat2d.jax_triton_kernels import few_vjp, many_vjp
 
     matrix = channels > gather.FEW
-    owned = owned or (16 if matrix else 4)
+    if not warps:
+        together = not matrix and gather.read_together(geometry, channels)
+        warps, owned = (8, owned or 32) if together else (1 + matrix, owned)
+    owned = owned or (16 if matrix else max(4, warps))
     constants = constants_of(geometry, count, channels) | {
         "OWNED": owned,
-        "ROWS": rows or (2 if matrix else 16),
-        "COLUMNS": columns,
+        "ROWS": rows or (2 if matrix else 4),
+        "COLUMNS": columns or (16 if matrix else 8),
     }
     programs = frames * count // owned
-    if not matrix:
-        constants["ACROSS"] = ACROSS
-        return Launch(few_vjp.few_vjp, (programs,), warps or 1, constants)
-    constants["BLOCK"] = block
-    return Launch(many_vjp.many_vjp, (programs * -(-channels // block),), warps or 2, constants)
+    if matrix:
+        constants["BLOCK"] = block
+        programs *= -(-channels // block)
+        return Launch(many_vjp.many_vjp, (programs,), warps, constants)
+    widest = min((geometry.window or geometry.width) + 1, geometry.width)
+    constants["ACROSS"] = min(-(-widest // constants["COLUMNS"]), 8)
+    constants["TOGETHER"] = warps
+    return Launch(few_vjp.few_vjp, (programs,), warps, constants)

@@ -17,13 +17,10 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.factor import MOMENTS
-from pallas_kernels.splat2d.gather import OUTSIDE, Geometry, curve
+from pallas_kernels.splat2d.gather import OUTSIDE, Geometry, curve, read_together
 from pallas_kernels.splat2d.loops import within
 from pallas_kernels.splat2d.tuned import tuned
 from pallas_kernels.triton_math import as_row, exp2_minus, fma, place, start
-
-FAR = 2**14
-"""Bytes of a window's pixels from which on neighbouring Gaussians are taken together."""
 
 
 class Sweep(NamedTuple):
@@ -77,16 +74,9 @@ def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = No
 
 
 def sweep_for(geometry: Geometry, channels: int) -> Sweep:
-    """What was measured to be fast on this device, or else what is predicted to be.
-
-    Windows of many bytes fall out of L1 before the next Gaussian comes. Reading them from L2 would
-    take longer than adding them up, so that eight neighbours read them together.
-    """
+    """What was measured to be fast on this device, or else what is predicted to be."""
     options = tuned("pallas_triton_vjp", geometry, channels)
-    side = geometry.window or max(geometry.height, geometry.width)
-    pixels = min(side, geometry.height) * min(side, geometry.width)
-    channels = min(channels, Sweep().channels)
-    if not options and pixels * channels * geometry.dtype.itemsize > FAR:
+    if not options and read_together(geometry, min(channels, Sweep().channels)):
         options = {"gaussians": 32, "together": 8}
     return Sweep(**options)
 

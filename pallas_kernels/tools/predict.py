@@ -68,8 +68,9 @@ def sweep_of(name: str, case: Case) -> Sweep:
     """Of an implementation, as it launches the case by default."""
     if name == "jax_triton":
         launch = jax_triton_vjp.plan(_geometry(case), 1, gather.CHUNK, case.channels)
-        owned, rows, columns = (launch.constants[x] for x in ("OWNED", "ROWS", "COLUMNS"))
-        return Sweep(owned, rows, columns, warps=launch.warps, down_first=False)
+        size = launch.constants
+        columns = size["COLUMNS"] * size["ACROSS"]
+        return Sweep(size["OWNED"], size["ROWS"], columns, together=size["TOGETHER"])
     widest = min((case.window or case.width) + 1, case.width)
     if name == "pallas_mosaic":
         across = min(-(-widest // mosaic_gpu.COLUMNS), pallas_mosaic_vjp.WIDEST)

@@ -175,8 +175,8 @@ def _reduce(geometry, cotangent, frame, gaussians):
     d_amplitude = (kinds[0] * drawn[:, None]).sum((2, 3))
     weighed, *slopes = (drawn * (amplitude * kind).sum(1) for kind in kinds)
     x_weighed, y_weighed = weighed * x, weighed * y
-    sums = [x_weighed, y_weighed, x_weighed * x, x_weighed * y, y_weighed * y, *slopes]
-    sums = jnp.stack([each.sum((1, 2)) for each in sums], 1)
+    parts = [x_weighed, y_weighed, x_weighed * x, x_weighed * y, y_weighed * y, *slopes]
+    sums = jnp.stack([part.sum((1, 2)) for part in parts], 1)
     return jnp.concatenate([d_amplitude, sums], 1)
 
 

@@ -58,8 +58,8 @@ def _by_platform(name):
     """A function of that name: of scan.py or scatter.py on CPUs, of tiles.py elsewhere."""
 
     def call(geometry, *arrays):
-        cpu = scatter if geometry.small else scan
-        cpu, default = (partial(getattr(form, name), geometry) for form in (cpu, tiles))
+        forms = scatter if geometry.small else scan, tiles
+        cpu, default = (partial(getattr(form, name), geometry) for form in forms)
         return jax.lax.platform_dependent(*arrays, cpu=cpu, default=default)
 
     return call

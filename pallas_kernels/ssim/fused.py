@@ -89,7 +89,8 @@ def ssim_with(forward: Callable, backward: Callable, require: Callable[[], None]
             raise NotImplementedError(f"serves windows of up to {LARGEST} pixels along each axis")
         if x.shape[0] == 0:
             return jnp.zeros((0,), jnp.float32)
-        return made(Geometry(measure, *x.shape[1:], gpu.interpreting()))(x, y)
+        _, height, width, channels = x.shape
+        return made(Geometry(measure, height, width, channels, gpu.interpreting()))(x, y)
 
     return ssim
 

@@ -14,7 +14,7 @@ from pallas_kernels.ssim.fused import Geometry, border_scales, ssim_with
 from pallas_kernels.ssim.jax_triton_strips import constants_of, strips_of
 
 
-def forward(geometry: Geometry, x, y, maps: bool = False, options=None):
+def forward(geometry: Geometry, x, y, maps: bool = False):
     """Mean SSIM of each frame (F,), and with `maps` what `backward` reads: see `ssim_with`."""
     from pallas_kernels.ssim.jax_triton_kernels.similarity import similarity
 

@@ -1,6 +1,7 @@
 """What both kernels do: find their strip of a frame, and slide a window down it."""
 
 # ruff: noqa: RUF005 (Triton does not unpack into tuples)
+# mypy: disable-error-code="assignment"
 
 import triton
 import triton.language as tl

@@ -4,7 +4,8 @@ Kernels are lowered and compiled long after they are called, inside the caller's
 nothing can take the place of one that fails: lowering may raise any error, `ptxas` may refuse what
 JAX and Triton made, and a launch may ask for more than the device has. So an implementation is run
 alone first, forward and backward, on one frame of zeros. This is done once in a process for each
-shape of frames, and takes as long as compiling the kernels.
+shape of frames, and takes as long as compiling the kernels. An error that ends the process cannot
+be caught: there, the environment variable has to name another implementation.
 
 The outcome follows from device and versions alone: processes on equal machines choose alike.
 """

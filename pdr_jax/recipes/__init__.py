@@ -7,7 +7,7 @@ configuration files; the PDR paper's table of settings), and every field can be 
 """
 
 from pdr_jax.recipes.published import DEFAULT_ADAPTER, create, published_backbone
-from pdr_jax.recipes.recipe import ADAPTERS, CLIP_FIELDS, Protocol, Recipe
+from pdr_jax.recipes.recipe import ADAPTERS, CLIP_FIELDS, Protocol, Recipe, Renderer, Ssim
 
 __all__ = [
     "ADAPTERS",
@@ -15,6 +15,8 @@ __all__ = [
     "DEFAULT_ADAPTER",
     "Protocol",
     "Recipe",
+    "Renderer",
+    "Ssim",
     "create",
     "published_backbone",
 ]

@@ -1,6 +1,7 @@
 """How often the loops of splat2d's kernels run, and what they read, for the Gaussians of a case."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -22,8 +23,7 @@ class Tile(NamedTuple):
 class Sweep(NamedTuple):
     """What a block does backward: it takes `together` of its Gaussians at a time.
 
-    `warps` of it run over the pixels of each, `rows` x `columns` at a time, first down or first
-    across.
+    `warps` of it run over the pixels of each: down strips of `columns`, `rows` at a time.
     """
 
     gaussians: int
@@ -31,7 +31,6 @@ class Sweep(NamedTuple):
     columns: int
     together: int = 1
     warps: int = 1
-    down_first: bool = True
 
 
 class Reached(NamedTuple):
@@ -122,9 +121,8 @@ def pulling(case: Case, sweep: Sweep, gaussians: Reached) -> Work:
     Those of a block that do so together take as many steps as the largest.
     """
     frames, count = gaussians.left.shape
-    wide, high = _steps(sweep, gaussians)
-    outer, inner = (wide, high) if sweep.down_first else (high, wide)
-    outer, inner = outer.sum() / frames, (outer * inner).sum() / frames
+    strips, steps = _steps(sweep, gaussians)
+    outer, inner = strips.sum() / frames, (strips * steps).sum() / frames
     together = sweep.together * sweep.warps
     trips = (count / sweep.gaussians * together, count * sweep.warps, outer * together)
     return Work(
@@ -133,14 +131,15 @@ def pulling(case: Case, sweep: Sweep, gaussians: Reached) -> Work:
 
 
 def _steps(sweep, gaussians):
-    """Steps across and down of all that are swept together, (F, P / together)."""
+    """Strips, and steps down each, of all that are swept together, (F, P / together)."""
 
     def most(first, last, size):
         steps = np.maximum(-(-(last - first + 1) // size), 0)
         return steps.reshape(len(steps), -1, sweep.together).max(-1)
 
-    wide = most(gaussians.left, gaussians.right, sweep.columns)
-    return wide, most(gaussians.top, gaussians.bottom, sweep.rows)
+    strips = most(gaussians.left, gaussians.right, sweep.columns)
+    none = gaussians.left > gaussians.right
+    return strips, most(gaussians.top, np.where(none, -1, gaussians.bottom), sweep.rows)
 
 
 def reads_drawing(case: Case, tile: Tile, gaussians: Reached, block: int) -> Iterator[l1.Step]:
@@ -179,7 +178,7 @@ def reads_pulling(case: Case, sweep: Sweep, gaussians: Reached, block: int) -> I
         ]
         high = max((1 + bottom - top for *_, top, bottom in boxes), default=0)
         wide = max((1 + right - left for left, right, *_ in boxes), default=0)
-        for y, x in _order(sweep, high, wide):
+        for x, y in product(range(0, wide, sweep.columns), range(0, high, sweep.rows)):
             step = []
             for left, right, top, bottom in boxes:
                 low, end = left + x, min(left + x + sweep.columns, right + 1)
@@ -188,10 +187,3 @@ def reads_pulling(case: Case, sweep: Sweep, gaussians: Reached, block: int) -> I
                         line = start + row * case.width * pixel
                         step.append((int(line + low * pixel), int(line + end * pixel)))
             yield step
-
-
-def _order(sweep, high, wide):
-    ys, xs = range(0, high, sweep.rows), range(0, wide, sweep.columns)
-    return (
-        [(y, x) for x in xs for y in ys] if sweep.down_first else [(y, x) for y in ys for x in xs]
-    )

@@ -121,6 +121,15 @@ class TestAgainstReference:
         assert all(np.array_equal(x, y) for x, y in zip(first, second, strict=True))
 
 
+def test_neighbours_with_blocks_of_channels():
+    """Windows of many bytes: Gaussians are pulled together, and each program takes 10 channels."""
+    case = Case(1, 17, 16, 19, 9, None)
+    arrays, cotangent = case.arguments(seed=6), case.cotangent(seed=6)
+    got = run("pallas_triton", case, arrays, cotangent)
+    for what, x, y in zip(NAMES, got, exactly(case, arrays, cotangent), strict=True):
+        assert error(x, y) < 2e-6, what
+
+
 def test_means_an_ulp_from_a_tie(implementation):
     # Rounding decides there which pixels a window holds: the definition in float32 is the standard.
     case = Case(2, 12, 12, 1, 6, 5)

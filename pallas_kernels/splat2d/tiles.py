@@ -6,6 +6,7 @@ around it. Every step of a loop draws GROUP of them into every tile, as one prod
 with their amplitudes, until no tile has any left. Without a window, the frame is the only tile.
 
 Backward, a Gaussian reads the patch of the cotangent that it reaches, and reduces it to moments.
+This is one gather, which XLA for TPUs may still turn into a loop over patches, on the device.
 
 Every sum has a fixed order, so that a run repeats bit for bit, and no list has a capacity. Both
 directions hold VALUES values of pixels and Gaussians at a time, or of one frame and one group.

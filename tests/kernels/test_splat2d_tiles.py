@@ -120,6 +120,7 @@ def lowered(case, platform):
 @pytest.mark.parametrize("platform", ACCELERATORS)
 @pytest.mark.parametrize("name", LOWERED)
 def test_accelerators_have_no_loop_over_gaussians_and_no_scatter(name, platform):
+    """In what XLA is given; a scatter adds in no fixed order on a GPU."""
     case = LOWERED[name]
     text, lengths = lowered(case, platform)
     assert "scatter" not in text

@@ -35,11 +35,11 @@ def _reduce(geometry, gaussians, amplitude, cotangent, options):
         jax.ShapeDtypeStruct((blocks, frames, MOMENTS, count), jnp.float32),
         jax.ShapeDtypeStruct(amplitude.shape, jnp.float32),
     )
-    arrays = (gaussians, amplitude, cotangent)
+    arrays = [gaussians, amplitude, cotangent]
     if channels <= gather.FEW:  # one Gaussian at a time needs no order, and any array will do
         ordered = launch.constants["TOGETHER"] > 1
-        arrays += (_along_curve(geometry, gaussians) if ordered else gaussians,)
-    return call(launch, arrays, out)
+        arrays.append(_along_curve(geometry, gaussians) if ordered else gaussians)
+    return call(launch, tuple(arrays), out)
 
 
 def _along_curve(geometry, gaussians):

@@ -6,12 +6,12 @@ what it reads from L2. Each unit's share is a bound, and the largest of them is 
 
 * issue: a warp's instruction a cycle and scheduler, of which 80 % are assumed to be used;
 * exp2: 16 exponentials a cycle and multiprocessor;
-* l1: loads, stores and shuffles, one a cycle and multiprocessor; four lines a cycle;
+* l1: loads, stores and shuffles, one a cycle and multiprocessor, however many lines they touch;
 * l2: what L1 misses, at 5.5 TB/s;
 * dram: every array once, at the rate of a copy.
 
 Waiting for memory, the launch and the operations that XLA puts around a kernel are left out. Stores
-are shown as traffic of L2, and are no bound: they need not be waited for.
+of frames are recorded as L2's traffic, and are no bound: they need not be waited for.
 """
 
 import argparse
@@ -58,8 +58,8 @@ def tile_of(name: str, case: Case) -> Tile:
         launch = jax_triton.plan(_geometry(case), 1, gather.CHUNK, case.channels)
         return Tile(launch.constants["ROWS"], launch.constants["COLUMNS"], launch.warps)
     if name == "pallas_mosaic":
-        tile = pallas_mosaic.tile_for(case.window)
-        return Tile(tile.rows, tile.columns, 4)
+        patches = pallas_mosaic.tile_for(case.window)
+        return Tile(patches.rows, patches.columns, warps=4)
     tile = pallas_triton.Tile()
     return Tile(tile.rows * tile.down, tile.columns * tile.across, tile.warps)
 
@@ -126,7 +126,7 @@ def predict(name: str, case_name: str, backward: bool) -> dict[str, Any]:
         resident = min(resident, L1 // kernel.shared_bytes)
     blocks = [reads(CORES * i) for i in range(ROUNDS * resident)]
     asked, missed = l1.traffic(blocks, resident, L1 - resident * kernel.shared_bytes)
-    asked, missed = (x * work.blocks / len(blocks) for x in (asked, missed))
+    from_l2 = missed * work.blocks / len(blocks)
     frame = 4 * case.height * case.width * case.channels
     arrays = frame + 4 * case.gaussians * (7 + case.channels) * (2 if backward else 1)
     rates = RATES[KIND]
@@ -134,7 +134,7 @@ def predict(name: str, case_name: str, backward: bool) -> dict[str, Any]:
         "issue": instructions / (CORES * 4 * CLOCK * USED),
         "exp2": work.pixels / rates.exponentials,
         "l1": accesses / (CORES * CLOCK),
-        "l2": missed / L2,
+        "l2": from_l2 / L2,
         "dram": arrays / rates.bytes,
     }
     bounds = {unit: round(1e6 * x, 3) for unit, x in bounds.items()}
@@ -149,13 +149,18 @@ def predict(name: str, case_name: str, backward: bool) -> dict[str, Any]:
         "warp_instructions": round(instructions),
         "pairs": round(work.pixels),
         "l1_hit": round(1 - missed / asked, 3),
-        "l2_read_bytes": round(missed),
+        "l2_read_bytes": round(from_l2),
+        # A channel has stores of its own, and those of every channel touch all sectors.
         "stored_bytes": 0 if backward else frame * case.channels,
         "registers": kernel.registers,
         "spill_bytes": kernel.spill_bytes,
     }
 
 
+COLUMNS = (
+    *("case", "implementation", "pass", "us", "bound"),
+    *("issue", "exp2", "l1", "l2", "dram", "L1 hit", "L2 kB"),
+)
 LINE = "{:8} {:14} {:9} {:>7} {:6} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6} {:>9}"
 
 
@@ -170,41 +175,15 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"cannot compile for a GPU here: {reason}")
     jax.config.update("jax_platforms", "cpu")
 
-    print(
-        LINE.format(
-            "case",
-            "implementation",
-            "pass",
-            "us",
-            "bound",
-            "issue",
-            "exp2",
-            "l1",
-            "l2",
-            "dram",
-            "L1 hit",
-            "L2 kB",
-        )
-    )
+    print(LINE.format(*COLUMNS))
     rows = []
     for case in options.cases:
         for name in options.kernels:
             for backward in (False, True):
                 row = predict(name, case, backward)
+                first, last = list(row.values())[:5], (row["l1_hit"], row["l2_read_bytes"] // 1000)
+                print(LINE.format(*first, *row["bounds"].values(), *last), flush=True)
                 rows.append(row)
-                print(
-                    LINE.format(
-                        row["case"],
-                        name,
-                        row["pass"],
-                        row["microseconds"],
-                        row["bound"],
-                        *row["bounds"].values(),
-                        row["l1_hit"],
-                        row["l2_read_bytes"] // 1000,
-                    ),
-                    flush=True,
-                )
     if options.output is not None:
         origin = record.origin("pallas_kernels.tools.predict", arguments)
         origin["versions"]["ptxas"] = aot.ptxas_version()

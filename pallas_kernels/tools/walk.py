@@ -71,11 +71,10 @@ def reached(case: Case, sort: bool) -> Reached:
         rotation = jnp.take_along_axis(rotation, order[..., 0], axis=1)
     packed = np.asarray(gather.pack(geometry, mean, factor.factor_of(scale, rotation)))
     bounds: list[np.ndarray] = []
-    for mean, reach, size in ((0, 5, case.width), (1, 6, case.height)):
-        bounds.append(np.clip(np.ceil(packed[:, mean] - packed[:, reach]), 0, size).astype(int))
-        bounds.append(
-            np.clip(np.floor(packed[:, mean] + packed[:, reach]), -1, size - 1).astype(int)
-        )
+    for axis, size in ((0, case.width), (1, case.height)):
+        centre, reach = packed[:, axis], packed[:, axis + 5]
+        bounds.append(np.clip(np.ceil(centre - reach), 0, size).astype(int))
+        bounds.append(np.clip(np.floor(centre + reach), -1, size - 1).astype(int))
     return Reached(*bounds)
 
 
@@ -84,17 +83,16 @@ def drawing(case: Case, tile: Tile, gaussians: Reached) -> Work:
     down, across = -(-case.height // tile.rows), -(-case.width // tile.columns)
     frames, count = gaussians.left.shape
     chunks = count // gather.CHUNK
-    hits = near = 0
+    hits = near = 0.0
     for top in range(0, down * tile.rows, tile.rows):
         for left in range(0, across * tile.columns, tile.columns):
-            hit = gaussians.meets(top, left, tile)
-            hits += hit.sum()
-            near += _near(gaussians, top, left, tile).sum()
+            hits += float(gaussians.meets(top, left, tile).sum())
+            near += float(_near(gaussians, top, left, tile).sum())
     tiles = down * across
     trips = [tiles, tiles * chunks]
     if chunks * gather.CHUNK > gather.SORTED:
         trips = [tiles, tiles * -(-chunks // gather.CHUNK), near / frames]
-    pixels = float(hits) / frames * tile.rows * tile.columns
+    pixels = hits / frames * tile.rows * tile.columns
     return Work(tuple(float(x * tile.warps) for x in trips), pixels, tiles)
 
 
@@ -125,9 +123,8 @@ def pulling(case: Case, sweep: Sweep, gaussians: Reached) -> Work:
     outer, inner = strips.sum() / frames, (strips * steps).sum() / frames
     together = sweep.together * sweep.warps
     trips = (count / sweep.gaussians * together, count * sweep.warps, outer * together)
-    return Work(
-        trips, inner * sweep.together * sweep.rows * sweep.columns, count // sweep.gaussians
-    )
+    pixels = inner * sweep.together * sweep.rows * sweep.columns
+    return Work(trips, pixels, count // sweep.gaussians)
 
 
 def _steps(sweep, gaussians):

@@ -15,6 +15,7 @@ import functools
 import importlib
 import itertools
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ CHANGES = ("open", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
 def main() -> None:
     """Runs the command that follows the moment."""
     mark, event, pattern, count, *command = sys.argv[1:]
+    # A shell's background jobs are born ignoring SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if event == "start":
         _halt(Path(mark))
     sys.addaudithook(_hook(Path(mark), event, pattern, int(count)))

@@ -71,12 +71,13 @@ def start(row: Any, size: int, programs: int) -> jax.Array | int:
     return 0 if row.shape[0] == size else pl.program_id(0) // programs * size
 
 
-def place(index: jax.Array) -> jax.Array:
+def place(row: Any, index: jax.Array) -> jax.Array:
     """An index into a row of `as_row`, to which constants may be added at no cost.
 
-    They become part of the load, because the compiler sees that the sum does not overflow.
+    They become part of the load, because the compiler sees that the sum does not overflow. In a
+    frame longer than ROW they cost what they always do.
     """
-    return index & (ROW - 1)  # changes nothing
+    return index & (ROW - 1) if row.shape[0] <= ROW else index  # the mask changes nothing
 
 
 def _assembly(code, *args):

@@ -163,6 +163,11 @@ def read_together(geometry: Geometry, channels: int) -> bool:
     return pixels * channels * geometry.dtype.itemsize > FAR
 
 
+def along_curve(geometry: Geometry, gaussians: jax.Array) -> jax.Array:
+    """The order of packed Gaussians (F, 7, P) along a space-filling curve, (F, P) int32."""
+    return jnp.argsort(curve(geometry, gaussians[:, :2].mT), axis=-1).astype(jnp.int32)
+
+
 def _pad(x, axis, value=0.0):
     """Pads an axis of Gaussians to a multiple of CHUNK."""
     widths = [(0, 0)] * x.ndim

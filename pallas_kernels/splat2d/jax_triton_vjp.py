@@ -17,7 +17,7 @@ def backward(geometry, gaussians, amplitude, cotangent, options=None):
         moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
         return moments[0], d_amplitude
     # A program reads the box of all its Gaussians: neighbours make it small.
-    order = _along_curve(geometry, gaussians)
+    order = gather.along_curve(geometry, gaussians)
     gaussians = jnp.take_along_axis(gaussians, order[:, None], axis=2)
     amplitude = jnp.take_along_axis(amplitude, order[..., None], axis=1)
     moments, d_amplitude = _reduce(geometry, gaussians, amplitude, cotangent, options)
@@ -38,12 +38,8 @@ def _reduce(geometry, gaussians, amplitude, cotangent, options):
     arrays = [gaussians, amplitude, cotangent]
     if channels <= gather.FEW:  # one Gaussian at a time needs no order, and any array will do
         ordered = launch.constants["TOGETHER"] > 1
-        arrays.append(_along_curve(geometry, gaussians) if ordered else gaussians)
+        arrays.append(gather.along_curve(geometry, gaussians) if ordered else gaussians)
     return call(launch, tuple(arrays), out)
-
-
-def _along_curve(geometry, gaussians):
-    return jnp.argsort(gather.curve(geometry, gaussians[:, :2].mT), axis=-1)
 
 
 def plan(

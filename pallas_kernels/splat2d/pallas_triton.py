@@ -86,9 +86,9 @@ def _kernel(geometry: Geometry, tile: Tile, count, across, tiles, gaussians, amp
     )
 
     def add(index, sums):
-        at = place(first + index)
+        at = place(gaussians, first + index)
         mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[at + k * count] for k in range(7))
-        at = place(first_amplitude + index * channels)
+        at = place(amplitude, first_amplitude + index * channels)
         amplitudes = [amplitude[at + channel] for channel in range(channels)]
         # Beyond its reach a Gaussian is zero: u or v is made huge for the whole column or row.
         dxs, dys = [x - mean_x for x in columns], [y - mean_y for y in rows]
@@ -105,7 +105,7 @@ def _kernel(geometry: Geometry, tile: Tile, count, across, tiles, gaussians, amp
         return tuple(out)
 
     def add_chunk(chunk, sums):
-        at = place(first + chunk * CHUNK + _iota(CHUNK))
+        at = place(gaussians, first + chunk * CHUNK + _iota(CHUNK))
         bits = ballot_false(area.missed(*(gaussians[at + k * count] for k in (0, 1, 5, 6))))
         return for_each_bit(bits, lambda bit, sums: add(chunk * CHUNK + bit, sums), sums)
 

@@ -17,7 +17,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton as plt
 
 from pallas_kernels.splat2d.factor import MOMENTS
-from pallas_kernels.splat2d.gather import OUTSIDE, Geometry, curve, read_together
+from pallas_kernels.splat2d.gather import OUTSIDE, Geometry, along_curve, read_together
 from pallas_kernels.splat2d.loops import within
 from pallas_kernels.splat2d.tuned import tuned
 from pallas_kernels.triton_math import as_row, exp2_minus, fma, place, start
@@ -57,7 +57,7 @@ def backward(geometry, gaussians, amplitude, cotangent, sweep: Sweep | None = No
 
     rows = [as_row(x, programs) for x in (gaussians, amplitude, cotangent)]
     if sweep.together > 1:
-        rows.append(as_row(jnp.argsort(curve(geometry, gaussians[:, :2].mT), axis=-1), programs))
+        rows.append(as_row(along_curve(geometry, gaussians), programs))
     arrays, specs = zip(*rows, strict=True)
     shapes = ((blocks, MOMENTS, count), (count, channels))
     moments, d_amplitude = pl.pallas_call(
@@ -126,11 +126,13 @@ def _kernel(
     def pull(i):
         index = first + i * sweep.together
         if order:
+            # `place` also hides from Triton that these are neighbours in memory: it would load them
+            # by a layout of threads that has to be changed afterwards.
             index += jax.lax.iota(jnp.int32, sweep.together)[:, None] + 0 * lane
-            index = order[0][place(starts[3] + index)]
-        at = place(starts[0] + index)
+            index = order[0][place(order[0], starts[3] + index)]
+        at = place(gaussians, starts[0] + index)
         mean_x, mean_y, a, b, c, reach_x, reach_y = (gaussians[at + k * count] for k in range(7))
-        at = place(starts[1] + index * size + channels[0])
+        at = place(amplitude, starts[1] + index * size + channels[0])
         amplitudes = [load(amplitude, at + k, mask) for k, mask in enumerate(used)]
         first_x, last_x = within(mean_x, reach_x, geometry.width)
         first_y, last_y = within(mean_y, reach_y, geometry.height)
@@ -159,7 +161,7 @@ def _kernel(
             line = jnp.minimum(y, geometry.height - 1) * geometry.width
             if not fits:
                 xs = [jnp.minimum(x, geometry.width - 1) for x in xs]
-            places = [place(starts[2] + (line + x) * size + channels[0]) for x in xs]
+            places = [place(cotangent, starts[2] + (line + x) * size + channels[0]) for x in xs]
             if fits:
                 places = [places[0] + k * sweep.columns * size for k in range(len(xs))]
             return [

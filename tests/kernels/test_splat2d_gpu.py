@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from pallas_kernels import splat2d
+from pallas_kernels import splat2d, triton_math
 from pallas_kernels.splat2d.api import ON_GPU
 from pallas_kernels.splat2d.shapes import SMALL, Case
 
@@ -128,6 +128,12 @@ def test_neighbours_with_blocks_of_channels():
     got = run("pallas_triton", case, arrays, cotangent)
     for what, x, y in zip(NAMES, got, exactly(case, arrays, cotangent), strict=True):
         assert error(x, y) < 2e-6, what
+
+
+def test_places_in_a_frame_that_is_longer_than_the_mask():
+    long = jax.ShapeDtypeStruct((triton_math.ROW + 8,), jnp.float32)
+    index = jnp.int32(triton_math.ROW + 5)
+    assert triton_math.place(long, index) == index
 
 
 def test_means_an_ulp_from_a_tie(implementation):

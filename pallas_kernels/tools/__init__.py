@@ -1,4 +1,4 @@
-"""Tools for those who develop the kernels: compile check, SASS, timing, records of measurements.
+"""Tools for those who develop the kernels: compile check, predictions, SASS, timing, records.
 
 Nothing here is imported by the kernels.
 """

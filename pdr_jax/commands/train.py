@@ -80,6 +80,8 @@ def resume_run(
     units: Literal["run"] | None = None,
     devices: int | None = None,
     model_parallel: int | None = None,
+    renderer: recipes.Renderer | None = None,
+    ssim: recipes.Ssim | None = None,
 ) -> None:
     """Continue a run with its own recipe.
 
@@ -90,10 +92,17 @@ def resume_run(
         units: "run" keeps the run's units, though its data would now give others.
         devices: How many to train on; 0 takes all. By default as before.
         model_parallel: Of these, how many share a copy of the parameters. By default as before.
+        renderer: What draws Gaussians. By default as before.
+        ssim: What computes the loss's SSIM. By default as before.
     """
-    given: dict[str, Any] = {"devices": devices, "model_parallel": model_parallel}
-    layout = {name: value for name, value in given.items() if value is not None}
-    recipe = dataclasses.replace(read_recipe(resume), **layout)
+    given: dict[str, Any] = {
+        "devices": devices,
+        "model_parallel": model_parallel,
+        "renderer": renderer,
+        "ssim": ssim,
+    }
+    changed = {name: value for name, value in given.items() if value is not None}
+    recipe = dataclasses.replace(read_recipe(resume), **changed)
     dataset = in_units_of(resume, open_dataset(recipe), units)
     _train(recipe, resume, dataset, resume=True, checkpoint=checkpoint, accept=accept_changes)
 

@@ -85,7 +85,7 @@ def load(
       ValueError: the checkpoint is damaged, of another model or not finite, or the data have other
         units than the run.
     """
-    recipe = recipe or read_recipe(run)
+    recipe = (recipe or read_recipe(run)).portable()
     dataset = in_units_of(Path(run), dataset or open_dataset(recipe), units)
     task = open_task(recipe, dataset, model)
     # The optimiser's state has the same structure for any number of clips.

@@ -89,7 +89,7 @@ def test_zarr_that_claims_more_than_it_holds(tmp_path):
         refused(path, r"zarr' claims 14,901\.2 GiB and holds 16 bytes", ValueError)
     path = zarr_folder(tmp_path / "few.zarr", [100, 4, 4], [1, 4, 4])
     refused(path, "holds 1 of the 100 chunks", ValueError)
-    with pytest.raises(ValueError, match="^array holds 1 of the 100 chunks"):
+    with pytest.raises(ValueError, match=r"^array holds 1 of the 100 chunks"):
         pdr_datasets.load("arrays", array=zarr.open(path), **OPTIONS)
 
 

@@ -195,13 +195,14 @@ def test_another_recipe_is_refused_unless_accepted(run, recipe, small_dataset, c
 
 
 def test_a_longer_run_and_another_layout_are_told_and_allowed(run, recipe, small_dataset):
-    changed = dataclasses.replace(recipe, steps=7, devices=2, log_every=3)
+    changed = dataclasses.replace(recipe, steps=7, devices=2, log_every=3, renderer="xla")
     said = []
     state = fit(open_task(changed, small_dataset, MODEL), run, resume=True, remark=said.append)
     assert int(state.step) == 7
     assert [line for line in said if "since step 4" in line] == [
         "since step 4: devices=2, was 1",
         "since step 4: log_every=3, was 1",
+        "since step 4: renderer='xla', was 'auto'",
         "since step 4: steps=7, was 6",
     ]
 

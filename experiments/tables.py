@@ -37,7 +37,9 @@ def documents() -> dict[Path, str]:
             KERNELS,
             of_kernels.read_text(),
             page(
-                kernels.splat2d(results["cpu_splat2d"]), kernels.compiled(results["compile_check"])
+                kernels.splat2d(results["cpu_splat2d"]),
+                kernels.predicted(results["predicted_splat2d"]),
+                kernels.compiled(results["compile_check"]),
             ),
         ),
     }

@@ -1,4 +1,4 @@
-"""The kernels: two parts of pallas_kernels/README.md, and the page on how the cost grows."""
+"""The kernels: three parts of pallas_kernels/README.md, and the page on how the cost grows."""
 
 from typing import Any
 
@@ -49,6 +49,37 @@ def compiled(result: dict[str, Any]) -> str:
         f"{result['versions']['jax']}.\n",
         table(
             ["", "", "registers", "shared, bytes", "instructions", "a pair"],
+            shown,
+        ),
+    )
+
+
+def predicted(result: dict[str, Any]) -> str:
+    """What a static model says of splat2d's speed on a GPU."""
+    rows: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for row in result["rows"]:
+        rows.setdefault((row["case"], row["implementation"]), {})[row["pass"]] = row
+    shown = [
+        [
+            *names,
+            *(
+                cell
+                for row in (passes["forward"], passes["backward"])
+                for cell in (f"{row['microseconds']:.2g}", row["bound"], f"{row['l1_hit']:.0%}")
+            ),
+        ]
+        for names, passes in rows.items()
+    ]
+    return page(
+        "### What a static model predicts for an H200\n",
+        "**Predictions, not measurements: nothing was run.** Microseconds a frame, the unit that "
+        "bounds them, and the share of loads that the first-level cache serves. "
+        "[tools/predict.py](tools/predict.py) says what is counted and what is left out: launches, "
+        "waiting, and what XLA puts around a kernel.\n",
+        f"`{result['command']}`, commit {result['commit'][:10]}, {result['date'][:10]}, jax "
+        f"{result['versions']['jax']}.\n",
+        table(
+            ["", "", "forward, us", "bound", "L1", "backward, us", "bound", "L1"],
             shown,
         ),
     )

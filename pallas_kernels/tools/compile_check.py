@@ -106,7 +106,7 @@ def compile_job(job: Job) -> list[dict[str, Any]]:
 
     NotImplementedError is a refusal.
     """
-    family = _splat2d if job.module.startswith("splat2d") else _ssim
+    family = splat2d_kernels if job.module.startswith("splat2d") else _ssim
     try:
         kernels = list(family(job))
         if not kernels:
@@ -135,7 +135,7 @@ def figures(kernel: aot.Kernel) -> dict[str, Any]:
     }
 
 
-def _splat2d(job: Job) -> Iterator[aot.Kernel]:
+def splat2d_kernels(job: Job) -> Iterator[aot.Kernel]:
     """The kernels of an implementation, forward or backward, called as gather.py says."""
     case = WORKLOADS[job.case]
     geometry = gather.Geometry(

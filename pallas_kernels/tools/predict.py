@@ -92,7 +92,9 @@ def predict(name: str, case_name: str, backward: bool) -> dict[str, Any]:
     """
     case = WORKLOADS[case_name]
     module = f"splat2d.{name}" + "_vjp" * backward
-    kernel = next(compile_check._splat2d(compile_check.Job(module, case_name, "float32", "sm_90a")))
+    kernel = next(
+        compile_check.splat2d_kernels(compile_check.Job(module, case_name, "float32", "sm_90a"))
+    )
     if backward:
         sweep = sweep_of(name, case)
         warps = sweep.together * sweep.warps

@@ -10,7 +10,7 @@ from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Scoring, Source
 from pdr_datasets.deepst import Flow
 from pdr_datasets.records import Records
-from pdr_datasets.series import Windows
+from pdr_datasets.series import Windows, find_runs, window_starts
 from pdr_datasets.units import Units
 
 
@@ -115,19 +115,6 @@ def whole_days(times: np.ndarray, slots: int) -> np.ndarray:
     """(T,) bool: which of the time slots belong to days without missing slots."""
     _, day, count = np.unique(times // slots, return_inverse=True, return_counts=True)
     return count[day] == slots
-
-
-def find_runs(times: np.ndarray) -> list[list[int]]:
-    """[position, length] of each gapless stretch of time slots."""
-    if not len(times):
-        return []
-    edges = [0, *(np.flatnonzero(np.diff(times) != 1) + 1).tolist(), len(times)]
-    return [[first, last - first] for first, last in itertools.pairwise(edges)]
-
-
-def window_starts(runs: Sequence[Sequence[int]], length: int) -> list[int]:
-    """Positions at which windows of `length` frames begin that lie within one run."""
-    return [start for first, count in runs for start in range(first, first + count - length + 1)]
 
 
 def _kept_frames(flows: Sequence[Flow], kept: np.ndarray) -> Iterator[np.ndarray]:

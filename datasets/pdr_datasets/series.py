@@ -1,5 +1,6 @@
-"""Clips cut from a series that is stored frame by frame."""
+"""Clips cut from a series that is stored frame by frame, and where its gaps leave room for them."""
 
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
@@ -46,3 +47,24 @@ class Windows:
         # One by one: TFDS's __getitems__ starts threads at every call, which is far slower.
         frames = np.stack([self._frames[position]["frames"] for position in positions])
         return {"frames": frames, "id": np.int64(start)}
+
+
+def find_runs(times: np.ndarray) -> list[list[int]]:
+    """[position, length] of each gapless stretch of time slots."""
+    if not len(times):
+        return []
+    edges = [0, *(np.flatnonzero(np.diff(times) != 1) + 1).tolist(), len(times)]
+    return [[first, last - first] for first, last in itertools.pairwise(edges)]
+
+
+def window_starts(runs: Sequence[Sequence[int]], length: int, stride: int = 1) -> list[int]:
+    """Positions at which windows of `length` frames begin that lie within one run.
+
+    Args:
+      runs: as `find_runs` returns them.
+      length: of a window.
+      stride: frames between the starts of neighbouring windows of a run.
+    """
+    return [
+        start for first, count in runs for start in range(first, first + count - length + 1, stride)
+    ]

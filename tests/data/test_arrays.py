@@ -237,7 +237,7 @@ def test_bad_paths_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.npy"):
         load(path=tmp_path / "no.npy", **options)
     (tmp_path / "a.txt").write_text("")
-    with pytest.raises(ValueError, match=r"\.npy, \.npz or \.zarr"):
+    with pytest.raises(ValueError, match=r"\.npy, \.npz, \.nc, \.nc4, \.h5, \.hdf5 or \.zarr"):
         load(path=tmp_path / "a.txt", **options)
     (tmp_path / "bad.npy").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match=r"bad\.npy.*cannot be read"):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from pdr_datasets.flows import find_runs, whole_days, window_starts
+from pdr_datasets.flows import whole_days
+from pdr_datasets.series import find_runs, window_starts
 
 
 def test_whole_days_have_all_their_slots():

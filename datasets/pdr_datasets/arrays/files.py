@@ -1,150 +1,118 @@
-"""Opens .npy (memory-mapped), .npz (read whole) and .zarr (read as needed)."""
+"""Opens files of arrays: .npy is memory-mapped, .npz read whole, all others as needed."""
 
-import math
+import glob
 import os
 from pathlib import Path
 from typing import Any
 
-from pdr_datasets.bounds import check_claim
+from pdr_datasets.arrays.joined import Joined
+from pdr_datasets.arrays.keys import KeyChoiceError, choose, no_key
+from pdr_datasets.arrays.labels import find_label
+from pdr_datasets.arrays.stores import read_zarr
+from pdr_datasets.netcdf import SUFFIXES, check_variable, open_variables
 from pdr_datasets.npy import open_npy
 from pdr_datasets.npz import open_members
 from pdr_datasets.places import expand
 
-_METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
+_NAMED = (*SUFFIXES, ".zarr")  # whose axes may have names
 
 
-def read_array(path: str | os.PathLike[str], key: str | None) -> tuple[Any, str]:
+def read_array(
+    path: str | os.PathLike[str], key: str | None, levels: Any = None
+) -> tuple[Any, str]:
     """Opens the array in a file; slices along its first axis are read as needed (.npz: whole).
 
     What a header claims is compared with what is there before anything is allocated, see
     `pdr_datasets.bounds`.
 
     Args:
-      path: .npy, .npz or .zarr.
+      path: .npy, .npz, .zarr, NetCDF or HDF5; or a folder or pattern ("era5_*.nc") of the last
+        three, which are joined in the order of their times.
       key: the array's name where the file holds several; not needed if only one of them has 3 to
         5 axes.
+      levels: see `find_label`.
 
     Returns:
-      The array, and what a user must know of it, or "".
+      The array, a `Joined` if its axes have names; and what a user must know of it, or "".
 
     Raises:
       FileNotFoundError: there is no such file.
       OSError: the file is broken.
       ValueError: the file is broken or of another kind, or `key` does not name one array.
       TypeError: `path` is no path.
-      ImportError: the file is .zarr, and the package zarr is not installed.
+      ImportError: a package that the file needs is not installed.
     """
     place = expand("path", path)
+    if place.suffix.lower() in (".npy", ".npz"):
+        if not os.path.isfile(place):
+            raise FileNotFoundError(f"path={os.fspath(path)!r}: no such file.")
+        if levels is not None:
+            raise ValueError(f"levels={levels!r}: {place.name} has no named axes.")
+        return _read_numpy(place, key), ""
+    parts, notes = [], []
+    places = _find(place)
+    for one in places:
+        stored, note = (read_zarr if one.suffix.lower() == ".zarr" else _read_netcdf)(one, key)
+        label = f"path={str(one)!r}"
+        named = hasattr(stored, "dims")  # an xarray.DataArray
+        part = find_label(stored, levels, label) if named else None
+        if part is None:
+            if len(places) > 1:
+                raise ValueError(f"{label}: no axis is time, by which several files are joined.")
+            if levels is not None:
+                raise ValueError(f"levels={levels!r}: {label} has no axis of levels.")
+            return stored, note
+        parts.append(part)
+        notes.append(note)
+    joined = Joined(parts)
+    return joined, " ".join(filter(None, (*notes, joined.note)))
+
+
+def _find(place: Path) -> list[Path]:
+    """The files that a path means: itself, those of a folder, or those that match a pattern."""
     kind = place.suffix.lower()
-    if kind not in (".npy", ".npz", ".zarr"):
-        raise ValueError(f"path={os.fspath(path)!r}: expected a .npy, .npz or .zarr file.")
+    if os.path.isdir(place) and kind != ".zarr":
+        found = sorted(p for p in place.iterdir() if p.suffix.lower() in _NAMED)
+        if not found:
+            raise FileNotFoundError(f"path={str(place)!r}: no {', '.join(_NAMED)} in this folder.")
+        return found
+    if glob.has_magic(os.fspath(place)) and not place.exists():
+        found = sorted(map(Path, glob.glob(os.fspath(place), recursive=True)))
+        if not found:
+            raise FileNotFoundError(f"path={str(place)!r}: no file matches this pattern.")
+        if other := [path for path in found if path.suffix.lower() not in _NAMED]:
+            raise ValueError(f"path={str(place)!r}: expected {', '.join(_NAMED)}; got {other[0]}.")
+        return found
+    if kind not in _NAMED:
+        kinds = ", ".join((".npy", ".npz", *_NAMED[:-1]))
+        raise ValueError(
+            f"path={str(place)!r}: expected a {kinds} or .zarr file, or a folder of such as have "
+            "times."
+        )
     if not (os.path.isdir(place) if kind == ".zarr" else os.path.isfile(place)):
         what = "folder" if kind == ".zarr" else "file"
-        raise FileNotFoundError(f"path={os.fspath(path)!r}: no such {what}.")
-    if kind == ".zarr":
-        return _read_zarr(place, key)
+        raise FileNotFoundError(f"path={str(place)!r}: no such {what}.")
+    return [place]
+
+
+def _read_numpy(place: Path, key: str | None) -> Any:
     try:
-        if kind == ".npz":
-            return _choose(place, key, open_members(place)).read(), ""
+        if place.suffix.lower() == ".npz":
+            members = open_members(place)
+            return members[choose(place, key, members)].read()
         array = open_npy(place)
-    except _KeyChoiceError:
+    except KeyChoiceError:
         raise
     except ValueError as error:
         raise ValueError(f"path: {error}") from error
     except OSError as error:
         raise OSError(f"path: {error}") from error
-    _no_key(place, key)
-    return array, ""
+    no_key(place, key)
+    return array
 
 
-def _read_zarr(path: Path, key: str | None) -> tuple[Any, str]:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(
-            f"path={str(path)!r} needs the package zarr: pip install pdr-jax[data]"
-        ) from error
-    try:
-        array = zarr.open(path, mode="r")
-        if isinstance(array, zarr.Group):
-            array = _choose(path, key, dict(array.arrays()))
-        else:
-            _no_key(path, key)
-    except _KeyChoiceError:
-        raise
-    # As zarr says that metadata are missing, or are not what they should be.
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        raise ValueError(
-            f"path={str(path)!r} cannot be read as Zarr: {type(error).__name__}: {error}"
-        ) from error
-    return array, check_chunks(array, f"path={str(path / array.path)!r}")
-
-
-def check_chunks(array: Any, label: str) -> str:
-    """Zarr serves its fill value for chunks that are not there: says how many, refuses many.
-
-    Args:
-      array: Zarr's, in a local folder; of others nothing is known, and "" is returned.
-      label: names it in messages.
-
-    Raises:
-      ValueError: less than half of the chunks are there, or it claims far more than they hold.
-    """
-    root = getattr(getattr(array, "store", None), "root", None)
-    if not isinstance(root, Path):
-        return ""
-    folder = root / array.path
-    size = array.dtype.itemsize
-    shape = array.shards or array.chunks
-    wanted = math.prod(-(-whole // part) for whole, part in zip(array.shape, shape, strict=True))
-    found = held = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if name not in _METADATA:
-                found += 1
-                held += os.path.getsize(os.path.join(parent, name))
-    claimed = size * max(math.prod(array.shape), math.prod(shape))
-    check_claim(label, claimed, held)
-    if 2 * found < wanted:
-        raise ValueError(
-            f"{label} holds {found} of the {wanted} chunks of {array.shape}: expected "
-            "at least half; others would be read as the fill value. Copy it again or, if the "
-            "others are left out because they hold this value, save it as .npy."
-        )
-    if found >= wanted:
-        return ""
-    return (
-        f"{wanted - found} of {wanted} chunks are not in the Zarr store: read as its fill value, "
-        f"{array.fill_value}."
-    )
-
-
-class _KeyChoiceError(ValueError):
-    """The key does not name one array."""
-
-
-def _choose(path: Path, key: Any, arrays: dict[str, Any]) -> Any:
-    if not arrays:
-        raise _KeyChoiceError(f"path={str(path)!r} holds no arrays.")
-    there = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-    if key is not None:
-        if key not in arrays:
-            raise _KeyChoiceError(f"key={key!r}: {path.name} holds {there}.")
-        return arrays[key]
-    candidates = [name for name, array in arrays.items() if array.ndim in (3, 4, 5)]
-    if len(candidates) != 1:
-        raise _KeyChoiceError(f"key=None: {path.name} holds {there}. Say which to use with key=.")
-    return arrays[candidates[0]]
-
-
-def _no_key(path: Path, key: str | None) -> None:
-    if key is not None:
-        raise _KeyChoiceError(f"key={key!r}: {path.name} holds a single array; leave key out.")
+def _read_netcdf(place: Path, key: str | None) -> tuple[Any, str]:
+    variables = open_variables(place)
+    name = choose(place, key, variables)
+    check_variable(place, name)
+    return variables[name], ""

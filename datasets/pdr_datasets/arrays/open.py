@@ -1,16 +1,20 @@
 """Opens an array as a data set: samples or windows, split, checked and scaled."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pdr_datasets.arrays.axes import describe, find_axes
-from pdr_datasets.arrays.files import check_chunks, read_array
+from pdr_datasets.arrays.files import read_array
+from pdr_datasets.arrays.joined import Joined
 from pdr_datasets.arrays.scaling import fit
+from pdr_datasets.arrays.stores import check_chunks
 from pdr_datasets.arrays.values import as_values, describe_range, survey
 from pdr_datasets.arrays.view import Samples, View, Windows
-from pdr_datasets.dataset import VideoDataset, check_lengths
+from pdr_datasets.dataset import Scoring, VideoDataset, check_lengths
+from pdr_datasets.series import window_starts
 from pdr_datasets.units import Units
 
 
@@ -21,6 +25,7 @@ def open_arrays(
     in_length: int | None = None,
     out_length: int | None = None,
     key: str | None = None,
+    levels: Any = None,
     axes: str | None = None,
     crop: tuple[int, int] | None = None,
     pad: tuple[int, int] | None = None,
@@ -37,12 +42,20 @@ def open_arrays(
     attributes scale_factor, add_offset, _FillValue, missing_value or _Unsigned are decoded as
     xarray decodes them. Missing values and masked entries are refused.
 
+    Where a file names its axes and one of them is time, they are told by their names, no window
+    crosses a gap in time, errors of floating-point values are measured in stored units, and those
+    of rows with latitudes are weighted.
+
     Args:
-      path: a .npy (memory-mapped), .npz (read whole) or .zarr file; give this or `array`.
+      path: a .npy (memory-mapped), .npz (read whole), .zarr, NetCDF (.nc, .nc4) or HDF5 (.h5,
+        .hdf5) file; or a folder or a pattern ("era5_*.nc") of files with times, which are put in
+        order. Give this or `array`.
       array: NumPy's, or anything that can be sliced and has shape and dtype.
       in_length: frames given, T. For samples the default is the first half.
       out_length: frames to predict, T'. For samples the default is all that follow.
-      key: name of the array in an .npz or a Zarr group that holds several.
+      key: name of the array in a file that holds several; in a group, "group/name".
+      levels: values of the axis beside time, rows and columns ("level", "number"), which become
+        channels: one, or a sequence. Only where the file names its axes and has such an axis.
       axes: what the axes are: "NTHWC", "NTCHW", "NCTHW", "NTHW", "THWC", "TCHW" or "THW". By
         default they are told from the shape, see `find_axes`; `VideoDataset.reading` says how.
       crop: (height, width) to keep, from the top left.
@@ -64,14 +77,18 @@ def open_arrays(
       TypeError: the array is neither uint8 nor floating-point.
       FileNotFoundError: there is no file `path`.
       OSError: the file is broken.
-      ImportError: `path` is .zarr, and the package zarr is not installed.
+      ImportError: a package that the file needs is not installed.
     """
     if (path is None) == (array is None):
         raise ValueError("give either path= (a file) or array=, and not both.")
-    if array is not None and key is not None:
-        raise ValueError(f"key={key!r}: has a meaning for files only.")
+    for field, value in (("key", key), ("levels", levels)):
+        if array is not None and value is not None:
+            raise ValueError(f"{field}={value!r}: has a meaning for files only.")
     label = "array" if path is None else f"path={str(path)!r}"
-    data, note = (array, check_chunks(array, label)) if path is None else read_array(path, key)
+    data, note = (
+        (array, check_chunks(array, label)) if path is None else read_array(path, key, levels)
+    )
+    named = data if isinstance(data, Joined) else None
     data = as_values(data, label)
     if data.dtype == np.uint8 and (scaling is not None or per_channel):
         raise ValueError(
@@ -79,7 +96,11 @@ def open_arrays(
             "Convert the array to float32 for another scaling."
         )
     check_lengths(*(1 if given is None else given for given in (in_length, out_length)))
-    axes = find_axes(data.shape, axes, (in_length or 1) + (out_length or 1))
+    if named and axes is not None:
+        raise ValueError(f"axes={axes!r}: the axes of {label} have names; leave axes out.")
+    axes = find_axes(
+        data.shape, named.axes if named else axes, (in_length or 1) + (out_length or 1)
+    )
     if 0 in data.shape:
         raise ValueError(f"{label} has shape {tuple(data.shape)}: it is empty.")
     view = View(data, axes, crop, pad, label)
@@ -96,24 +117,31 @@ def open_arrays(
         if stride != 1:
             raise ValueError(f"stride={stride}: has a meaning for one long series only.")
         in_length, out_length = _sample_lengths(view.shape[1], in_length, out_length)
-    length = in_length + out_length
-    total = view.shape[0]
+    length, total = in_length + out_length, view.shape[0]
+    runs = named.runs if named else [[0, total]]
     boundary = total - round(total * test_fraction)
     splits: dict[str, Any] = {}
     for name, first, last in (("train", 0, boundary), ("test", boundary, total)):
         if first == last:
             continue
-        if is_series and last - first < length:
+        if not is_series:
+            splits[name] = Samples(view, first, last, length)
+            continue
+        stretches = _between(runs, first, last)
+        starts = window_starts(stretches, length, stride)
+        if not starts:
+            gaps = f", at most {max(n for _, n in stretches)} without a gap" * (len(stretches) > 1)
             raise ValueError(
-                f"the {name} part has {last - first} of the series' {total} frames, fewer than "
-                f"one window of in_length + out_length = {length}. Shorten the window, or change "
-                f"test_fraction={test_fraction}."
+                f"the {name} part has {last - first} of the series' {total} frames{gaps}, fewer "
+                f"than one window of in_length + out_length = {length}. Shorten the window, or "
+                f"change test_fraction={test_fraction}."
             )
-        splits[name] = (
-            Windows(view, first, last, length, stride)
-            if is_series
-            else Samples(view, first, last, length)
-        )
+        splits[name] = Windows(view, starts, length)
+    scoring = Scoring()
+    if named:
+        latitudes = view.rows(named.latitudes) if named.latitudes else ()
+        floating = view.dtype != np.uint8
+        scoring = Scoring("stored" if floating else "model", floating, latitudes=latitudes)
     if view.dtype == np.uint8:
         units, data_range = Units(), (0.0, 1.0)
         note = " ".join(filter(None, (note, describe_range(view, boundary or total))))
@@ -131,8 +159,16 @@ def open_arrays(
         data_range=data_range,
         overlap=(length - 1) // stride if is_series else 0,
         note=note,
-        reading=f"read as {describe(data.shape, axes)} from axes {axes}",
+        scoring=scoring,
+        reading=f"read as {describe(data.shape, axes)} from axes "
+        + (named.reading if named else axes),
     )
+
+
+def _between(runs: Sequence[Sequence[int]], first: int, last: int) -> list[list[int]]:
+    """The stretches of `runs` that lie within frames first ... last - 1."""
+    edges = [(max(start, first), min(start + count, last)) for start, count in runs]
+    return [[start, stop - start] for start, stop in edges if start < stop]
 
 
 def _series_lengths(in_length: int | None, out_length: int | None) -> tuple[int, int]:

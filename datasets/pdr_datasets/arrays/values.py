@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pdr_datasets.arrays.packed import Unpacked, unpack
+from pdr_datasets.arrays.packed import unpack
 from pdr_datasets.arrays.scaling import Statistics
 from pdr_datasets.arrays.view import View
 from pdr_datasets.bounds import check_claim
@@ -87,7 +87,7 @@ def survey(view: View, data: Any, label: str, boundary: int) -> tuple[Statistics
             train.update(block[: boundary - start])
         everything.update(block)
     if count:
-        fills = data.fills if isinstance(data, Unpacked) else {}
+        fills = getattr(data, "fills", {})
         marks = "".join(f" or its {name} {value}" for name, value in fills.items())
         raise ValueError(
             f"{label} holds {count} values that are NaN or infinite{marks}, the first at "

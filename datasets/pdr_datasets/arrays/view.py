@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -77,6 +77,11 @@ class View:
             block = np.ascontiguousarray(block, self.dtype)
         return np.pad(block, self._margins, "edge") if np.any(self._margins) else block
 
+    def rows(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Of one value for each stored row, those of the H rows that are served."""
+        kept = np.asarray(values)[self._crop[1]]
+        return tuple(np.pad(kept, self._margins[-3], "edge").tolist())
+
     def chunks(self, stop: int | None = None) -> Iterator[tuple[int, np.ndarray]]:
         """All entries before `stop`, at most _CHUNK_BYTES at a time, each chunk with its start."""
         stop = self.shape[0] if stop is None else stop
@@ -102,11 +107,10 @@ class Samples:
 
 
 class Windows:
-    """Source of the windows that lie within frames first ... last - 1 of (T, H, W, C)."""
+    """Source of windows of (T, H, W, C), each `length` frames from one of `starts`."""
 
-    def __init__(self, view: View, first: int, last: int, length: int, stride: int):
-        self._view, self._length = view, length
-        self._starts = range(first, last - length + 1, stride)
+    def __init__(self, view: View, starts: Sequence[int], length: int):
+        self._view, self._length, self._starts = view, length, starts
 
     def __len__(self) -> int:
         return len(self._starts)

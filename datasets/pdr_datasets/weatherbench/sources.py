@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pdr_datasets.netcdf import open_dataset
 from pdr_datasets.weatherbench.fields import Field, Part, make_part
 from pdr_datasets.weatherbench.variables import VARIABLES, Variable
 
@@ -39,9 +40,13 @@ def open_fields(
       ImportError: xarray is not installed.
     """
     with contextlib.ExitStack() as stack:
+
+        def opened(path: str, engine: str) -> Any:
+            return stack.enter_context(open_dataset(path, engine, "weatherbench"))
+
         if source == "wb2":
             path = _find_store(place)
-            store = stack.enter_context(_open(path, "zarr"))
+            store = opened(path, "zarr")
             yield [
                 Field(v.name, [make_part(path, store, v, v.name, degrees)])
                 for v in VARIABLES[variable]
@@ -50,7 +55,7 @@ def open_fields(
         fields = []
         for v in VARIABLES[variable]:
             parts = [
-                make_part(path, stack.enter_context(_open(path, "h5netcdf")), v, v.key, degrees)
+                make_part(path, opened(path, "h5netcdf"), v, v.key, degrees)
                 for path in _find_files(place, v)
             ]
             fields.append(Field(v.name, sorted(parts, key=_start)))
@@ -59,29 +64,6 @@ def open_fields(
 
 def _start(part: Part) -> Any:
     return part.times.min()
-
-
-def _open(path: str, engine: Any) -> Any:
-    try:
-        import xarray
-    except ImportError as error:
-        raise ImportError(
-            "weatherbench needs the packages xarray, h5netcdf and zarr: pip install pdr-jax[data]"
-        ) from error
-    try:
-        # Without chunks=, which needs dask: arrays are read when they are sliced.
-        return xarray.open_dataset(path, engine=engine, cache=False)
-    # As xarray says that a file is damaged; MemoryError: coordinates that claim to be huge.
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RuntimeError,
-        MemoryError,
-    ) as error:
-        raise OSError(f"{path} cannot be read: {error}") from error
 
 
 def _find_files(place: str | Path, variable: Variable) -> list[str]:

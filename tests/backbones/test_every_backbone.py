@@ -241,6 +241,7 @@ def test_bfloat16(name):
     assert 0 < error < 0.1
 
 
+@pytest.mark.rest
 def test_bfloat16_gradients():
     """Of every parameter: sums over so many pixels that in bfloat16 they would stand still."""
     shape = (3, 32, 32, 2)

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import pytest
 
-from pdr_jax import recipes
+from pdr_jax import predgs, recipes
 from pdr_jax.runs import memory
 from pdr_jax.train import TrainState
 
@@ -34,7 +34,7 @@ def test_batches_larger_than_memory_are_refused(change, size, gibibyte):
 
 
 def test_gaussians_count(gibibyte):
-    config = recipes.predgs.create("adaptive", num_gaussians=10**6)
+    config = predgs.create("adaptive", num_gaussians=10**6)
     recipe = recipes.create("arrays", adapter="adaptive", predgs=config, out_length=10)
     with pytest.raises(ValueError, match="10, 1000000 Gaussians and frames of 8x8x1"):
         memory.check_batch(recipe, (8, 8, 1))

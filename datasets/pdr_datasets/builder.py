@@ -16,11 +16,18 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
     Attributes:
       TAKES_URL: whether the builder can read its files from a URL.
       url: that URL, or "" to read from the manual directory.
+      TAKES_PLACES: whether the builder finds its files itself, in `place`, and can leave out broken
+        ones; then it has a method `check_place` that refuses another place than that of a build.
+      place: what the user gave as manual directory: a folder, a pattern, a list.
+      skip_broken: whether broken files are left out, or refused.
       report: called with (records done, records in all) while building.
     """
 
     TAKES_URL = False
     url: str = ""
+    TAKES_PLACES = False
+    place: Any = None
+    skip_broken: bool = False
     report: Callable[[int, int], None] = staticmethod(lambda done, total: None)
 
     def sources(self) -> Mapping[str, Source]:
@@ -34,6 +41,10 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
     def scaling(self) -> dict[str, Any]:
         """The fields units, data_range and scoring of `VideoDataset`; {} for those of uint8."""
         return {}
+
+    def remarks(self) -> dict[str, str]:
+        """The fields note and reading of `VideoDataset`; by default the note of the metadata."""
+        return {"note": (self.info.metadata or {}).get("note", "")}
 
     def dataset_info_from_configs(self, **kwargs: Any) -> tfds.core.DatasetInfo:
         """Overrides TFDS's: without its look for a published info, which leaves a folder behind."""

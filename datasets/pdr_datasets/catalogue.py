@@ -1,5 +1,6 @@
 """Data sets by name: listing, describing, preparing and opening them."""
 
+import dataclasses
 import importlib
 import inspect
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pdr_datasets.dataset import VideoDataset
+from pdr_datasets.places import expand
 
 # Built by TFDS, in the module <name>.<name>_dataset_builder. "arrays" needs no build.
 _BUILDERS = (
@@ -19,6 +21,7 @@ _BUILDERS = (
     "moving_sprites",
     "taxibj",
     "taxinyc",
+    "videos",
     "weatherbench",
 )
 _NEEDS_FILES = tuple(name for name in _BUILDERS if name != "moving_sprites")
@@ -70,17 +73,30 @@ def options(name: str) -> tuple[str, ...]:
 
         valid: Iterable[str] = inspect.signature(open_arrays).parameters
     else:
-        valid = _module(name).Config.options()
+        valid = configuration(name).options()
     return tuple(option for option in valid if option not in ("in_length", "out_length"))
+
+
+def configuration(name: str) -> Any:
+    """The class of a data set's configurations, a dataclass: the options, their defaults, a text.
+
+    Raises:
+      ValueError: the name is unknown, or that of arrays, which has none.
+    """
+    _check_name(name)
+    if name == "arrays":
+        raise ValueError("arrays has no configurations: load('arrays', path=...) opens your file.")
+    return _module(name).Config
 
 
 def prepare(
     name: str,
     *,
     data_dir: str | os.PathLike[str] | None = None,
-    manual_dir: str | os.PathLike[str] | None = None,
+    manual_dir: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     config: str | None = None,
     progress: bool = False,
+    skip_broken: bool = False,
     **options: Any,
 ) -> Path:
     """Builds a data set on disk, unless it is there already.
@@ -90,9 +106,12 @@ def prepare(
     Args:
       name: see `names`.
       data_dir: where builds are kept; default $PDR_DATA_DIR or ~/.cache/pdr_jax/datasets.
-      manual_dir: the folder with the files that you fetched yourself; weatherbench takes a URL too.
+      manual_dir: the folder with the files that you fetched yourself; weatherbench takes a URL too,
+        videos a pattern, a list or a CSV file, see `pdr_datasets.videos.find.find_videos`.
       config: the name of a configuration, such as "64x64_10to20", instead of `options`.
       progress: whether to show a progress bar on standard error.
+      skip_broken: whether broken and short videos are left out and named in `VideoDataset.note`.
+        Otherwise, and for other data sets, they are refused.
       **options: of the configuration: in_length, out_length, and those that `info` describes.
 
     Returns:
@@ -108,12 +127,19 @@ def prepare(
     from pdr_datasets import store
 
     builder = _builder(name, data_dir, config, options)
+    if skip_broken and not builder.TAKES_PLACES:
+        raise ValueError(f"skip_broken={skip_broken!r}: has a meaning for videos only.")
+    if builder.TAKES_PLACES and manual_dir is not None:
+        builder.place, builder.skip_broken = manual_dir, skip_broken
+        folder = store.prepare_build(builder, progress=progress)
+        builder.check_place(manual_dir)
+        return folder
     if store.is_prepared(builder):
         return Path(builder.data_dir)
     if "://" in str(manual_dir) and builder.TAKES_URL:
         builder.url = str(manual_dir)
         return store.prepare_build(builder, progress=progress)
-    manual = None if manual_dir is None else Path(manual_dir).expanduser()
+    manual = None if manual_dir is None else expand("manual_dir", manual_dir)
     if manual is not None and not manual.is_dir():
         raise FileNotFoundError(f"manual_dir={str(manual)!r} is not a folder.")
     if name in _NEEDS_FILES and (manual is None or not any(manual.iterdir())):
@@ -141,7 +167,8 @@ def load(
         `pdr_datasets.arrays.open_arrays`; all others have to be prepared.
       data_dir: as for `prepare`.
       config: the name of a prepared configuration, instead of `options`. Then in_length and
-        out_length may be shorter than stored: each clip's first frames are served.
+        out_length may be shorter than stored: each clip's first frames are served. Videos are
+        stored whole: they take any lengths, and the option stride.
       in_length: frames given. Without `config` it is one of the options.
       out_length: frames to predict, likewise.
       **options: as for `prepare`.
@@ -164,7 +191,7 @@ def load(
 
     lengths = {"in_length": in_length, "out_length": out_length}
     given = {field: value for field, value in lengths.items() if value is not None}
-    if config is None:
+    if config is None or "in_length" in configuration(name).AT_OPENING:
         options = {**options, **given}
     builder = _builder(name, data_dir, config, options)
     if not store.is_prepared(builder):
@@ -187,9 +214,11 @@ def _builder(
     module = _module(name)
     cls = module.Builder
     if config is not None:
-        if options:
-            raise ValueError(f"config={config!r} is given, so leave out {', '.join(options)}.")
-        return store.make_builder(cls, module.Config.parse(config), data_dir)
+        if told := [option for option in options if option not in module.Config.AT_OPENING]:
+            raise ValueError(f"config={config!r} is given, so leave out {', '.join(told)}.")
+        named = module.Config.parse(config)
+        named = dataclasses.replace(named, **options) if options else named
+        return store.make_builder(cls, named, data_dir)
     _check_options(name, options, module.Config.options())
     return store.make_builder(cls, module.Config(**options), data_dir)
 

@@ -14,12 +14,13 @@ LONGEST = 10_000  # frames of a clip; a bound on what one mistyped number alloca
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class VideoConfig(tfds.core.BuilderConfig):
-    """One variant of a data set. Every field of a subclass is an option; `name` tells them all.
+    """One variant of a data set. Every field of a subclass is an option; `name` tells them.
 
     Attributes:
       DATA: the data set's name.
       PATTERN: matches the names of variants; see `read`.
       EXAMPLE: options of a variant that the message about a bad name shows beside the default.
+      AT_OPENING: options that change nothing that is stored; names do not tell them.
       in_length: frames given.
       out_length: frames to predict.
     """
@@ -27,6 +28,7 @@ class VideoConfig(tfds.core.BuilderConfig):
     DATA: ClassVar[str]
     PATTERN: ClassVar[re.Pattern[str]]
     EXAMPLE: ClassVar[Mapping[str, Any]] = {}
+    AT_OPENING: ClassVar[tuple[str, ...]] = ()
     name: str = ""
     in_length: int = 10
     out_length: int = 10

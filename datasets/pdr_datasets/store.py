@@ -138,7 +138,7 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
         )
     try:
         sources, scaling, overlap = builder.sources(), builder.scaling(), builder.overlap()
-        note = (builder.info.metadata or {}).get("note", "")
+        remarks = builder.remarks()
     except (KeyError, json.JSONDecodeError) as error:
         raise OSError(
             f"{Path(builder.data_dir) / 'metadata.json'} is missing or damaged: {error}. Remove "
@@ -154,9 +154,9 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
         in_length=in_length,
         out_length=out_length,
         frame_shape=builder.info.features["frames"].shape[-3:],
-        note=note,
         overlap=overlap,
         **scaling,
+        **remarks,
     )
 
 

@@ -383,6 +383,31 @@ ARRAYS = Benchmark(
     backbones=_SMALL,
 )
 
+# A user's own videos, which have been prepared with the same options.
+VIDEOS = Benchmark(
+    in_length=10,
+    out_length=10,
+    frame_shape=(64, 64, 3),
+    pool=4,
+    num_gaussians=256,
+    window=15,
+    epochs=50,
+    schedule="onecycle",
+    data_options={
+        "height": 64,
+        "width": 64,
+        "channels": "rgb",
+        "every": 1,
+        "white": 65535,
+        "split": "file",
+        "test_fraction": 0.2,
+        "val_fraction": 0.1,
+        "seed": 0,
+        "stride": 1,
+    },
+    backbones=_SMALL,
+)
+
 BENCHMARKS: dict[str, Benchmark] = {
     "moving_sprites": MOVING_SPRITES,
     "taxibj": TAXIBJ,
@@ -393,4 +418,5 @@ BENCHMARKS: dict[str, Benchmark] = {
     "human36m": HUMAN36M,
     "moving_mnist": MOVING_MNIST,
     "arrays": ARRAYS,
+    "videos": VIDEOS,
 }

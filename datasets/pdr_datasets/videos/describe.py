@@ -1,0 +1,84 @@
+"""What is said of a build of videos: what was read, and what a reader of a result must know."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+_DARK = 64  # of 255
+_LISTED = 8  # names in a sentence
+
+
+def name_some(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
+    return "; ".join([*names[:_LISTED], *more])
+
+
+def describe_videos(
+    files: Sequence[Mapping[str, Any]], clips: Mapping[str, int], length: int, stored: str
+) -> str:
+    """What was read: "60 videos of 28 to 146 frames ...".
+
+    Args:
+      files: of the metadata, see `videos_dataset_builder`.
+      clips: number of clips of each part.
+      length: frames of a clip.
+      stored: the stored frame in words.
+    """
+    frames = [file["frames"] for file in files]
+    sizes = sorted({tuple(file["size"]) for file in files})
+    shown = f"{sizes[0][0]} x {sizes[0][1]}"
+    shown += f" to {sizes[-1][0]} x {sizes[-1][1]}" if len(sizes) > 1 else ""
+    parts = ", ".join(
+        f"{part} {sum(file['part'] == part for file in files)} with {number}"
+        for part, number in clips.items()
+    )
+    return (
+        f"read as {len(files)} videos of {_span(frames, '{}')} frames ({sum(frames)} in all), "
+        f"{shown} pixels{_rates(files)}, stored as {stored}; clips of {length} frames: {parts}"
+    )
+
+
+def remark(
+    files: Sequence[Mapping[str, Any]], skipped: Collection[str], brightest: int, length: int
+) -> str:
+    """What a reader of a result must know of the videos; "" if nothing.
+
+    Args:
+      files: of the metadata.
+      skipped: broken videos, each with its reason.
+      brightest: the largest stored value.
+      length: frames of a clip.
+    """
+    notes = []
+    if skipped:
+        notes.append(f"Broken and skipped, {len(skipped)} videos: {name_some(skipped)}.")
+    short = [f"{f['name']} ({f['frames']} frames)" for f in files if f["frames"] < length]
+    if short:
+        notes.append(
+            f"Shorter than a clip of {length} frames and not used, {len(short)} videos: "
+            f"{name_some(short)}."
+        )
+    if brightest < _DARK:
+        notes.append(
+            f"The largest value is {brightest} of 255, so that errors are tiny and PSNR is high "
+            "whatever is predicted. 16-bit grey frames of fewer bits need another white: prepare "
+            "with the value that shall become 255, as white=4095 for 12 bits."
+        )
+    rates = {file["rate"] for file in files if file["rate"]}
+    if rates and max(rates) > 1.01 * min(rates):
+        notes.append(
+            f"Videos of{_rates(files).removeprefix(',')} are taken frame by frame, so that motion "
+            "is faster in those of fewer frames a second."
+        )
+    return " ".join(notes)
+
+
+def _rates(files: Sequence[Mapping[str, Any]]) -> str:
+    rates = [file["rate"] for file in files if file["rate"]]
+    return f", {_span(rates, '{:.4g}')} frames/s" if rates else ""
+
+
+def _span(numbers: Sequence[float], form: str) -> str:
+    low, high = form.format(min(numbers)), form.format(max(numbers))
+    return low if low == high else f"{low} to {high}"

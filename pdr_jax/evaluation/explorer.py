@@ -111,7 +111,7 @@ def _errors(measured: Mapping[str, Measured]) -> np.ndarray | None:
 
 
 def _decompose(run: Evaluated, stored: np.ndarray, batch_size: int) -> PDROutput:
-    """What the model makes of clips (n, T + T', H, W, C) in stored units, as NumPy arrays."""
+    """What the model makes of clips (n, T + T', H, W, C) in stored units."""
     task, parts = run.task, []
     for start in range(0, len(stored), batch_size):
         frames, valid = predictors.padded(stored[start : start + batch_size], batch_size)
@@ -119,8 +119,8 @@ def _decompose(run: Evaluated, stored: np.ndarray, batch_size: int) -> PDROutput
         output = predictors.apply(
             task.model, run.variables, observed, task.clip.horizon, "decompose"
         )
-        parts.append(jax.tree.map(lambda leaf, valid=valid: np.asarray(leaf)[valid], output))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        parts.append(jax.tree.map(lambda leaf, valid=valid: leaf[valid], output))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 def _run(run: Evaluated, output: PDROutput) -> Run:

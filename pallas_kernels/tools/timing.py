@@ -11,8 +11,9 @@ import numpy as np
 
 from pallas_kernels import gpu
 
-SAMPLE = 0.02
-"""Seconds of calls, at least, that a GPU is given before it is waited for."""
+SAMPLE_GPU, SAMPLE_CPU = 0.02, 0.2
+"""Seconds of calls, at least, in a sample. A GPU is waited for after them. On a CPU the system may
+credit a thread's time several milliseconds late."""
 
 MOST_CALLS = 1000
 """In a sample; calls that are waiting hold memory."""
@@ -31,9 +32,9 @@ def milliseconds(
 ) -> dict[str, Any]:
     """Times a function that draws frames.
 
-    A sample is one call on a CPU. On a GPU it is as many calls as take 20 ms, waited for once, so
-    that starting a call hides behind the one before, as it does in training; a call that takes the
-    host longer to start than the GPU to run costs what the host takes.
+    A sample is as many calls as take 200 ms on a CPU, 20 ms on a GPU. They are waited for once, so
+    that on a GPU starting a call hides behind the one before, as it does in training; a call that
+    takes the host longer to start than the GPU to run costs what the host takes.
 
     Args:
         call: takes the number of the call, by which it may choose its inputs, and starts it.
@@ -56,11 +57,9 @@ def milliseconds(
         return time.perf_counter() - start, time.process_time() - start_cpu
 
     sample(1)
-    calls = 1
-    if gpu.present():
-        once, _ = sample(1)
-        calls = min(math.ceil(SAMPLE / once), MOST_CALLS)
-        sample(calls)
+    once, _ = sample(1)
+    calls = min(math.ceil((SAMPLE_GPU if gpu.present() else SAMPLE_CPU) / once), MOST_CALLS)
+    sample(calls)
     samples = [sample(calls) for _ in range(repeats)]
     wall, cpu = np.transpose(samples) * 1e3 / (calls * frames)
     lower, median, upper = np.quantile(wall, [0.25, 0.5, 0.75])

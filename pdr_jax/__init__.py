@@ -8,10 +8,14 @@ Where to look: the model is `pdr_jax.pdr`, the training step `pdr_jax.train`, th
 definition `pallas_kernels.splat2d.reference`.
 """
 
-from pdr_jax import backbones, losses, metrics, predgs
-from pdr_jax.gaussians import Gaussians2D
-from pdr_jax.pdr import PDR, PDROutput
-from pdr_jax.predgs import PredGS, PredGSConfig
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pdr_jax import backbones, losses, metrics, predgs
+    from pdr_jax.gaussians import Gaussians2D
+    from pdr_jax.pdr import PDR, PDROutput
+    from pdr_jax.predgs import PredGS, PredGSConfig
 
 __all__ = [
     "PDR",
@@ -24,3 +28,20 @@ __all__ = [
     "metrics",
     "predgs",
 ]
+
+_MODULES = {
+    "PDR": "pdr_jax.pdr",
+    "Gaussians2D": "pdr_jax.gaussians",
+    "PDROutput": "pdr_jax.pdr",
+    "PredGS": "pdr_jax.predgs",
+    "PredGSConfig": "pdr_jax.predgs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports JAX and the rest when they are first used: `pdr --help` is there at once."""
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    if name in __all__:
+        return import_module(f"pdr_jax.{name}")
+    raise AttributeError(f"module 'pdr_jax' has no attribute {name!r}")

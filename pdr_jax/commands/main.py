@@ -1,33 +1,50 @@
-"""`pdr`: finds the command, runs it, and says what was wrong with its input."""
+"""`pdr`: finds the command, runs it, and says what was wrong with its input.
 
+Only the command's own module is imported, so that help is there at once.
+"""
+
+import argparse
 import contextlib
 import inspect
 import io
+import os
 import re
 import signal
 import sys
 import threading
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any
+from importlib import import_module, metadata
+from typing import Any, NamedTuple
 
-import tyro
-from rich.console import Console
-from rich.markup import escape
 
-import pdr_datasets
-from pdr_jax.commands.check import check
-from pdr_jax.commands.data import data
-from pdr_jax.commands.demo import demo
-from pdr_jax.commands.doctor import doctor
-from pdr_jax.commands.eval import evaluate
-from pdr_jax.commands.export_openstl import export_openstl
-from pdr_jax.commands.import_openstl import import_openstl
-from pdr_jax.commands.models import models
-from pdr_jax.commands.predict import predict
-from pdr_jax.commands.train import train_command
-from pdr_jax.recipes import Recipe
-from pdr_jax.runs.pace import DivergedError
+class Command(NamedTuple):
+    """Where a command is, and what it does in a line."""
+
+    module: str
+    """In pdr_jax.commands."""
+    function: str
+    help: str
+    made: bool = False
+    """Whether the function makes the command from the words of the command line."""
+
+
+COMMANDS = {
+    "train": Command("train", "train_command", "train a predictor, with or without PDR", made=True),
+    "eval": Command("eval", "evaluate", "score runs by the field's metrics, beside controls"),
+    "predict": Command("predict", "predict", "predict the frames that follow"),
+    "check": Command("check", "check", "verify a run folder"),
+    "models": Command("models", "models", "the predictors, and each one's card"),
+    "data": Command("data", "data_command", "list, show and prepare data sets", made=True),
+    "import-openstl": Command(
+        "import_openstl", "import_openstl", "make a run from a checkpoint of the public code"
+    ),
+    "export-openstl": Command(
+        "export_openstl", "export_openstl", "write a run's backbone for the public code"
+    ),
+    "demo": Command("demo", "demo", "train a plain predictor and PDR, and compare them"),
+    "doctor": Command("doctor", "doctor", "what JAX sees, and which kernels run here"),
+}
 
 EXAMPLES = """
 examples:
@@ -45,7 +62,6 @@ examples:
   pdr export-openstl runs/theirs --out theirs.pth
 """
 _BUG = "This is a bug of pdr-jax. Please report it with the command and what follows."
-_POSITIONAL = typing.get_args(tyro.conf.Positional[int])[1]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -60,46 +76,92 @@ def main(argv: list[str] | None = None) -> None:
         except KeyboardInterrupt:
             print("interrupted")
             sys.exit(130)
+        except BrokenPipeError:  # nobody reads on, as after `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
         except Exception:
             print(_BUG, file=sys.stderr)
             raise
 
 
 def _run(argv: list[str]) -> None:
-    commands: dict[str, Callable[..., Any]] = {
-        "eval": evaluate,
-        "predict": predict,
-        "check": check,
-        "import-openstl": import_openstl,
-        "export-openstl": export_openstl,
-        "models": models,
-        "demo": demo,
-        "doctor": doctor,
-        "data": data,
-    }
+    name = argv[0] if argv else "--help"
+    if name.startswith("--tyro-"):  # a script that completes the options of all commands
+        import tyro
+
+        commands = {each: load(each, []) for each in COMMANDS}
+        tyro.extras.subcommand_cli_from_dict(commands, prog="pdr", args=argv)
+    elif name in COMMANDS:
+        _call(name, argv)
+    else:
+        _overview().parse_args([name])
+
+
+def _call(name: str, argv: list[str]) -> None:
+    import tyro
+
+    command = None
     try:
-        commands = {"train": train_command(argv), **commands}
-        tyro.extras.subcommand_cli_from_dict(
-            commands,
-            prog="pdr",
-            description="Predictive Differentiable Rendering for video prediction.\n" + EXAMPLES,
-            args=argv,
-        )
-    except (
-        *(ValueError, TypeError, OSError, ImportError, DivergedError),
-        NotImplementedError,  # a kernel that was asked for by name does not serve this device
-    ) as error:
-        message = str(error)
-        if isinstance(error, pdr_datasets.NotPreparedError):
-            message += (
-                f" Or: pdr data prepare {error.name} --config {error.config} --manual-dir FOLDER"
-            )
-        elif command := commands.get(argv[0] if argv else ""):
-            message = with_option(message, options(command))
+        command = load(name, argv)
+        tyro.cli(command, prog=f"pdr {name}", args=argv[1:])
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        message = refusal(error, options(command) if command else set())
+        if message is None:
+            raise
+        from rich.console import Console
+        from rich.markup import escape
+
         Console(stderr=True).print(
             f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True
         )
         sys.exit(2)
+
+
+def refusal(error: Exception, known: set[str]) -> str | None:
+    """What to tell of an error; None if it is a bug of ours.
+
+    Args:
+        error: what a command raised.
+        known: the names of the command's options, as Python writes them.
+    """
+    from pdr_datasets import NotPreparedError
+    from pdr_jax.runs.pace import DivergedError
+
+    if isinstance(error, NotPreparedError):
+        prepare = f"pdr data prepare {error.name} --config {error.config} --manual-dir FOLDER"
+        return f"{error} Or: {prepare}"
+    # NotImplementedError: a kernel that was asked for by name does not serve this device.
+    known_kinds = (ValueError, TypeError, OSError, ImportError, NotImplementedError, DivergedError)
+    return with_option(str(error), known) if isinstance(error, known_kinds) else None
+
+
+def load(name: str, argv: list[str]) -> Callable[..., Any]:
+    """A command's function; its parameters are the command's options.
+
+    Args:
+        name: of the command.
+        argv: the command line, from the name on; empty for the command as such.
+    """
+    command = COMMANDS[name]
+    function = getattr(import_module(f"pdr_jax.commands.{command.module}"), command.function)
+    return function(argv) if command.made else function
+
+
+def _overview() -> argparse.ArgumentParser:
+    """What `pdr --help` prints, and what refuses other words than a command's name."""
+    parser = argparse.ArgumentParser(
+        "pdr",
+        description="Predictive Differentiable Rendering for video prediction.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=metadata.version("pdr-jax"))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.help, add_help=False)
+    return parser
 
 
 @contextlib.contextmanager
@@ -117,11 +179,16 @@ def _exit_on_sigterm() -> Iterator[None]:
 
 def options(command: Callable[..., Any]) -> set[str]:
     """The names of a command's options, as Python writes them."""
+    import tyro
+
+    from pdr_jax.recipes import Recipe
+
+    positional = typing.get_args(tyro.conf.Positional[int])[1]
     hints = typing.get_type_hints(command, include_extras=True)
     names = {
         name
         for name in inspect.signature(command).parameters
-        if _POSITIONAL not in getattr(hints.get(name), "__metadata__", ())
+        if positional not in getattr(hints.get(name), "__metadata__", ())
     }
     if "recipe" in names:  # its fields are the options
         names = names - {"recipe"} | set(Recipe.__dataclass_fields__) - {"dataset"}

@@ -1,12 +1,16 @@
 """Bad command lines are refused with a message, and leave nothing behind."""
 
+import subprocess
+import sys
+from importlib import metadata
+
 import numpy as np
 import pytest
 from small_runs import moving_blobs
 
 import pdr_datasets
 from pdr_jax.commands import main
-from pdr_jax.commands.main import with_option
+from pdr_jax.commands.main import COMMANDS, load, options, with_option
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,8 @@ from pdr_jax.commands.main import with_option
         ("data prepare kth", "00sequences.txt"),
         ("data prepare ktj", "no such data set"),
         ("models tua", "did you mean 'tau'"),
+        ("trian kth", "invalid choice: 'trian'"),
+        ("--verbose train", "required: COMMAND"),
     ],
 )
 def test_bad_command_lines_are_refused(argv, message, capsys, tmp_path, monkeypatch):
@@ -105,3 +111,44 @@ def test_data_sets_are_listed(capsys):
 def test_the_card_of_a_data_set_is_shown(capsys):
     main(["data", "info", "kth"])
     assert "00sequences.txt" in capsys.readouterr().out
+
+
+def test_help_comes_without_jax():
+    """Its import takes seconds."""
+    code = (
+        "import sys; from pdr_jax.commands import main\n"
+        "try: main(['--help'])\n"
+        "finally: assert not {'jax', 'numpy', 'tyro'} & set(sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert all(name in shown.stdout for name in COMMANDS)
+
+
+def test_data_sets_are_listed_without_jax():
+    code = (
+        "import sys; from pdr_jax.commands import main; main(['data', 'list'])\n"
+        "assert 'jax' not in sys.modules"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "moving_sprites" in shown.stdout
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out.strip() == metadata.version("pdr-jax")
+
+
+def test_every_command_is_there():
+    assert all(callable(load(name, [])) for name in COMMANDS)
+    assert options(load("predict", [])) >= {"horizon", "batch_size"}
+
+
+def test_a_script_completes_all_commands(capsys):
+    with pytest.raises(SystemExit):
+        main(["--tyro-print-completion", "bash"])
+    script = capsys.readouterr().out
+    assert all(word in script for word in (*COMMANDS, "--learning-rate"))

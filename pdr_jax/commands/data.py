@@ -1,12 +1,10 @@
 """`pdr data`."""
 
 import dataclasses
-import inspect
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,72 +12,72 @@ import pdr_datasets
 from pdr_datasets.catalogue import configuration
 
 
-def data(
-    command: tyro.conf.Positional[Literal["list", "info", "prepare"]],
-    name: tyro.conf.Positional[str] = "",
-    manual_dir: str | None = None,
-    data_dir: Path | None = None,
-    config: str | None = None,
-    skip_broken: bool = False,
-    **options: Any,
-) -> None:
-    """List the data sets, show one's card, or prepare one.
-
-    Args:
-        command: What to do.
-        name: A data set, for info and prepare. Its own options: pdr data prepare NAME --help.
-        manual_dir: Where the official files lie, for data sets that must be fetched by hand; for
-            weatherbench also a URL; for videos also a pattern or a CSV file.
-        data_dir: Where prepared data sets go.
-        config: The variant to prepare, by its name; the benchmark's by default.
-        skip_broken: Leave out broken and short videos, and name them beside all results.
-    """
-    if command == "list":
-        for known in pdr_datasets.names():
-            first_paragraph = " ".join(pdr_datasets.info(known).split("\n\n")[1].split())
-            print(f"{known:<16}{first_paragraph.partition('. ')[0].rstrip('.')}")
-    elif not name:
-        known = ", ".join(pdr_datasets.names())
-        raise ValueError(f"name is missing: pdr data {command} NAME, with one of {known}")
-    elif command == "info":
-        print(pdr_datasets.info(name))
-    else:
-        place: dict[str, Any] = {"data_dir": data_dir, "config": config, **options}
-        start = time.time()
-        path = pdr_datasets.prepare(
-            name, manual_dir=manual_dir, skip_broken=skip_broken, progress=True, **place
-        )
-        if (path / "dataset_info.json").stat().st_mtime < start:
-            print(f"prepared before: {path}; remove that folder to build it anew")
-        else:
-            print(f"prepared: {path}")
-        dataset = pdr_datasets.load(name, **place)
-        for text in filter(None, (dataset.reading, dataset.note)):
-            print(f"note: {text}")
-
-
 def data_command(argv: list[str]) -> Callable[..., None]:
-    """`data`, which has the options of the data set that the command line prepares."""
-    name = "".join(argv[2:3]) if argv[:2] == ["data", "prepare"] else ""
-    known = {"arrays", *pdr_datasets.names()} - {"arrays"}  # which needs no preparation
-    cls = configuration(name) if name in known else None
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.name in cls.options()} if cls else {}
+    """`data`, with the options of the data set that the command line prepares."""
+    defaults = _options("".join(argv[2:3]) if argv[:2] == ["data", "prepare"] else "")
+    fields = tyro.conf.arg(name="", prefix_name=False, constructor=type(defaults))
 
-    def chosen(*arguments: Any, **given: Any) -> None:
-        default = [n for n, field in fields.items() if n in given and given[n] == field.default]
-        data(*arguments, **{n: value for n, value in given.items() if n not in default})
+    def data(
+        command: tyro.conf.Positional[Literal["list", "info", "prepare"]],
+        name: tyro.conf.Positional[str] = "",
+        manual_dir: str | None = None,
+        data_dir: Path | None = None,
+        config: str | None = None,
+        skip_broken: bool = False,
+        options: Annotated[Any, fields] = defaults,
+    ) -> None:
+        """List the data sets, show one's card, or prepare one.
 
-    signature = inspect.signature(data)
-    parameters = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
-    parameters += [
-        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
-        for n, f in fields.items()
-    ]
-    text = inspect.cleandoc(data.__doc__ or "")
-    if cls:
-        _, _, described = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
-        text += "\n" + textwrap.indent(described, "  ")
-    chosen.__doc__ = text
-    chosen.__annotations__ = {p.name: p.annotation for p in parameters}
-    vars(chosen)["__signature__"] = signature.replace(parameters=parameters)
-    return chosen
+        Args:
+            command: What to do.
+            name: A data set, for info and prepare. Its own options: pdr data prepare NAME --help.
+            manual_dir: Where the official files lie, for data sets that must be fetched by hand;
+                for weatherbench also a URL; for videos also a pattern or a CSV file.
+            data_dir: Where prepared data sets go.
+            config: The variant to prepare, by its name; the benchmark's by default.
+            skip_broken: Leave out broken and short videos, and name them beside all results.
+            options: Of the data set.
+        """
+        if command == "list":
+            for known in pdr_datasets.names():
+                first_paragraph = " ".join(pdr_datasets.info(known).split("\n\n")[1].split())
+                print(f"{known:<16}{first_paragraph.partition('. ')[0].rstrip('.')}")
+        elif not name:
+            known = ", ".join(pdr_datasets.names())
+            raise ValueError(f"name is missing: pdr data {command} NAME, with one of {known}")
+        elif command == "info":
+            print(pdr_datasets.info(name))
+        else:
+            changed = {n: v for n, v in vars(options).items() if v != getattr(defaults, n)}
+            place = {"data_dir": data_dir, "config": config, **changed}
+            _prepare(name, manual_dir, skip_broken, place)
+
+    return data
+
+
+def _prepare(name: str, manual_dir: str | None, skip_broken: bool, place: dict[str, Any]) -> None:
+    start = time.time()
+    path = pdr_datasets.prepare(
+        name, manual_dir=manual_dir, skip_broken=skip_broken, progress=True, **place
+    )
+    if (path / "dataset_info.json").stat().st_mtime < start:
+        print(f"prepared before: {path}; remove that folder to build it anew")
+    else:
+        print(f"prepared: {path}")
+    dataset = pdr_datasets.load(name, **place)
+    for text in filter(None, (dataset.reading, dataset.note)):
+        print(f"note: {text}")
+
+
+def _options(name: str) -> Any:
+    """The options of a data set at their defaults; none for a name that has nothing to prepare."""
+    if name not in pdr_datasets.names() or name == "arrays":
+        return dataclasses.make_dataclass("Options", [])()
+    config = configuration(name)
+    kept = [(f.name, f.type, f.default) for f in dataclasses.fields(config)]
+    cls = dataclasses.make_dataclass("Options", [f for f in kept if f[0] in config.options()])
+    cls.__doc__ = config.__doc__
+    return cls()
+
+
+data = data_command([])

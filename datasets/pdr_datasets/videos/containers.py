@@ -26,14 +26,14 @@ def decode(path: Path, every: int = 1) -> Iterator[np.ndarray]:
     av, container = _open(path)
     with container:
         stream = container.streams.video[0]
-        first, last, number = None, Fraction(0), 0
+        first = last = number = 0
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
                     raise BrokenVideoError(f"is damaged or cut off after frame {number}")
                 time = packet.dts if packet.pts is None else packet.pts
                 if time is not None:
-                    first = time if first is None else min(first, time)
+                    first = min(first, time)
                     last = max(last, time + (packet.duration or 0))
                 for frame in packet.decode():
                     if number % every == 0:
@@ -43,8 +43,8 @@ def decode(path: Path, every: int = 1) -> Iterator[np.ndarray]:
             raise BrokenVideoError(
                 f"cannot be decoded after frame {number}: {error.strerror}"
             ) from error
-        promised = _duration(stream)
-        missing = promised - (last - (first or 0)) * stream.time_base
+        promised = _duration(container.format.name, stream)
+        missing = promised - (last - first) * stream.time_base
         frame_time = 1 / Fraction(stream.average_rate or 25)
         if missing > max(_TOLERANCE * promised, Fraction(3, 2) * frame_time):
             raise BrokenVideoError(
@@ -90,8 +90,10 @@ def _upright(frame: Any) -> np.ndarray:
     return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
-def _duration(stream: Any) -> Fraction:
+def _duration(kind: str, stream: Any) -> Fraction:
     """Seconds that the header promises; 0 where it does not."""
+    if kind == "avi" and stream.average_rate:  # whose duration FFmpeg fits to the file's bytes
+        return stream.frames / Fraction(stream.average_rate)
     if stream.duration is not None:
         return Fraction(stream.duration * stream.time_base)
     hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska's own

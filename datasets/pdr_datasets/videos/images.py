@@ -26,6 +26,8 @@ def decode_gif(path: Path, every: int = 1) -> Iterator[np.ndarray]:
       ImportError: the package pillow is not installed.
     """
     with _open(path, "is not a GIF that can be opened") as image:
+        if not path.read_bytes().rstrip(b"\0").endswith(b";"):
+            raise BrokenVideoError("is cut off: it lacks the mark that ends a GIF")
         for number in itertools.count():
             try:
                 image.seek(number)
@@ -88,9 +90,9 @@ def in_order(folder: Path) -> list[Path]:
         return paths
     numbered = sorted((int(match[1]), path) for match, path in zip(matches, paths, strict=True))
     pairs = list(itertools.pairwise(numbered))
-    step = min((after - before for (before, _), (after, _) in pairs), default=1)
+    step = min((b - a for (a, _), (b, _) in pairs if b > a), default=1)
     for (before, here), (after, following) in pairs:
-        if after - before != step or not step:
+        if after - before != step:
             raise BrokenVideoError(
                 f"has numbers that do not go up evenly: {following.name} follows {here.name}; "
                 "expected no gap and no number twice (number the frames anew if none is missing)"

@@ -1,0 +1,491 @@
+"""Videos: every kind of file, broken ones, splits by whole videos, clips, and the command line."""
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tyro
+
+import pdr_datasets
+from pdr_datasets.videos.broken import BrokenVideoError
+from pdr_datasets.videos.find import find_videos
+from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
+from pdr_datasets.videos.images import decode_folder
+from pdr_datasets.videos.split import split_videos
+from pdr_jax.commands.data import data_command
+from pdr_jax.runs.folder import describe_dataset
+
+HEIGHT, WIDTH = 20, 24
+RED, GREEN = (250, 0, 0), (0, 250, 0)
+INSIDE = np.s_[:, :8, np.r_[:8, 16:24]]  # away from edges, which codecs blur
+SMALL = {"height": 8, "width": 8, "in_length": 2, "out_length": 2}
+
+
+def draw(length, height=HEIGHT, width=WIDTH):
+    """(length, height, width, 3) uint8: the top left is red, the bottom green, the rest brightens.
+
+    All at sizes that codecs keep.
+    """
+    frames = np.zeros((length, height, width, 3), np.uint8)
+    frames[:] = 10 * np.arange(length, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+    frames[:, : height // 2, : width // 2] = RED
+    frames[:, height // 2 :] = GREEN
+    return frames
+
+
+def write_video(path, frames, codec="mpeg4", pixels="yuv420p", rate=25, **options):
+    """Writes a video with PyAV, of good quality."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=Fraction(rate))
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], pixels
+        stream.bit_rate = 4_000_000
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_gif(path, frames):
+    from PIL import Image
+
+    images = [Image.fromarray(frame) for frame in frames]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=40, loop=0)
+
+
+def write_images(folder, frames, suffix=".png"):
+    from PIL import Image
+
+    folder.mkdir(parents=True)
+    for number, frame in enumerate(frames, start=8):  # 8, 9, 10: not in the order of letters
+        Image.fromarray(frame).save(folder / f"frame_{number}{suffix}")
+
+
+def read(path, *options):
+    return np.stack(list(read_frames(path, *options)))
+
+
+def problem(path, *options):
+    with pytest.raises(BrokenVideoError) as caught:
+        read(path, *options)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Eight videos of 4 to 11 frames by four people, in two folders; six kinds of files."""
+    folder = tmp_path_factory.mktemp("clips")
+    write_video(folder / "ann_run.avi", draw(4))
+    write_video(folder / "ann_walk.mp4", draw(5), rate=30)
+    write_video(folder / "more/bob_run.mkv", draw(6, 32, 16))
+    write_video(folder / "more/bob_walk.mov", draw(7))
+    write_gif(folder / "more/cem_run.gif", draw(8))
+    write_images(folder / "cem_walk", draw(9))
+    write_images(folder / "dan_run", draw(10)[..., 0], ".tif")
+    write_video(folder / "dan_walk.avi", draw(11))
+    (folder / "notes.txt").write_text("not a video")
+    (folder / "._dan_walk.avi").write_text("what macOS leaves")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared(clips, tmp_path_factory):
+    """The same, prepared with the split by person."""
+    data_dir = tmp_path_factory.mktemp("prepared")
+    options = {"split": "prefix", "test_fraction": 0.25, "val_fraction": 0.25}
+    pdr_datasets.prepare("videos", data_dir=data_dir, manual_dir=clips, **options, **SMALL)
+    return {"data_dir": data_dir, "config": "8x8_rgb_prefix_0.25test_0.25val_seed0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "error"),
+    [
+        ("clip.mp4", "mpeg4", "yuv420p", 12),
+        ("clip.MOV", "mpeg4", "yuv420p", 12),
+        ("clip.mkv", "mpeg4", "yuv420p", 12),
+        ("clip.avi", "mjpeg", "yuvj420p", 12),
+        ("clip.avi", "ffv1", "bgr0", 0),
+    ],
+)
+def test_videos_are_read_whole(tmp_path, name, codec, pixels, error):
+    frames = draw(12)
+    write_video(tmp_path / name, frames, codec, pixels)
+    found = read(tmp_path / name)
+    assert found.shape == frames.shape
+    assert np.abs(found[INSIDE].astype(int) - frames[INSIDE]).max() <= error
+    np.testing.assert_array_equal(read(tmp_path / name, 5), found[::5])
+    assert frame_rate(tmp_path / name) == 25
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_folders_of_frames_are_read_by_number(tmp_path, suffix):
+    write_images(tmp_path / "clip", draw(4), suffix)
+    found = read(tmp_path / "clip")
+    assert found.shape == (4, HEIGHT, WIDTH, 3)
+    error = np.abs(found.astype(int) - draw(4))
+    assert error[INSIDE].max() <= 12 if suffix == ".jpg" else error.max() == 0
+    assert read(tmp_path / "clip", 3).shape[0] == 2
+
+
+def test_a_gif_is_read_whole(tmp_path):
+    write_gif(tmp_path / "clip.gif", draw(4))
+    np.testing.assert_array_equal(read(tmp_path / "clip.gif"), draw(4))
+    assert frame_rate(tmp_path / "clip.gif") == 25
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turn"),
+    [
+        ((0, 1, -1, 0), lambda frames: np.rot90(frames, -1, (1, 2))),  # as telephones held upright
+        ((-1, 0, 0, -1), lambda frames: np.rot90(frames, 2, (1, 2))),
+        ((0, -1, 1, 0), lambda frames: np.rot90(frames, 1, (1, 2))),
+        ((-1, 0, 0, 1), lambda frames: frames[:, :, ::-1]),
+    ],
+)
+def test_videos_are_turned_upright(tmp_path, matrix, turn):
+    path = tmp_path / "clip.mp4"
+    write_video(path, draw(3))
+    before = read(path)
+    content = path.read_bytes()
+    track = content.index(b"tkhd")
+    a, b, c, d = (65536 * np.array(matrix)).tolist()
+    stored, wanted = (
+        np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
+        for a, b, c, d in ((65536, 0, 0, 65536), (a, b, c, d))
+    )
+    path.write_bytes(content[:track] + content[track:].replace(stored, wanted, 1))
+    np.testing.assert_array_equal(read(path), turn(before))
+
+
+def test_photographs_are_turned_upright(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned
+    for number in range(2):
+        Image.fromarray(draw(1)[0]).save(tmp_path / f"{number}.png", exif=exif)
+    np.testing.assert_array_equal(read(tmp_path)[0], np.rot90(draw(1)[0], -1))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_16_bits_become_8(tmp_path, suffix):
+    values = np.array([[[0, 128, 257, 4095], [32768, 65278, 65535, 129]]], np.uint16)
+    write_images(tmp_path / "clip", values, suffix)
+    found = read(tmp_path / "clip")
+    np.testing.assert_array_equal(found, [[[0, 0, 1, 16], [128, 254, 255, 1]]])
+    bright = np.stack(list(decode_folder(tmp_path / "clip", white=4095)))
+    np.testing.assert_array_equal(bright, [[[0, 8, 16, 255], [255, 255, 255, 8]]])
+
+
+def test_16_bit_colour_keeps_its_high_byte(tmp_path):
+    values = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint16).reshape(HEIGHT, WIDTH, 3) * 45
+    import av
+
+    with av.open(str(tmp_path / "1.png"), "w", format="image2") as container:
+        stream = container.add_stream("png", rate=Fraction(1))
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "rgb48be"
+        frame = av.VideoFrame.from_ndarray(values, format="rgb48le").reformat(format="rgb48be")
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    np.testing.assert_array_equal(read(tmp_path)[0], values >> 8)
+    assert "16-bit colour" in problem(tmp_path, 1, 4095)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov", ".gif"])
+def test_cut_off_files_are_noticed(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    noise = np.random.default_rng(0).integers(0, 255, (12, HEIGHT, WIDTH, 3), np.uint8)
+    options = {"movflags": "faststart"} if suffix == ".mp4" else {}
+    write_gif(path, noise) if suffix == ".gif" else write_video(path, noise, **options)
+    content = path.read_bytes()
+    assert len(read(path)) == 12
+    for share in (0.02, 0.3, 0.5, 0.7, 0.9):
+        path.write_bytes(content[: int(share * len(content))])
+        assert problem(path)
+
+
+def test_a_file_cut_off_between_frames_is_noticed(tmp_path):
+    import av
+
+    path = tmp_path / "clip.avi"
+    write_video(path, draw(12))
+    with av.open(str(path)) as container:
+        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    path.write_bytes(path.read_bytes()[: sum(packets[8])])
+    assert "is cut off: its header promises 0.48 s, and 9 frames end 0.12 s before" in problem(path)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".webm", ".gif"])
+def test_files_of_other_kinds_are_noticed(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    path.write_bytes(b"")
+    assert problem(path) == "is empty"
+    path.write_text("this is a text\n" * 100)
+    assert "that can be opened" in problem(path)
+    assert str(tmp_path) not in problem(path)
+
+
+def test_broken_folders_of_frames_are_noticed(tmp_path):
+    from PIL import Image
+
+    def folder(name, *names):
+        write_images(tmp_path / name, draw(3))
+        return tmp_path / name
+
+    path = folder("gap")
+    (path / "frame_9.png").unlink()
+    shutil.copy(path / "frame_10.png", path / "frame_11.png")
+    assert "frame_10.png follows frame_8.png" in problem(path)
+    path = folder("twice")
+    shutil.copy(path / "frame_9.png", path / "frame_009.png")
+    assert "frame_9.png follows frame_009.png" in problem(path)
+    path = folder("size")
+    Image.fromarray(draw(1)[0, :8, :8]).save(path / "frame_9.png")
+    assert "holds frames of 20 x 24, but frame_9.png is 8 x 8" in problem(path)
+    path = folder("cut")
+    (path / "frame_9.png").write_bytes((path / "frame_9.png").read_bytes()[:60])
+    assert "frame_9.png, which cannot be decoded" in problem(path)
+    path = folder("text")
+    (path / "frame_9.png").write_text("text")
+    assert "frame_9.png, which is not an image" in problem(path)
+    path = folder("float")
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.float32)).save(path / "frame_11.tif")
+    assert "frame_11.tif with 32-bit values" in problem(path)
+    path = folder("pages")
+    page = Image.fromarray(draw(1)[0])
+    page.save(path / "frame_11.tif", save_all=True, append_images=[page])
+    assert "frame_11.tif with 2 pages" in problem(path)
+
+
+def test_frames_are_fitted_as_pillow_does_it():
+    from PIL import Image
+
+    frame = draw(2)[1]
+    assert fit_frame(frame, HEIGHT, WIDTH, "rgb") is not frame
+    np.testing.assert_array_equal(fit_frame(frame, HEIGHT, WIDTH, "rgb"), frame)
+    small = Image.fromarray(frame).resize((6, 8), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(fit_frame(frame, 8, 6, "rgb"), small)
+    grey = fit_frame(frame, HEIGHT, WIDTH, "grey")
+    assert (grey.shape, grey[0, 0, 0]) == ((HEIGHT, WIDTH, 1), round(0.299 * RED[0]))
+    assert fit_frame(frame[..., 0], 8, 6, "rgb").shape == (8, 6, 3)
+
+
+def test_videos_are_found(clips, monkeypatch):
+    everything = [
+        *("ann_run.avi", "ann_walk.mp4", "cem_walk", "dan_run", "dan_walk.avi"),
+        *("more/bob_run.mkv", "more/bob_walk.mov", "more/cem_run.gif"),
+    ]
+
+    def names(place):
+        return [video.name for video in find_videos(place)]
+
+    assert names(clips) == everything
+    assert names(f"{clips}/*.avi") == ["ann_run.avi", "dan_walk.avi"]
+    assert names(f"{clips}/**/*_run*") == [name for name in everything if "_run" in name]
+    assert names(clips / "dan_run") == ["dan_run"]
+    assert names(clips / "ann_run.avi") == ["ann_run.avi"]
+    assert names([clips / "more", clips / "ann_run.avi"]) == [everything[0], *everything[5:]]
+    monkeypatch.setenv("HOME", str(clips))
+    assert names("~/more") == [name.removeprefix("more/") for name in everything[5:]]
+
+
+def test_what_is_no_video_is_refused(clips, tmp_path):
+    for place in (tmp_path, tmp_path / "none", tmp_path / "*.avi"):
+        with pytest.raises(FileNotFoundError, match="Give a folder with videos"):
+            find_videos(place)
+    with pytest.raises(ValueError, match=r"notes.txt is no video; expected one of .avi"):
+        find_videos(clips / "*.*")
+    with pytest.raises(FileNotFoundError, match=r"gone.avi is missing"):
+        find_videos([clips / "gone.avi"])
+
+
+def test_a_csv_file_lists_videos(clips, tmp_path):
+    path = clips / "parts.csv"
+    path.write_text("path,part\nann_run.avi,test\nmore/bob_run.mkv,train\ncem_walk,val\n")
+    found = find_videos(path)
+    assert {video.name: video.part for video in found} == {
+        "ann_run.avi": "test",
+        "more/bob_run.mkv": "train",
+        "cem_walk": "val",
+    }
+    parts = split_videos(found, "csv", test_fraction=0.2, val_fraction=0.1, seed=0)
+    assert {part: [v.name for v in videos] for part, videos in parts.items()} == {
+        "train": ["more/bob_run.mkv"],
+        "val": ["cem_walk"],
+        "test": ["ann_run.avi"],
+    }
+    for text, match in [
+        ("ann_run.avi,test\n", "expected a first line 'path' or 'path,part'"),
+        ("path,part\nann_run.avi,tests\n", "line 2: part='tests': expected train, val, test"),
+        ("path\nann_run.avi\nann_run.avi\n", "line 3: path='ann_run.avi'.*named once"),
+        ("path\nmore\n", "line 2: more is no video and no folder of frames"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(ValueError, match=match):
+            find_videos(path)
+    path.write_text("path\nann_run.avi\n")
+    with pytest.raises(ValueError, match=r"split='csv': ann_run.avi has no part"):
+        split_videos(find_videos(path), "csv", test_fraction=0.2, val_fraction=0.1, seed=0)
+    path.unlink()
+
+
+def test_parts_are_drawn_by_whole_groups(clips):
+    videos = find_videos(clips)
+
+    def parts(rule="prefix", videos=videos, test_fraction=0.25, val_fraction=0.25, seed=0):
+        found = split_videos(
+            videos, rule, test_fraction=test_fraction, val_fraction=val_fraction, seed=seed
+        )
+        return {part: [video.name for video in chosen] for part, chosen in found.items()}
+
+    people = {p: {Path(n).name.split("_")[0] for n in names} for p, names in parts().items()}
+    assert [len(people[part]) for part in ("train", "val", "test")] == [2, 1, 1]
+    assert len(set.union(*people.values())) == 4
+    assert [len(names) for names in parts("file").values()] == [4, 2, 2]
+    turned = {part: names[::-1] for part, names in parts(videos=videos[::-1]).items()}
+    assert turned == parts()
+    assert len({str(parts(seed=seed)) for seed in range(8)}) > 1
+    assert list(parts(test_fraction=0, val_fraction=0)) == ["train"]
+    fewer = parts("file", videos[1:], val_fraction=0)
+    moved = set(fewer["test"]) ^ set(parts("file", val_fraction=0)["test"])
+    assert len(moved) <= 2
+    with pytest.raises(ValueError, match="of 1 videos none is left for training"):
+        parts("file", videos[:1])
+    with pytest.raises(ValueError, match=r"split='prefix': clip.avi has no '_'"):
+        parts(videos=[videos[0]._replace(name="clip.avi")])
+
+
+def test_clips_stay_within_their_videos(clips, prepared):
+    dataset = pdr_datasets.load("videos", **prepared, in_length=2, out_length=2)
+    assert (dataset.frame_shape, dataset.overlap) == ((8, 8, 3), 3)
+    lengths = {"ann": (4, 5), "bob": (6, 7), "cem": (8, 9), "dan": (10, 11)}
+    people = split_videos(
+        find_videos(clips), "prefix", test_fraction=0.25, val_fraction=0.25, seed=0
+    )
+    for part, source in dataset.splits.items():
+        stride = 1 if part == "train" else 4
+        frames = [n for p in {Path(v.name).name[:3] for v in people[part]} for n in lengths[p]]
+        assert len(source) == sum(len(range(0, n - 3, stride)) for n in frames)
+        for index in range(len(source)):  # every frame is 10 brighter than the one before
+            clip = source[index]["frames"]
+            assert clip.shape == (4, 8, 8, 3)
+            np.testing.assert_allclose(np.diff(clip[:, 1, 6, 0].astype(int)), 10, atol=4)
+    assert len({int(dataset.splits["train"][i]["id"]) for i in range(9)}) == 9
+
+
+def test_lengths_and_stride_are_chosen_when_opening(prepared):
+    dataset = pdr_datasets.load("videos", **prepared, in_length=1, out_length=2, stride=2)
+    assert dataset.splits["train"][0]["frames"].shape == (3, 8, 8, 3)
+    assert dataset.overlap == 1
+    ids = [int(dataset.splits["train"][index]["id"]) for index in range(2)]
+    assert ids == [0, 2]
+    options = {"split": "prefix", "test_fraction": 0.25, "val_fraction": 0.25, **SMALL}
+    longer = pdr_datasets.load("videos", data_dir=prepared["data_dir"], **options)
+    assert longer.config == prepared["config"]
+    with pytest.raises(ValueError, match=r"no usable video of the \w+ part has 40 frames"):
+        pdr_datasets.load("videos", **prepared, in_length=20, out_length=20)
+    with pytest.raises(ValueError, match="is given, so leave out height"):
+        pdr_datasets.load("videos", **prepared, height=8)
+
+
+def test_what_was_read_is_said(prepared):
+    dataset = pdr_datasets.load("videos", **prepared, in_length=3, out_length=2)
+    assert dataset.reading.startswith(
+        "read as 8 videos of 4 to 11 frames (60 in all), 20 x 24 to 32 x 16 pixels, 25 to 30 "
+        "frames/s, stored as 8 x 8 rgb; clips of 5 frames: train "
+    )
+    note = describe_dataset(dataset)["note"]
+    assert "Shorter than a clip of 5 frames and not used, 1 videos: ann_run.avi (4 frames)." in note
+    assert "Videos of 25 to 30 frames/s" in note
+
+
+def test_dark_frames_are_remarked(tmp_path):
+    write_images(tmp_path / "files/a", np.full((4, 8, 8), 4095, np.uint16))
+    options = {"test_fraction": 0, "val_fraction": 0, "channels": "grey", **SMALL}
+    for white, note in ((65535, "largest value is 16 of 255"), (4095, "")):
+        place = {"data_dir": tmp_path / "data", "white": white, **options}
+        pdr_datasets.prepare("videos", manual_dir=tmp_path / "files", **place)
+        found = pdr_datasets.load("videos", **place)
+        assert note in found.note if note else not found.note
+    assert found.splits["train"][0]["frames"].min() == 255
+
+
+def test_broken_and_short_videos_are_refused_or_skipped_by_name(clips, tmp_path):
+    files = tmp_path / "files"
+    shutil.copytree(clips, files)
+    (files / "text.mp4").write_text("text")
+    (files / "empty.avi").touch()
+    place = {"data_dir": tmp_path / "data", "manual_dir": files, **SMALL}
+    with pytest.raises(ValueError, match=r"skip_broken=False.*empty.avi is empty; text.mp4 is not"):
+        pdr_datasets.prepare("videos", **place)
+    (files / "text.mp4").unlink()
+    (files / "empty.avi").unlink()
+    content = (files / "dan_walk.avi").read_bytes()
+    (files / "dan_walk.avi").write_bytes(content[: content.rindex(b"idx1") - 4])
+    with pytest.raises(ValueError, match=r"dan_walk.avi is damaged or cut off after frame \d"):
+        pdr_datasets.prepare("videos", **place)
+    shutil.copy(files / "dan_walk.avi", tmp_path)
+    write_video(files / "dan_walk.avi", draw(11))
+    write_video(files / "short.avi", draw(3))
+    with pytest.raises(ValueError, match=r"short.avi has 3 frames, fewer than a clip of 4"):
+        pdr_datasets.prepare("videos", **place)
+    shutil.copy(tmp_path / "dan_walk.avi", files)
+    assert not list(tmp_path.rglob("dataset_info.json"))
+    pdr_datasets.prepare("videos", skip_broken=True, **place)
+    dataset = pdr_datasets.load("videos", data_dir=tmp_path / "data", **SMALL)
+    note = describe_dataset(dataset)["note"]
+    assert "Broken and skipped, 1 videos: dan_walk.avi is" in note
+    assert "not used, 1 videos: short.avi (3 frames)" in note
+    for source in dataset.splits.values():  # what was read of the broken one is in no clip
+        for index in range(len(source)):
+            steps = np.diff(source[index]["frames"][:, 1, 6, 0].astype(int))
+            np.testing.assert_allclose(steps, 10, atol=4)
+    with pytest.raises(ValueError, match="skip_broken=True: has a meaning for videos only"):
+        pdr_datasets.prepare("kth", manual_dir=clips, skip_broken=True)
+
+
+def test_preparing_again_from_other_videos_is_refused(clips, prepared, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(clips, other)
+    options = {"split": "prefix", "test_fraction": 0.25, "val_fraction": 0.25, **SMALL}
+    place = {"data_dir": prepared["data_dir"], **options}
+    assert pdr_datasets.prepare("videos", manual_dir=other, **place).is_dir()  # the same files
+    assert pdr_datasets.prepare("videos", **place).is_dir()
+    shutil.move(other / "ann_run.avi", other / "ann_jump.avi")
+    write_video(other / "dan_walk.avi", draw(5))
+    with pytest.raises(
+        ValueError,
+        match=r"1 new \(ann_jump.avi\), 1 gone \(ann_run.avi\), 1 changed \(dan_walk.avi\)",
+    ):
+        pdr_datasets.prepare("videos", manual_dir=other, **place)
+
+
+def test_options_are_named_and_checked():
+    from pdr_datasets.videos.config import Config
+
+    chosen = Config(height=128, channels="grey", every=2, white=4095, val_fraction=1 / 3, seed=3)
+    assert vars(Config.parse(chosen.name)) == vars(chosen)
+    listed = Config(split="csv", test_fraction=0.5)
+    assert listed.name == "64x64_rgb_csv" == Config.parse("64x64_rgb_csv").name
+    for options, match in [
+        ({"channels": "bgr"}, "channels='bgr': expected one of rgb, grey"),
+        ({"split": "window"}, "split='window': expected one of file, prefix, csv"),
+        ({"test_fraction": 1.0}, "test_fraction=1.0: expected at least 0 and below 1"),
+        ({"every": 0}, "every=0: expected a whole number from 1"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            Config(**options)
+
+
+def test_the_command_line_has_the_options(clips, tmp_path, capsys):
+    argv = ["data", "prepare", "videos", "--manual-dir", str(clips), "--data-dir", str(tmp_path)]
+    argv += ["--height", "8", "--width", "8", "--in-length", "1", "--out-length", "1"]
+    argv += ["--split", "prefix", "--test-fraction", "0.5"]
+    for said in ("prepared: ", "prepared before: "):
+        tyro.extras.subcommand_cli_from_dict({"data": data_command(argv), "x": print}, args=argv)
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"{said}{tmp_path}/videos/8x8_rgb_prefix_0.5test_0.1val_seed0/")
+        assert "note: read as 8 videos" in printed

@@ -1,13 +1,21 @@
 """`pdr predict`."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tyro
 
+from pdr_jax.commands.options import parse_option
 from pdr_jax.evaluation import pictures, prediction
+from pdr_jax.evaluation.named_series import read_series, write_series
+from pdr_jax.evaluation.video_files import read_video, write_video
 from pdr_jax.runs import memory
 from pdr_jax.runs.folder import recorded_dataset
 from pdr_jax.runs.state import load
+from pdr_jax.task import Task
 
 
 def predict(
@@ -16,30 +24,63 @@ def predict(
     target: tyro.conf.Positional[Path],
     horizon: int | None = None,
     batch_size: int = 16,
+    key: str | None = None,
+    levels: str | None = None,
     gif: Path | None = None,
 ) -> None:
     """Predict the frames that follow; no ground truth needed.
 
     Args:
         run_folder: A run folder.
-        source: .npy of (N, T, H, W, C) or (T, H, W, C) frames in the data set's units.
-        target: .npy for the predicted frames.
+        source: Frames in the data set's units: .npy of (N, T, H, W, C) or (T, H, W, C); .nc, .h5,
+            .zarr, or a folder or pattern of these; a video or a folder of frames.
+        target: For the predicted frames: .npy; .nc of .nc and the like; .mp4, .gif or a new folder
+            of a video.
         horizon: Frames to predict; by default as many as in training.
         batch_size: Clips at a time.
+        key: The variable of a .nc and the like; by default as in training.
+        levels: Its levels; by default as in training.
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """
-    frames = prediction.read_frames(source)
-    if gif is not None and len(frames) == 0:
+    kind = prediction.kind_of(source)
+    for name, value in (("key", key), ("levels", levels)):
+        if value is not None and kind != "series":
+            raise ValueError(f"{name}={value!r}: {source} has no named variables; leave it out")
+    frames = prediction.read_frames(source) if kind == "array" else None
+    if gif is not None and frames is not None and len(frames) == 0:
         raise ValueError(f"gif: {source} holds no clip to draw; leave the option out")
     prediction.prepare_outputs(source, target, gif)
     task, state = load(run_folder, dataset=recorded_dataset(run_folder))
+    write = None
+    if frames is None:
+        chosen = {"key": key, "levels": None if levels is None else parse_option(levels)}
+        frames, write = _read(kind, source, task, chosen)
     for remark in prediction.remarks(task, frames):
         print(remark)
+    options: dict[str, Any] = {"horizon": horizon, "batch_size": batch_size}
     with memory.told(batch_size):
-        future = prediction.predict_file(
-            task, state.variables(), frames, target, horizon=horizon, batch_size=batch_size
-        )
+        if write is None or target.suffix == ".npy":
+            future = prediction.predict_file(task, state.variables(), frames, target, **options)
+        else:
+            future = prediction.predict_array(task, state.variables(), frames, **options)
+            write(target, future)
     print(f"{target}: {future.dtype} {future.shape}")
     if gif is not None:
         pictures.draw_prediction(task, frames, future, gif)
         print(gif)
+
+
+def _read(
+    kind: prediction.Kind, source: Path, task: Task, chosen: dict[str, Any]
+) -> tuple[np.ndarray, Callable[[Path, np.ndarray], None]]:
+    """The frames to predict from, and what writes those that follow; prints what was found."""
+    trained = task.recipe.data_options
+    if kind == "video":
+        video = read_video(source, task, trained.get("every", 1))
+        read = video, functools.partial(write_video, video)
+    else:
+        given = {name: value for name, value in chosen.items() if value is not None}
+        series = read_series(source, task, {**trained, **given})
+        read = series, functools.partial(write_series, series)
+    print(*read[0].notes, sep="\n")
+    return read[0].frames, read[1]

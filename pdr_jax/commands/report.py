@@ -55,21 +55,21 @@ def report_runs(
     for run, recipe in recipes.items():
         task, state = load(run, which=checkpoint, recipe=recipe)
         label = labels[run] if len(recipes) > 1 else recipe.label
-        split = split or measured_split(task)
+        part = split or measured_split(task)
         measured = {}
-        if split != "train":
+        if part != "train":
             with memory.told(batch_size):
                 measured = measure(
                     task,
                     state.variables(),
-                    split=split,
+                    split=part,
                     batch_size=batch_size,
                     label=label,
                     controls=controls,
                     protocol=recipe.protocol,
                     keep_samples=True,
                 )
-        described[label] = scores.describe(run, task, split=split, checkpoint=checkpoint)
+        described[label] = scores.describe(run, task, split=part, checkpoint=checkpoint)
         words = f"{described[label]['checkpoint']}, step {int(state.step)}"
         runs[label] = Evaluated(task, state.variables(), measured, run / "metrics.jsonl", words)
     write_report(out, runs, described, clips=clips, batch_size=batch_size)
@@ -113,7 +113,7 @@ def write_report(
     print(f"report: {out}{left}")
 
 
-def measured_split(task: Task) -> Literal["test", "holdout", "train"]:
+def measured_split(task: Task) -> str:
     """The split that a run is shown on: test clips, else held-out ones, else those of training."""
     if task.test is not None:
         return "test"

@@ -1,6 +1,7 @@
 """Collects what a page shows of runs that were evaluated on the same clips."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pdr_jax.pdr import PDROutput
 from pdr_jax.recipes import Recipe
 from pdr_jax.report.curves import read_curve
 from pdr_jax.report.html import Clip, Frames, Run
+from pdr_jax.sharding import make_mesh, shard_batch
 from pdr_jax.task import Task
 
 ERROR = "mse"
@@ -113,12 +115,15 @@ def _errors(measured: Mapping[str, Measured]) -> np.ndarray | None:
 def _decompose(run: Evaluated, stored: np.ndarray, batch_size: int) -> PDROutput:
     """What the model makes of clips (n, T + T', H, W, C) in stored units."""
     task, parts = run.task, []
+    plain = task.model.adapter is None
+    method = "__call__" if plain else "decompose"
+    place = functools.partial(shard_batch, make_mesh(1))  # as in `measure`, which compiled it
     for start in range(0, len(stored), batch_size):
         frames, valid = predictors.padded(stored[start : start + batch_size], batch_size)
-        observed, _ = task.clip.split(jnp.asarray(frames))
-        output = predictors.apply(
-            task.model, run.variables, observed, task.clip.horizon, "decompose"
-        )
+        observed, _ = task.clip.split(place(frames))
+        output = predictors.apply(task.model, run.variables, observed, task.clip.horizon, method)
+        if plain:
+            output = PDROutput(output, output)
         parts.append(jax.tree.map(lambda leaf, valid=valid: leaf[valid], output))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
+from PIL import Image
 from small_runs import moving_blobs
 
 from pdr_jax import recipes
@@ -60,6 +62,36 @@ def test_a_run_predicts(trained, monkeypatch):
     main(["predict", "run", "seen.npy", "future.npy", "--gif", "future.gif"])
     assert np.load("future.npy").shape == (3, 2, 8, 8, 1)
     assert (trained[0] / "future.gif").stat().st_size > 100
+
+
+def test_a_run_predicts_what_follows_a_folder_of_frames(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    Path("seen").mkdir()
+    for number, frame in enumerate(moving_blobs(1, 5)[0]):
+        Image.fromarray(frame[..., 0]).save(f"seen/{number}.png")
+    main(["predict", "run", "seen", "next"])
+    assert sorted(path.name for path in Path("next").iterdir()) == ["000005.png", "000006.png"]
+    assert "seen: 5 frames of 8 x 8, no rate is told" in capsys.readouterr().out
+    for options, message in ((["--key", "t"], "(option --key)"), ([], "expected a new folder")):
+        with pytest.raises(SystemExit):
+            main(["predict", "run", "seen", "next", *options])
+        assert message in capsys.readouterr().err
+
+
+def test_a_run_predicts_what_follows_a_series(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    hours = ("time", np.arange(6), {"units": "hours since 2020-01-01"})
+    grey = ("time", "y", "x"), moving_blobs(1, 6)[0, ..., 0]
+    xr.Dataset({"rain": grey, "snow": grey}, {"time": hours}).to_netcdf(
+        "rain.nc", engine="h5netcdf"
+    )
+    main(["predict", "run", "rain.nc", "next.nc", "--key", "rain", "--gif", "next.gif"])
+    with xr.open_dataset("next.nc", engine="h5netcdf", decode_times=False) as written:
+        assert written.rain.dtype == np.uint8
+        assert written.time.values.tolist() == [6, 7]
+    assert "rain, one every 1 h from 2020-01-01 to 2020-01-01T05" in capsys.readouterr().out
+    main(["predict", "run", "rain.nc", "next.npy", "--key", "rain"])
+    assert np.load("next.npy").shape == (2, 8, 8, 1)
 
 
 def test_a_run_is_evaluated(trained, monkeypatch):

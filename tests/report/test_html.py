@@ -185,6 +185,7 @@ def test_clips_that_do_not_fit_are_left_out(tmp_path, monkeypatch):
 def test_large_frames_are_averaged(tmp_path):
     save_page(tmp_path / "r.html", content(clips=[clip("a", size=300)]))
     data = json.loads(Elements((tmp_path / "r.html").read_text("utf-8")).scripts[0])
+    assert "mean of 2 x 2" in (tmp_path / "r.html").read_text("utf-8")
     assert (data["size"], data["shrink"]) == ([300, 300], 2)
     assert data["clips"][0]["arrays"]["truth"]["shape"] == [3, 150, 150, 1]
 

@@ -82,10 +82,9 @@ class Times:
         if "month" not in words:
             return self.ticks[-1] + following - counted[-1]
         months = following.astype("datetime64[M]")
-        last = self.dates()[-1]
-        within = last - last.astype("datetime64[M]")
-        latest = (months + 1).astype("datetime64[us]") - np.timedelta64(86_400 * _SECOND, "us")
-        days = np.minimum(months.astype("datetime64[us]") + within, latest)
+        last, day = self.dates()[-1], np.timedelta64(1, "D")
+        latest = (months + np.timedelta64(1, "M")).astype("datetime64[us]") - day
+        days = np.minimum(months + (last - last.astype("datetime64[M]")), latest)
         return days.astype(np.int64)
 
     def dates(self) -> np.ndarray:
@@ -158,6 +157,21 @@ def decode(variable: Any, label: str) -> Times:
     if not isinstance(date, np.datetime64):
         raise ValueError(f"{label} has {said}: expected a date after 1582.")
     return Times(ticks + date.astype("datetime64[us]").astype(np.int64))
+
+
+def numbers_after(variable: Any, times: Times, count: int) -> np.ndarray:
+    """(count,) numbers of the times that follow, in the units of `variable`.
+
+    Args:
+      variable: an xarray.Variable of which `decode` made the last of `times`.
+      times: of a series.
+      count: of times.
+    """
+    unit = _SECONDS[_NAMES[str(variable.attrs["units"]).partition(" since ")[0].strip().lower()]]
+    last = np.ravel(variable.values)[-1]
+    numbers = float(last) + (times.after(count) - times.ticks[-1]) / (unit * _SECOND)
+    whole = last.dtype.kind in "iu" and (numbers == np.rint(numbers)).all()
+    return numbers.astype(np.int64 if whole else np.float64)
 
 
 def join(times: Sequence[Times], labels: Sequence[str]) -> Times:

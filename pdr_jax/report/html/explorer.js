@@ -85,7 +85,7 @@
     element("time").setAttribute("aria-valuetext", `frame ${time}`);
     element("wipe").value = state.wipe;
     const errors = Object.entries(state.clip.errors).map(
-      ([label, values]) => `${label}: ${report.error} ${values[state.time - 1]?.toPrecision(4)}`);
+      ([label, values]) => `${label}: ${report.error} ${values[state.time - 1]?.toPrecision(4) ?? "unknown"}`);
     element("state").textContent =
       state.time > 0 ? `Frame ${time}. ${errors.join("; ")}` : `Frame ${time}, observed.`;
     stage.setAttribute("aria-label", `${state.clip.title}, frame ${time}. ` +
@@ -119,7 +119,7 @@
     }));
   }
 
-  async function open(clip) {
+  async function read(clip) {
     state.wanted = clip;
     const arrays = await unpack(clip);
     if (state.wanted !== clip) return; // another was chosen meanwhile
@@ -134,6 +134,10 @@
     }
     buildLayers();
     draw();
+  }
+
+  function open(clip) {
+    read(clip).catch((error) => { element("state").textContent = `This clip cannot be shown: ${error.message}`; });
   }
 
   function fill(id, options) {

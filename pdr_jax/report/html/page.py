@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pdr_jax.files import finite
 from pdr_jax.report import style
 from pdr_jax.report.html import sections
 from pdr_jax.report.html.content import Clip, Content, Frames
@@ -68,6 +69,7 @@ def _parts(content: Content) -> dict[str, str]:
         "curves": sections.curves(content),
         "table": sections.table(content),
         "horizon": sections.horizon(content),
+        "shown": _shown(content),
         "distribution": sections.distribution(content),
         "style": f":root{{{colours}}}\n{_read('style.css')}",
         "script": "".join(map(_read, ("maths.js", "drawing.js", "explorer.js"))),
@@ -89,10 +91,19 @@ def _fill(parts: Mapping[str, str], clips: Sequence[Any], content: Content) -> b
         "clips": clips,
     }
     # "<" could end the element that holds the JSON.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(finite(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     filled = {**parts, "data": text}
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _read("page.html"))
     return page.encode("utf-8", "replace")
+
+
+def _shown(content: Content) -> str:
+    """What is left out of the frames, if anything is."""
+    _, height, width, channels = content.clips[0].truth.shape
+    said = [f"Frames show channel 0 of {channels}."] if channels not in (1, 3) else []
+    if (factor := _shrink(height, width)) > 1:
+        said.append(f"A pixel is the mean of {factor} x {factor}.")
+    return f'<p class="remark">{" ".join(said)}</p>' if said else ""
 
 
 def _clip(clip: Clip, content: Content) -> dict[str, Any]:

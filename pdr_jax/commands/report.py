@@ -57,6 +57,7 @@ def report_runs(
         label = labels[run] if len(recipes) > 1 else recipe.label
         part = split or measured_split(task)
         measured = {}
+        print(f"{run}: {part} clips ...")
         if part != "train":
             with memory.told(batch_size):
                 measured = measure(

@@ -130,17 +130,15 @@ def _decompose(run: Evaluated, stored: np.ndarray, batch_size: int) -> PDROutput
 
 def _run(run: Evaluated, output: PDROutput) -> Run:
     recipe = run.task.recipe
-    own, *controls = run.measured.items() or [("", None)]
-    label, row = own
-    errors = _errors(run.measured)
     figures: dict[str, Any] = {}
-    if row is not None and errors is not None:
+    if run.measured:
+        (label, own), *controls = run.measured.items()
         figures = {
-            "figures": row.figures,
-            "per_frame": row.per_frame,
-            "errors": errors.mean(1),
-            "controls": {name.removeprefix(f"{label}, "): m.figures for name, m in controls},
-            "persistence": next((m.per_frame for n, m in controls if n == "persistence"), {}),
+            "figures": own.figures,
+            "per_frame": own.per_frame,
+            "errors": own.values[ERROR].mean(1),
+            "controls": {name.removeprefix(f"{label}, "): row.figures for name, row in controls},
+            "persistence": dict(controls)["persistence"].per_frame if controls else {},
         }
     described = diagnostics.describe(run.variables["params"], output)
     return Run(

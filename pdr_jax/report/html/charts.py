@@ -2,13 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
 
 _WIDTH, _HEIGHT = 380, 230
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 40
+Place = Callable[[float], float]
 _MOST = 300  # points of a line: more cannot be told apart
 
 
@@ -60,8 +61,8 @@ def line_chart(title: str, lines: Sequence[Line], x_label: str) -> str:
         parts.append(f'<path class="grid" d="M{_LEFT} {y}H{_WIDTH - _RIGHT}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y}" dy="4" class="end">{value:.5g}</text>')
     for value in _ticks(x_low, x_high, whole=True):
-        x, y = f"{at_x(value):.1f}", _HEIGHT - _BOTTOM + 16
-        parts.append(f'<text x="{x}" y="{y}" class="middle">{value:.6g}</text>')
+        x, below = f"{at_x(value):.1f}", _HEIGHT - _BOTTOM + 16
+        parts.append(f'<text x="{x}" y="{below}" class="middle">{value:.6g}</text>')
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 6}" class="middle">{escape(x_label)}</text>')
     parts += [_path(line, at_x, at_y) for line in lines]
@@ -80,7 +81,7 @@ def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[chosen], y[chosen]
 
 
-def _path(line: Line, at_x, at_y) -> str:
+def _path(line: Line, at_x: Place, at_y: Place) -> str:
     points, pen = [], "M"
     for x, y in zip(line.x.tolist(), line.y.tolist(), strict=True):
         if not math.isfinite(y):

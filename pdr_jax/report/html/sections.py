@@ -113,7 +113,7 @@ def table(content: Content) -> str:
             controls.append(row)
     if not rows:
         return "<p>There are no test clips and no held-out ones, so nothing was measured.</p>"
-    return _table(rows | content.published, controls, list(content.published))
+    return _table({**rows, **content.published}, controls, list(content.published))
 
 
 def legend(content: Content) -> str:
@@ -186,8 +186,8 @@ def _shown(column: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _over_frames(label: str, values: Sequence[float], style: int | None) -> Line:
-    return Line(label, np.arange(1, len(values) + 1), np.asarray(values, np.float64), style)
+def _over_frames(label: str, values: np.ndarray, style: int | None) -> Line:
+    return Line(label, np.arange(1, len(values) + 1), np.asarray(values), style)
 
 
 def _charts(charts: Sequence[str]) -> str:

@@ -1,0 +1,147 @@
+"""Prediction from video files and folders of frames: what follows becomes .mp4, .gif or PNG."""
+
+import collections
+import contextlib
+import itertools
+import shutil
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pdr_datasets import Units
+from pdr_datasets.videos.broken import BrokenVideoError
+from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
+from pdr_jax.files import replacing
+from pdr_jax.task import Task
+
+_RATE = 10.0  # frames a second, where the source says nothing
+_QUALITY = "12"  # of x264, 0 (lossless) to 51
+
+
+class Video(NamedTuple):
+    """The end of a video, from which a run predicts.
+
+    Attributes:
+      frames: (T, H, W, C) uint8, the last that the run needs, in its size.
+      rate: frames a second.
+      count: frames of the source, of those that are taken.
+      notes: what was found.
+    """
+
+    frames: np.ndarray
+    rate: float
+    count: int
+    notes: list[str]
+
+
+def read_video(source: Path, task: Task, every: int = 1) -> Video:
+    """The last frames of a video, in the run's size and channels; no more are kept in memory.
+
+    Args:
+      source: a video file, or a folder of frames.
+      task: the run.
+      every: of how many frames one is taken, so that the last one is.
+
+    Raises:
+      ValueError: the run's frames are not grey or RGB of 0..255, or the video is too short.
+      OSError: the video cannot be read to its end.
+      ImportError: the package av or pillow is not installed.
+    """
+    height, width, channels = task.dataset.frame_shape
+    if channels not in (1, 3) or task.clip.units != Units():
+        raise ValueError(
+            f"{source}: this run's frames have {channels} channels in {task.clip.units}; expected "
+            "grey or RGB frames of 0..255, which are scaled by 255"
+        )
+    kept: collections.deque[np.ndarray] = collections.deque(
+        maxlen=(task.clip.in_length - 1) * every + 1
+    )
+    count = 0
+    try:
+        for frame in read_frames(source):
+            kept.append(frame)
+            count += 1
+        rate = frame_rate(source)
+    except BrokenVideoError as error:
+        raise OSError(f"{source} {error}") from error
+    if len(kept) < (kept.maxlen or 0):
+        raise ValueError(
+            f"{source} has {count} frames; expected {kept.maxlen} or more, of which this run takes "
+            f"{task.clip.in_length}, every {every}"
+        )
+    taken = list(itertools.islice(reversed(kept), 0, None, every))[::-1]
+    size = " x ".join(map(str, taken[0].shape[:2]))
+    said = f"{rate:g} a second" if rate else f"no rate is told, so {_RATE:g} a second"
+    notes = [f"{source}: {count} frames of {size}, {said}"]
+    if taken[0].shape[:2] != (height, width):
+        notes.append(f"frames are resized to {height} x {width} by Pillow's bilinear filter")
+    mode = "grey" if channels == 1 else "rgb"
+    frames = np.stack([fit_frame(frame, height, width, mode) for frame in taken])
+    return Video(frames, (rate or _RATE) / every, -(-count // every), notes)
+
+
+def write_video(video: Video, target: Path, future: np.ndarray) -> None:
+    """Writes predicted frames, whole or not at all.
+
+    Args:
+      video: that `future` follows.
+      target: a .mp4 (H.264) or .gif file; else a folder of PNG files, whose numbers go on from the
+        number of the source's frames, counted from 0.
+      future: (T', H, W, C) uint8, grey or RGB.
+
+    Raises:
+      FileExistsError: the folder holds something.
+      ImportError: the package av or pillow is not installed.
+    """
+    images = [frame[..., 0] if frame.shape[-1] == 1 else frame for frame in future]
+    if target.suffix == ".mp4":
+        with replacing(target) as partial:
+            _write_mp4(partial, images, video.rate)
+        return
+    from PIL import Image
+
+    pictures = [Image.fromarray(image) for image in images]
+    if target.suffix == ".gif":
+        with replacing(target) as partial:
+            shown = max(10, 10 * round(100 / video.rate))  # milliseconds; GIF counts in 10
+            first, *rest = pictures
+            first.save(partial, save_all=True, append_images=rest, duration=shown, loop=0)
+        return
+    with _new_folder(target) as partial:
+        for number, picture in enumerate(pictures, video.count):
+            picture.save(partial / f"{number:06d}.png")
+
+
+def _write_mp4(path: Path, images: list[np.ndarray], rate: float) -> None:
+    import av
+
+    height, width = images[0].shape[:2]
+    with av.open(f"file:{path}", "w") as container:
+        options = {"crf": _QUALITY}
+        stream: Any = container.add_stream(
+            "libx264", rate=Fraction(rate).limit_denominator(1001), options=options
+        )
+        stream.width, stream.height = width, height
+        # Players know 4:2:0, which halves the colours' size, so it has to be even.
+        stream.pix_fmt = "yuv444p" if height % 2 or width % 2 else "yuv420p"
+        for image in images:
+            colours = "gray" if image.ndim == 2 else "rgb24"
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=colours)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@contextlib.contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder to write to, which becomes `path` when the block ends without an error."""
+    partial = path.with_name(f".partial.{path.name}")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    partial.mkdir()
+    try:
+        yield partial
+        partial.replace(path)  # an empty folder may be there
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

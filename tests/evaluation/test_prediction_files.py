@@ -1,0 +1,219 @@
+"""Prediction from NetCDF, videos and folders of frames, and what is written of the same kind."""
+
+import dataclasses
+
+import av
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+from small_runs import moving_blobs
+
+from pdr_datasets import Units
+from pdr_jax.evaluation.named_series import read_series, write_series
+from pdr_jax.evaluation.prediction import kind_of, predict_array, prepare_outputs
+from pdr_jax.evaluation.video_files import read_video, write_video
+from pdr_jax.task import open_task
+
+BLOBS = moving_blobs(1, 6)[0]
+FUTURE = moving_blobs(1, 3, seed=1)[0]
+
+
+@pytest.fixture(scope="module")
+def task(small_recipe, small_dataset):
+    """Of a run on grey frames of 8 x 8, 2 -> 2."""
+    return open_task(small_recipe, small_dataset)
+
+
+@pytest.fixture(scope="module")
+def kelvin(task):
+    """The same, as if its frames were temperatures."""
+    units = Units(270.0, 30.0)
+    dataset = dataclasses.replace(task.dataset, units=units)
+    return task._replace(dataset=dataset, clip=dataclasses.replace(task.clip, units=units))
+
+
+def dressed(task, size, channels):
+    """The task, as if its frames had that size."""
+    shape = (size, size, channels)
+    return task._replace(dataset=dataclasses.replace(task.dataset, frame_shape=shape))
+
+
+def field(hours=range(10), rows=8):
+    values = np.random.default_rng(0).uniform(270, 300, (rows, 1, len(hours), 8))
+    attributes = {"units": "K", "long_name": "temperature", "grid_mapping": "crs"}
+    coordinates = {
+        "valid_time": ("valid_time", list(hours), {"units": "hours since 2020-02-28"}),
+        "lat": ("lat", np.arange(50.0, 50 - rows, -1), {"units": "degrees_north"}),
+        "lon": ("lon", np.arange(8.0), {"units": "degrees_east"}),
+        "area": (("lat", "lon"), np.ones((rows, 8))),
+        "number": ("number", [7]),
+    }
+    dims = ("lat", "number", "valid_time", "lon")
+    crs = ((), 0, {"grid_mapping_name": "latitude_longitude"})
+    return xr.Dataset({"t": (dims, values, attributes), "crs": crs}, coordinates)
+
+
+PACKED = {"dtype": "int16", "scale_factor": 0.01, "add_offset": 285.0, "_FillValue": -32768}
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_a_series_goes_on_with_its_times_names_and_units(kelvin, tmp_path, suffix):
+    source, target = tmp_path / f"a{suffix}", tmp_path / "b.nc"
+    write = {".nc": "to_netcdf", ".zarr": "to_zarr"}[suffix]
+    options = {"engine": "h5netcdf"} if suffix == ".nc" else {"consolidated": False}
+    getattr(field(), write)(source, encoding={"t": PACKED}, **options)
+    series = read_series(source, kelvin, {"key": "t", "crop": ""})
+    engine = {".nc": "h5netcdf", ".zarr": "zarr"}[suffix]
+    with xr.open_dataset(source, **options | {"engine": engine}) as stored:
+        observed = stored.t.transpose("valid_time", "lat", "lon", "number").values[-2:]
+    np.testing.assert_allclose(series.frames, observed, rtol=1e-6)
+    assert "t (temperature, K), one every 1 h from 2020-02-28 to 2020-02-28T09" in series.notes[0]
+    future = np.random.default_rng(1).uniform(270, 300, (3, 8, 8, 1)).astype(np.float32)
+    write_series(series, target, future)
+    with xr.open_dataset(target, engine="h5netcdf", decode_coords="all") as written:
+        assert written.t.dims == ("lat", "valid_time", "lon")
+        np.testing.assert_array_equal(written.t.transpose("valid_time", ...), future[..., 0])
+        assert written.t.dtype == np.float32
+        assert (written.t.attrs["units"], written.t.attrs["long_name"]) == ("K", "temperature")
+        hours = np.datetime64("2020-02-28T10") + np.arange(3) * np.timedelta64(1, "h")
+        np.testing.assert_array_equal(written.valid_time, hours)
+        assert written.lat.attrs == {"units": "degrees_north"}
+        np.testing.assert_array_equal(written.lat, np.arange(50, 42, -1))
+        assert written.area.dims == ("lat", "lon")
+        assert int(written.number) == 7
+        if suffix == ".nc":
+            assert written.crs.attrs["grid_mapping_name"] == "latitude_longitude"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "b.nc"])
+
+
+def test_crop_and_pad_are_undone(kelvin, tmp_path):
+    field(rows=9).to_netcdf(tmp_path / "large.nc", engine="h5netcdf")
+    field(rows=7).to_netcdf(tmp_path / "small.nc", engine="h5netcdf")
+    for name, rows, options in (("large", 8, {"crop": [8, 8]}), ("small", 7, {"pad": (8, 8)})):
+        series = read_series(tmp_path / f"{name}.nc", kelvin, {"key": "", **options})
+        assert series.frames.shape == (2, 8, 8, 1)
+        write_series(series, tmp_path / "b.nc", np.zeros((1, 8, 8, 1), np.float32))
+        with xr.open_dataset(tmp_path / "b.nc", engine="h5netcdf") as written:
+            np.testing.assert_array_equal(written.lat, np.arange(50, 50 - rows, -1))
+
+
+def test_months_and_levels_go_on(kelvin, tmp_path):
+    firsts = np.arange("2019-02", "2020-02", dtype="M8[M]").astype("M8[D]")
+    months = (firsts - np.timedelta64(1, "D")).astype("M8[ns]")
+    values = np.random.default_rng(0).random((12, 3, 8, 8)).astype(np.float32)
+    data = xr.Dataset(
+        {"t": (("time", "level", "y", "x"), values)}, {"time": months, "level": [1000, 850, 500]}
+    )
+    data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    series = read_series(tmp_path / "a.nc", kelvin, {"levels": [500, 850]})
+    np.testing.assert_array_equal(series.frames, np.moveaxis(values[-2:, [2, 1]], 1, -1))
+    write_series(series, tmp_path / "b.nc", np.moveaxis(values[:2, [2, 1]], 1, -1))
+    with xr.open_dataset(tmp_path / "b.nc", engine="h5netcdf") as written:
+        np.testing.assert_array_equal(written.t.values, values[:2, [2, 1]])
+        assert written.level.values.tolist() == [500, 850]
+        ends = [str(day) for day in written.time.values.astype("M8[D]")]
+    assert ends == ["2020-01-31", "2020-02-29"]
+
+
+def test_series_that_a_run_cannot_go_on_from_are_refused(kelvin, tmp_path):
+    path = tmp_path / "a.nc"
+    field([0, 1, 2, 3, 4, 9]).to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"the last 1 frames have no gap; expected 2, .*after"):
+        read_series(path, kelvin, {})
+    field().rename(valid_time="n").drop_vars("n").to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(ValueError, match=r"a\.nc: no axis is time"):
+        read_series(path, kelvin, {"key": "t"})
+    field().to_netcdf(path, engine="h5netcdf")
+    weather = kelvin._replace(dataset=dataclasses.replace(kelvin.dataset, name="weatherbench"))
+    with pytest.raises(ValueError, match="rows go from north to south"):
+        read_series(path, weather, {})
+
+
+def video(path, frames, rate=25):
+    """Writes frames (T, H, W, 3) as they are: without loss, if slowly to be read."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1" if path.suffix == ".avi" else "libx264", rate=rate)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "bgr0" if path.suffix == ".avi" else "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_the_last_frames_of_a_video_in_the_runs_size_and_channels(task, tmp_path):
+    large = np.repeat(np.repeat(BLOBS, 4, 1), 4, 2)  # 32 x 32
+    found = read_video(video(tmp_path / "a.avi", np.repeat(large, 3, -1), 12), task)
+    assert (found.rate, found.count, found.frames.shape) == (12, 6, (2, 8, 8, 1))
+    assert np.abs(found.frames.astype(int) - BLOBS[-2:]).mean() < 8
+    assert found.notes == [
+        f"{tmp_path / 'a.avi'}: 6 frames of 32 x 32, 12 a second",
+        "frames are resized to 8 x 8 by Pillow's bilinear filter",
+    ]
+    found = read_video(tmp_path / "a.avi", task, every=3)
+    assert (found.rate, found.count) == (4, 2)
+    assert np.abs(found.frames.astype(int) - BLOBS[[2, 5]]).mean() < 8
+    with pytest.raises(ValueError, match=r"has 6 frames; expected 7 or more, of which .* takes 2"):
+        read_video(tmp_path / "a.avi", task, every=6)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 32), (3, 32), (3, 31)])
+def test_predicted_frames_are_written_in_the_rate_of_the_source(task, tmp_path, channels, size):
+    found = read_video(video(tmp_path / "a.avi", np.repeat(BLOBS, 3, -1), 20), task)
+    future = np.zeros((3, size, size, channels), np.uint8)
+    future += np.linspace(0, 255, size).astype(np.uint8)[:, None, None]
+    future[:, 4:9, 4:9] = np.array([0, 90, 200], np.uint8).reshape(3, 1, 1, 1)
+    colour = np.broadcast_to(future, (*future.shape[:3], 3))
+    for name, closeness in (("b.mp4", 12), ("b.gif", 6)):
+        write_video(found, tmp_path / name, future)
+        again = read_video(tmp_path / name, dressed(task, size, channels))
+        assert again.rate == 20
+        assert again.count == 3
+        assert np.abs(again.frames.astype(int) - future[-2:]).mean() < closeness
+    write_video(found, tmp_path / "frames", future)
+    names = sorted(path.name for path in (tmp_path / "frames").iterdir())
+    assert names == ["000006.png", "000007.png", "000008.png"]
+    with Image.open(tmp_path / "frames/000008.png") as image:
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), colour[2])
+    assert not list(tmp_path.glob(".partial*"))
+
+
+def test_a_folder_of_frames_has_no_rate(task, finished, tmp_path):
+    folder = tmp_path / "seen"
+    folder.mkdir()
+    for number, frame in enumerate(BLOBS):
+        Image.fromarray(frame[..., 0]).save(folder / f"{number}.png")
+    found = read_video(folder, task)
+    np.testing.assert_array_equal(found.frames, BLOBS[-2:])
+    assert found.rate == 10
+    assert found.notes == [f"{folder}: 6 frames of 8 x 8, no rate is told, so 10 a second"]
+    future = predict_array(finished[1], finished[2].variables(), found.frames, batch_size=2)
+    assert (future.shape, future.dtype) == ((2, 8, 8, 1), np.uint8)
+
+
+def test_videos_that_do_not_fit_or_are_damaged_are_refused(task, kelvin, tmp_path):
+    path = video(tmp_path / "a.mp4", np.zeros((6, 32, 32, 3), np.uint8))
+    for other in (kelvin, dressed(task, 8, 2)):
+        with pytest.raises(ValueError, match=r"a\.mp4: this run's frames have . channels in Units"):
+            read_video(path, other)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(OSError, match=r"a\.mp4 is not a video that can be opened"):
+        read_video(path, task)
+
+
+def test_outputs_are_of_the_kind_of_their_source(tmp_path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames/1.png").write_bytes(b"")
+    (tmp_path / "fields").mkdir()
+    kinds = {"a.npy": "array", "frames": "video", "a.mp4": "video", "a.GIF": "video"}
+    kinds |= {"fields": "series", "a.nc": "series", "a.zarr": "series", "b*.nc": "series"}
+    for name, kind in kinds.items():
+        assert kind_of(tmp_path / name) == kind
+    for source, target in (("a.nc", "b.mp4"), ("a.mp4", "b.nc"), ("a.npy", "b.nc"), ("a.npy", "b")):
+        with pytest.raises(ValueError, match=rf"target='.*{target}': expected a name that ends in"):
+            prepare_outputs(tmp_path / source, tmp_path / target)
+    with pytest.raises(FileExistsError, match="frames' is there already: expected a new folder"):
+        prepare_outputs(tmp_path / "a.mp4", tmp_path / "frames")
+    prepare_outputs(tmp_path / "a.mp4", tmp_path / "new/folder")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == []

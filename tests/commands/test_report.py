@@ -1,5 +1,6 @@
 """`pdr report`: from run folders to a page."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from small_runs import moving_blobs
 
-from pdr_jax.commands.report import measured_split, report_runs
+from pdr_jax.commands import report as command
+from pdr_jax.commands.report import measured_split, report_runs, write_report
 from pdr_jax.evaluation.explorer import Evaluated, choose, explore
 from pdr_jax.files import read_json, write_json
 
@@ -90,6 +92,27 @@ def test_a_run_without_figures_shows_its_training_clips(finished):
     assert "position_std" in runs["run"].statistics
     with pytest.raises(ValueError, match="clips=0: expected 1 or more"):
         explore({"run": evaluated}, split="train", clips=0, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "split", "compares"),
+    [("openstl", "test", True), ("standard", "test", False), ("openstl", "train", False)],
+)
+def test_published_rows_where_figures_compare(finished, monkeypatch, protocol, split, compares):
+    folder, task, state = finished
+    recipe = dataclasses.replace(task.recipe, dataset="taxibj", protocol=protocol)
+    task = task._replace(recipe=recipe)
+    evaluated = Evaluated(task, state.variables(), {}, folder / "no such file", "last")
+    about = {"dataset": "taxibj", "horizon": 2, "protocol": protocol, "errors": "", "note": "n"}
+    pages = []
+    monkeypatch.setattr(command, "save_page", lambda _, content: pages.append(content) or 1)
+    described = {**about, "split": split, "checkpoint": "last"}
+    write_report(folder, {"a run": evaluated}, {"a run": described}, clips=1, batch_size=4)
+    (content,) = pages
+    assert bool(content.published) is compares
+    assert content.title == "a run on taxibj"
+    assert content.notes == ["n"]
+    assert content.runs["a run"].defaults["dataset"] == "taxibj"
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,8 @@ def prepare(
     if "://" in str(manual_dir) and builder.TAKES_URL:
         builder.url = str(manual_dir)
         return store.prepare_build(builder, progress=progress)
-    manual = None if manual_dir is None else expand("manual_dir", manual_dir)
+    # A list is refused here: only videos are found in one.
+    manual = None if manual_dir is None else expand("manual_dir", manual_dir)  # type: ignore[arg-type]
     if manual is not None and not manual.is_dir():
         raise FileNotFoundError(f"manual_dir={str(manual)!r} is not a folder.")
     if name in _NEEDS_FILES and (manual is None or not any(manual.iterdir())):

@@ -60,8 +60,9 @@ def write_images(folder, frames, suffix=".png"):
     from PIL import Image
 
     folder.mkdir(parents=True)
+    options = {"quality": 95, "subsampling": 0} if suffix == ".jpg" else {}
     for number, frame in enumerate(frames, start=8):  # 8, 9, 10: not in the order of letters
-        Image.fromarray(frame).save(folder / f"frame_{number}{suffix}")
+        Image.fromarray(frame).save(folder / f"frame_{number}{suffix}", **options)
 
 
 def read(path, *options):

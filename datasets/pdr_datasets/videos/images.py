@@ -85,10 +85,10 @@ def in_order(folder: Path) -> list[Path]:
       BrokenVideoError: the numbers do not go up evenly, so that frames are missing.
     """
     paths = sorted(image_files(folder))
-    matches = [_NUMBER.search(path.stem) for path in paths]
-    if not all(matches):
+    numbers = [int(match[1]) for path in paths if (match := _NUMBER.search(path.stem))]
+    if len(numbers) < len(paths):
         return paths
-    numbered = sorted((int(match[1]), path) for match, path in zip(matches, paths, strict=True))
+    numbered = sorted(zip(numbers, paths, strict=True))
     pairs = list(itertools.pairwise(numbered))
     step = min((b - a for (a, _), (b, _) in pairs if b > a), default=1)
     for (before, here), (after, following) in pairs:

@@ -1,8 +1,7 @@
 """TFDS builder of a user's own videos: one record a frame; clips are cut when reading."""
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -31,7 +30,7 @@ class Builder(VideoBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
-    BUILDER_CONFIGS = []  # noqa: RUF012
+    BUILDER_CONFIGS: ClassVar[list[Config]] = []  # lengths and strides belong to no name
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
     TAKES_PLACES = True
 
@@ -66,7 +65,7 @@ class Builder(VideoBuilder):
 
     def check_place(self, place: Any) -> None:
         """Refuses a place that holds other videos than those that the build was made of."""
-        before, now = dict(self.info.metadata["contents"]), _contents(find_videos(place))
+        before, now = self.info.metadata.get("contents", {}), _contents(find_videos(place))
         changed = {
             "new": [name for name in now if name not in before],
             "gone": [name for name in before if name not in now],
@@ -132,8 +131,7 @@ class Builder(VideoBuilder):
     def _unreadable(video: Video) -> str:
         """Why a video's first frame cannot be read: names most broken ones before any is stored."""
         try:
-            with contextlib.closing(read_frames(video.path)) as frames:
-                return "" if next(frames, None) is not None else "holds no frames"
+            return "" if next(read_frames(video.path), None) is not None else "holds no frames"
         except BrokenVideoError as error:
             return str(error)
 

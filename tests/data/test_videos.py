@@ -399,7 +399,10 @@ def test_what_was_read_is_said(prepared):
         "frames/s, stored as 8 x 8 rgb; clips of 5 frames: train "
     )
     note = describe_dataset(dataset)["note"]
-    assert "Shorter than a clip of 5 frames and not used, 1 videos: ann_run.avi (4 frames)." in note
+    assert (
+        "Shorter than a clip of 5 frames and not used, 1 of 8 videos: ann_run.avi (4 frames)."
+        in note
+    )
     assert "Videos of 25 to 30 frames/s" in note
 
 
@@ -438,8 +441,8 @@ def test_broken_and_short_videos_are_refused_or_skipped_by_name(clips, tmp_path)
     pdr_datasets.prepare("videos", skip_broken=True, **place)
     dataset = pdr_datasets.load("videos", data_dir=tmp_path / "data", **SMALL)
     note = describe_dataset(dataset)["note"]
-    assert "Broken and skipped, 1 videos: dan_walk.avi is" in note
-    assert "not used, 1 videos: short.avi (3 frames)" in note
+    assert "Broken and skipped, 1 of 9 videos: dan_walk.avi is" in note
+    assert "not used, 1 of 8 videos: short.avi (3 frames)" in note
     for source in dataset.splits.values():  # what was read of the broken one is in no clip
         for index in range(len(source)):
             steps = np.diff(source[index]["frames"][:, 1, 6, 0].astype(int))

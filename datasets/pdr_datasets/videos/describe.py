@@ -34,8 +34,9 @@ def describe_videos(
         for part, number in clips.items()
     )
     return (
-        f"read as {len(files)} videos of {_span(frames, '{}')} frames ({sum(frames)} in all), "
-        f"{shown} pixels{_rates(files)}, stored as {stored}; clips of {length} frames: {parts}"
+        f"read as {len(files)} video{'s' * (len(files) > 1)} of {_span(frames, '{}')} frames "
+        f"({sum(frames)} in all), {shown} pixels{_rates(files)}, stored as {stored}; "
+        f"clips of {length} frames: {parts}"
     )
 
 
@@ -52,12 +53,13 @@ def remark(
     """
     notes = []
     if skipped:
-        notes.append(f"Broken and skipped, {len(skipped)} videos: {name_some(skipped)}.")
+        total = len(files) + len(skipped)
+        notes.append(f"Broken and skipped, {len(skipped)} of {total} videos: {name_some(skipped)}.")
     short = [f"{f['name']} ({f['frames']} frames)" for f in files if f["frames"] < length]
     if short:
         notes.append(
-            f"Shorter than a clip of {length} frames and not used, {len(short)} videos: "
-            f"{name_some(short)}."
+            f"Shorter than a clip of {length} frames and not used, {len(short)} of {len(files)} "
+            f"videos: {name_some(short)}."
         )
     if brightest < _DARK:
         notes.append(

@@ -28,13 +28,13 @@ SUFFIXES = (".nc", ".nc4", ".h5", ".hdf5")
 RAW = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False}
 
 
-def open_dataset(path: str | os.PathLike[str], engine: Any, needs: str, **options: Any) -> Any:
+def open_dataset(path: str | os.PathLike[str], engine: Any, label: str, **options: Any) -> Any:
     """An xarray.Dataset of which nothing but coordinates is read.
 
     Args:
       path: a file, folder or URL.
       engine: xarray's name of what reads it.
-      needs: begins the message if xarray is not installed.
+      label: names it in messages.
       **options: of xarray.open_dataset.
 
     Raises:
@@ -45,13 +45,14 @@ def open_dataset(path: str | os.PathLike[str], engine: Any, needs: str, **option
         import xarray
     except ImportError as error:
         raise ImportError(
-            f"{needs} needs the packages xarray, h5netcdf and zarr: pip install pdr-jax[data]"
+            f"{label} needs the packages xarray, h5netcdf and zarr: pip install pdr-jax[data]"
         ) from error
     try:
         # Without chunks=, which needs dask: arrays are read when they are sliced.
         return xarray.open_dataset(path, engine=engine, cache=False, **options)
     except BROKEN as error:
-        raise OSError(f"{os.fspath(path)} cannot be read: {error}") from error
+        reason = f"{error}" if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise OSError(f"{label} cannot be read: {reason}") from error
 
 
 def open_variables(path: Path) -> dict[str, Any]:
@@ -64,23 +65,23 @@ def open_variables(path: Path) -> dict[str, Any]:
       ValueError: a coordinate claims far more than it holds.
       ImportError: xarray or h5netcdf is not installed.
     """
-    needs = f"path={str(path)!r}"
+    label = f"path={str(path)!r}"
     if _is_classic(path):
-        return dict(open_dataset(path, "scipy", needs, **RAW).data_vars)
+        return dict(open_dataset(path, "scipy", label, **RAW).data_vars)
     try:
         import h5netcdf  # noqa: F401  (else xarray says that no engine fits)
         import h5py  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"{needs} needs the packages xarray, h5netcdf and h5py: pip install pdr-jax[data]"
+            f"{label} needs the packages xarray, h5netcdf and h5py: pip install pdr-jax[data]"
         ) from error
     groups = {""}
     with _opened(path) as file:
-        file.visititems(lambda name, item: _visit(f"{needs}: {name!r}", name, item, groups))
-    found = {}
+        file.visititems(lambda name, item: _visit(f"{label}: {name!r}", name, item, groups))
+    found: dict[str, Any] = {}
     for group in sorted(groups):
         options = {"group": group or None, "phony_dims": "access", **RAW}
-        variables = open_dataset(path, "h5netcdf", needs, **options).data_vars
+        variables = open_dataset(path, "h5netcdf", label, **options).data_vars
         found |= {f"{group}/{name}" if group else str(name): v for name, v in variables.items()}
     return found
 

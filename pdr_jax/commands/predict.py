@@ -75,12 +75,12 @@ def _read(
 ) -> tuple[np.ndarray, Callable[[Path, np.ndarray], None]]:
     """The frames to predict from, and what writes those that follow; prints what was found."""
     trained = task.recipe.data_options
+    read: Any
+    write: Any
     if kind == "video":
-        video = read_video(source, task, trained.get("every", 1))
-        read = video, functools.partial(write_video, video)
+        read, write = read_video(source, task, trained.get("every", 1)), write_video
     else:
         given = {name: value for name, value in chosen.items() if value is not None}
-        series = read_series(source, task, {**trained, **given})
-        read = series, functools.partial(write_series, series)
-    print(*read[0].notes, sep="\n")
-    return read[0].frames, read[1]
+        read, write = read_series(source, task, {**trained, **given}), write_series
+    print(*read.notes, sep="\n")
+    return read.frames, functools.partial(write, read)

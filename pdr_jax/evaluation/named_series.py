@@ -15,8 +15,8 @@ from pdr_jax.files import replacing
 from pdr_jax.task import Task
 
 # Attributes of stored numbers, and names of variables that are not written.
-_STORED = ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned")
-_STORED += ("valid_min", "valid_max", "valid_range", "actual_range")
+_STORED: tuple[str, ...] = ("scale_factor", "add_offset", "_FillValue", "missing_value")
+_STORED += ("_Unsigned", "valid_min", "valid_max", "valid_range", "actual_range")
 _OTHERS = ("ancillary_variables", "cell_measures", "bounds")
 
 

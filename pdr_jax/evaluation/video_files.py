@@ -27,13 +27,13 @@ class Video(NamedTuple):
     Attributes:
       frames: (T, H, W, C) uint8, the last that the run needs, in its size.
       rate: frames a second.
-      count: frames of the source, of those that are taken.
+      length: how many frames of the source could be taken.
       notes: what was found.
     """
 
     frames: np.ndarray
     rate: float
-    count: int
+    length: int
     notes: list[str]
 
 
@@ -111,7 +111,7 @@ def write_video(video: Video, target: Path, future: np.ndarray) -> None:
             first.save(partial, save_all=True, append_images=rest, duration=shown, loop=0)
         return
     with _new_folder(target) as partial:
-        for number, picture in enumerate(pictures, video.count):
+        for number, picture in enumerate(pictures, video.length):
             picture.save(partial / f"{number:06d}.png")
 
 

@@ -145,14 +145,14 @@ def video(path, frames, rate=25):
 def test_the_last_frames_of_a_video_in_the_runs_size_and_channels(task, tmp_path):
     large = np.repeat(np.repeat(BLOBS, 4, 1), 4, 2)  # 32 x 32
     found = read_video(video(tmp_path / "a.avi", np.repeat(large, 3, -1), 12), task)
-    assert (found.rate, found.count, found.frames.shape) == (12, 6, (2, 8, 8, 1))
+    assert (found.rate, found.length, found.frames.shape) == (12, 6, (2, 8, 8, 1))
     assert np.abs(found.frames.astype(int) - BLOBS[-2:]).mean() < 8
     assert found.notes == [
         f"{tmp_path / 'a.avi'}: 6 frames of 32 x 32, 12 a second",
         "frames are resized to 8 x 8 by Pillow's bilinear filter",
     ]
     found = read_video(tmp_path / "a.avi", task, every=3)
-    assert (found.rate, found.count) == (4, 2)
+    assert (found.rate, found.length) == (4, 2)
     assert np.abs(found.frames.astype(int) - BLOBS[[2, 5]]).mean() < 8
     with pytest.raises(ValueError, match=r"has 6 frames; expected 7 or more, of which .* takes 2"):
         read_video(tmp_path / "a.avi", task, every=6)
@@ -169,7 +169,7 @@ def test_predicted_frames_are_written_in_the_rate_of_the_source(task, tmp_path, 
         write_video(found, tmp_path / name, future)
         again = read_video(tmp_path / name, dressed(task, size, channels))
         assert again.rate == 20
-        assert again.count == 3
+        assert again.length == 3
         assert np.abs(again.frames.astype(int) - future[-2:]).mean() < closeness
     write_video(found, tmp_path / "frames", future)
     names = sorted(path.name for path in (tmp_path / "frames").iterdir())

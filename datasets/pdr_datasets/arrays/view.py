@@ -1,6 +1,7 @@
 """Stored data as channels-last frames, read as needed: whole clips, or windows of a series."""
 
 import math
+import operator
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, SupportsIndex
@@ -116,7 +117,7 @@ class Windows:
         return len(self._starts)
 
     def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        start = self._starts[index]
+        start = self._starts[operator.index(index)]
         return {"frames": self._view.read(start, start + self._length), "id": np.int64(start)}
 
 

@@ -42,7 +42,7 @@ def open_fields(
     with contextlib.ExitStack() as stack:
 
         def opened(path: str, engine: str) -> Any:
-            return stack.enter_context(open_dataset(path, engine, "weatherbench"))
+            return stack.enter_context(open_dataset(path, engine, path))
 
         if source == "wb2":
             path = _find_store(place)

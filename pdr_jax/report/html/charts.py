@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-_WIDTH, _HEIGHT = 380, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 10, 40
+_WIDTH, _HEIGHT = 310, 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 10, 8, 38
 Place = Callable[[float], float]
 _MOST = 300  # points of a line: more cannot be told apart
 

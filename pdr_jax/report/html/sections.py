@@ -103,16 +103,16 @@ def distribution(content: Content) -> str:
 def table(content: Content) -> str:
     """Metrics of runs, controls and published rows, the best of each column marked."""
     rows: dict[str, Mapping[str, float]] = {}
-    controls = []
     for label, run in content.runs.items():
         if run.figures:
             rows[label] = run.figures
         for name, figures in run.controls.items():
-            row = name if name == "persistence" else f"{label}, {name}"
-            rows[row] = figures
-            controls.append(row)
+            rows["persistence" if name == "persistence" else f"{label}, {name}"] = figures
+    if "persistence" in rows:  # the same for every run
+        rows["persistence"] = rows.pop("persistence")
     if not rows:
         return "<p>There are no test clips and no held-out ones, so nothing was measured.</p>"
+    controls = [row for row in rows if row not in content.runs]
     return _table({**rows, **content.published}, controls, list(content.published))
 
 

@@ -28,6 +28,10 @@ SUFFIXES = (".nc", ".nc4", ".h5", ".hdf5")
 RAW = {"mask_and_scale": False, "decode_times": False, "decode_timedelta": False}
 
 
+class MissingChunksError(ValueError):
+    """Most of an array is not there."""
+
+
 def open_dataset(path: str | os.PathLike[str], engine: Any, label: str, **options: Any) -> Any:
     """An xarray.Dataset of which nothing but coordinates is read.
 
@@ -86,11 +90,50 @@ def open_variables(path: Path) -> dict[str, Any]:
     return found
 
 
-def check_variable(path: Path, name: str) -> None:
-    """Raises ClaimError if a variable of a file that has been opened claims more than it holds."""
-    if not _is_classic(path):
-        with _opened(path) as file:
-            _check(f"path={str(path)!r}: {name!r}", file[name])
+def check_variable(path: Path, name: str) -> str:
+    """Checks a variable of a file that `open_variables` has opened.
+
+    Returns:
+      A note on chunks that were never written, or "".
+
+    Raises:
+      ValueError: it claims far more than it holds, or lacks most of its chunks.
+    """
+    if _is_classic(path):
+        return ""
+    with _opened(path) as file:
+        item, label = file[name], f"path={str(path)!r}: {name!r}"
+        _check(label, item)
+        if item.chunks is None:
+            return ""
+        sizes = zip(item.shape, item.chunks, strict=True)
+        wanted = math.prod(-(-whole // part) for whole, part in sizes)
+        return describe_missing(label, item.id.get_num_chunks(), wanted, item.shape, item.fillvalue)
+
+
+def describe_missing(label: str, found: int, wanted: int, shape: tuple[int, ...], fill: Any) -> str:
+    """A note on chunks that are not there, which are read as the fill value; "" if all are.
+
+    Args:
+      label: names the array in messages.
+      found: how many chunks are there.
+      wanted: how many should be.
+      shape: of the array.
+      fill: the fill value.
+
+    Raises:
+      MissingChunksError: less than half are there.
+    """
+    if 2 * found < wanted:
+        raise MissingChunksError(
+            f"{label} holds {found} of the {wanted} chunks of {shape}: expected at least half; "
+            "others would be read as the fill value. Copy it again or, if the others are left out "
+            "because they hold this value, save it as .npy."
+        )
+    if found >= wanted:
+        return ""
+    missing = f"{wanted - found} of {wanted} chunks of {label} are missing"
+    return f"{missing}: read as its fill value, {fill}."
 
 
 def _is_classic(path: Path) -> bool:
@@ -106,7 +149,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path) as file:
             yield file
-    except ClaimError:
+    except (ClaimError, MissingChunksError):
         raise
     except BROKEN as error:
         raise OSError(f"path={str(path)!r} cannot be read as NetCDF or HDF5: {error}") from error

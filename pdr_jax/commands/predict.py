@@ -78,7 +78,8 @@ def _read(
     read: Any
     write: Any
     if kind == "video":
-        read, write = read_video(source, task, trained.get("every", 1)), write_video
+        options = {name: trained[name] for name in ("every", "white") if trained.get(name)}
+        read, write = read_video(source, task, **options), write_video
     else:
         given = {name: value for name, value in chosen.items() if value is not None}
         read, write = read_series(source, task, {**trained, **given}), write_series

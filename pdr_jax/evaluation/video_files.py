@@ -14,6 +14,7 @@ import numpy as np
 from pdr_datasets import Units
 from pdr_datasets.videos.broken import BrokenVideoError
 from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
+from pdr_datasets.videos.images import WHITE
 from pdr_jax.files import replacing
 from pdr_jax.task import Task
 
@@ -37,13 +38,14 @@ class Video(NamedTuple):
     notes: list[str]
 
 
-def read_video(source: Path, task: Task, every: int = 1) -> Video:
+def read_video(source: Path, task: Task, every: int = 1, white: int = WHITE) -> Video:
     """The last frames of a video, in the run's size and channels; no more are kept in memory.
 
     Args:
       source: a video file, or a folder of frames.
       task: the run.
       every: of how many frames one is taken, so that the last one is.
+      white: the value of 16-bit grey frames that becomes 255.
 
     Raises:
       ValueError: the run's frames are not grey or RGB of 0..255, or the video is too short.
@@ -61,7 +63,7 @@ def read_video(source: Path, task: Task, every: int = 1) -> Video:
     )
     count = 0
     try:
-        for frame in read_frames(source):
+        for frame in read_frames(source, white=white):
             kept.append(frame)
             count += 1
         rate = frame_rate(source)
@@ -106,7 +108,9 @@ def write_video(video: Video, target: Path, future: np.ndarray) -> None:
     pictures = [Image.fromarray(image) for image in images]
     if target.suffix == ".gif":
         with replacing(target) as partial:
-            shown = max(10, 10 * round(100 / video.rate))  # milliseconds; GIF counts in 10
+            # Times are whole hundredths of a second, so that some frames are shown for longer.
+            ends = np.rint(np.arange(len(pictures) + 1) * 100 / video.rate)
+            shown = (10 * np.maximum(np.diff(ends), 1)).astype(int).tolist()  # milliseconds
             first, *rest = pictures
             first.save(partial, save_all=True, append_images=rest, duration=shown, loop=0)
         return

@@ -101,7 +101,7 @@ def test_chunks_that_are_not_there_are_noted_and_damaged_ones_named(tmp_path):
     zarr.create_array(path, data=frames, chunks=(1, 4, 4))
     chunks = sorted(place for place in path.glob("c/*/*/*"))
     chunks[0].unlink()
-    note = "1 of 20 chunks are not in the Zarr store: read as its fill value, 0.0."
+    note = f"1 of 20 chunks of path={str(path)!r} are missing: read as its fill value, 0.0."
     assert pdr_datasets.load("arrays", path=path, **OPTIONS).note == note
     chunks[5].write_bytes(b"damaged")
     refused(path, r"a\.zarr': entries 0 to 19 cannot be read", OSError)

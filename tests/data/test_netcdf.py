@@ -345,3 +345,19 @@ def test_files_that_claim_more_than_they_hold_are_refused(tmp_path):
         time.make_scale("time")
     with pytest.raises(ValueError, match=r"a\.nc': 'time' claims 74\.5 GiB and holds 0 bytes"):
         load(path)
+
+
+def test_chunks_that_were_never_written_are_noted_or_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    for written in (15, 5):
+        with h5py.File(path, "w") as file:
+            stored = file.create_dataset("x", (20, 4, 5), "f4", chunks=(1, 4, 5), fillvalue=7)
+            stored[:written] = np.random.default_rng(0).random((written, 4, 5))
+        if written == 15:
+            assert "5 of 20 chunks of" in load(path).note
+            assert load(path).note.endswith("'x' are missing: read as its fill value, 7.0.")
+        else:
+            with pytest.raises(
+                ValueError, match=r"a\.h5': 'x' holds 5 of the 20 chunks of \(20, 4"
+            ):
+                load(path)

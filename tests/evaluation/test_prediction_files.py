@@ -171,6 +171,10 @@ def test_predicted_frames_are_written_in_the_rate_of_the_source(task, tmp_path, 
         assert again.rate == 20
         assert again.length == 3
         assert np.abs(again.frames.astype(int) - future[-2:]).mean() < closeness
+    write_video(found._replace(rate=30.0), tmp_path / "c.gif", future)
+    with Image.open(tmp_path / "c.gif") as image:
+        shown = [image.seek(frame) or image.info["duration"] for frame in range(3)]
+    assert shown == [30, 40, 30]
     write_video(found, tmp_path / "frames", future)
     names = sorted(path.name for path in (tmp_path / "frames").iterdir())
     assert names == ["000006.png", "000007.png", "000008.png"]

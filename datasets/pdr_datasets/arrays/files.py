@@ -114,9 +114,8 @@ def _read_numpy(place: Path, key: str | None) -> Any:
 def _read_netcdf(place: Path, key: str | None) -> tuple[Any, str]:
     variables = open_variables(place)
     name = choose(place, key, variables)
-    check_variable(place, name)
-    variable = variables[name]
+    note, variable = check_variable(place, name), variables[name]
     mapping = variable.attrs.get("grid_mapping")  # a scalar whose attributes describe a projection
     if mapping in variables and not variables[mapping].ndim:
         variable = variable.assign_coords({mapping: variables[mapping]})
-    return variable, ""
+    return variable, note

@@ -7,7 +7,7 @@ from typing import Any
 
 from pdr_datasets.arrays.keys import KeyChoiceError, choose, no_key
 from pdr_datasets.bounds import check_claim
-from pdr_datasets.netcdf import BROKEN, RAW, open_dataset
+from pdr_datasets.netcdf import BROKEN, RAW, describe_missing, open_dataset
 
 _METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 
@@ -77,18 +77,7 @@ def check_chunks(array: Any, label: str) -> str:
         return ""
     claimed, held, found, wanted = _chunks(array)
     check_claim(label, claimed, held)
-    if 2 * found < wanted:
-        raise ValueError(
-            f"{label} holds {found} of the {wanted} chunks of {array.shape}: expected "
-            "at least half; others would be read as the fill value. Copy it again or, if the "
-            "others are left out because they hold this value, save it as .npy."
-        )
-    if found >= wanted:
-        return ""
-    return (
-        f"{wanted - found} of {wanted} chunks are not in the Zarr store: read as its fill value, "
-        f"{array.fill_value}."
-    )
+    return describe_missing(label, found, wanted, array.shape, array.fill_value)
 
 
 def _chunks(array: Any) -> tuple[int, int, int, int]:

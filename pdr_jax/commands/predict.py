@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from pdr_jax.commands.options import parse_option
-from pdr_jax.evaluation import pictures, prediction
+from pdr_jax.evaluation import kinds, pictures, prediction
 from pdr_jax.evaluation.named_series import read_series, write_series
 from pdr_jax.evaluation.video_files import read_video, write_video
 from pdr_jax.runs import memory
@@ -42,14 +42,14 @@ def predict(
         levels: Its levels; by default as in training.
         gif: Also writes the first clip, observed and predicted, as a GIF.
     """
-    kind = prediction.kind_of(source)
+    kind = kinds.kind_of(source)
     for name, value in (("key", key), ("levels", levels)):
         if value is not None and kind != "series":
             raise ValueError(f"{name}={value!r}: {source} has no named variables; leave it out")
     frames = prediction.read_frames(source) if kind == "array" else None
     if gif is not None and frames is not None and len(frames) == 0:
         raise ValueError(f"gif: {source} holds no clip to draw; leave the option out")
-    prediction.prepare_outputs(source, target, gif)
+    kinds.prepare_outputs(source, target, gif)
     task, state = load(run_folder, dataset=recorded_dataset(run_folder))
     write = None
     if frames is None:
@@ -71,7 +71,7 @@ def predict(
 
 
 def _read(
-    kind: prediction.Kind, source: Path, task: Task, chosen: dict[str, Any]
+    kind: kinds.Kind, source: Path, task: Task, chosen: dict[str, Any]
 ) -> tuple[np.ndarray, Callable[[Path, np.ndarray], None]]:
     """The frames to predict from, and what writes those that follow; prints what was found."""
     trained = task.recipe.data_options

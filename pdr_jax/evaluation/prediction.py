@@ -1,35 +1,18 @@
 """Prediction on new data, without ground truth: arrays and their files."""
 
-import glob
-import importlib.util
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 import pdr_datasets
-from pdr_datasets.netcdf import SUFFIXES
 from pdr_datasets.npy import open_npy
-from pdr_datasets.videos.find import FILES as _VIDEOS
-from pdr_datasets.videos.find import image_files
 from pdr_jax.evaluation import predictors
 from pdr_jax.files import replacing
-from pdr_jax.report import style
 from pdr_jax.task import Task
-
-Kind = Literal["array", "series", "video"]
-TARGETS: dict[Kind, tuple[str, ...]] = {
-    "array": (".npy",),
-    "series": (".npy", ".nc", ".nc4"),
-    "video": (".npy", ".mp4", ".gif", ""),
-}
-"""Endings of the names of predictions, by the kind of the source; "" is a folder of frames."""
-
-_NEEDS = {".nc": ("xarray", "h5netcdf"), ".nc4": ("xarray", "h5netcdf"), ".mp4": ("av",)}
-_NEEDS |= {suffix: ("PIL",) for suffix in (".gif", "")}
 
 
 def predict_array(
@@ -204,48 +187,3 @@ def read_frames(path: Path) -> np.ndarray:
     if frames.dtype.kind not in "iuf":
         raise ValueError(f"{path} holds {frames.dtype}: expected integers or floats")
     return frames
-
-
-def kind_of(source: Path) -> Kind:
-    """What a file or folder of observed frames is, by its name or what lies in it."""
-    suffix = source.suffix.lower()
-    if suffix in _VIDEOS or (source.is_dir() and image_files(source)):
-        return "video"
-    if suffix in (*SUFFIXES, ".zarr") or source.is_dir():
-        return "series"
-    if suffix != ".npy" and glob.has_magic(str(source)) and not source.exists():
-        return "series"
-    return "array"
-
-
-def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None:
-    """Makes the folders of the outputs; refuses outputs that could not be written afterwards.
-
-    Args:
-      source: the observed frames.
-      target: for the predicted frames: .npy, or what `TARGETS` names for the kind of `source`.
-      gif: the .gif file, if one is wanted.
-
-    Raises:
-      FileExistsError: `target` is a folder that holds something.
-      ValueError: a name has another ending, or `target` is `source`.
-      ImportError: the extra `report`, which a GIF needs, or `data` is not installed.
-    """
-    if target.resolve() == source.resolve():
-        raise ValueError(f"target={str(target)!r} would replace the frames that it is made from")
-    suffixes = TARGETS[kind_of(source)]
-    for field, path, valid in (("target", target, suffixes), ("gif", gif, (".gif",))):
-        if path is not None and path.suffix not in valid:
-            names = " or ".join(suffix or "nothing (a folder)" for suffix in valid)
-            raise ValueError(f"{field}={str(path)!r}: expected a name that ends in {names}")
-    if target.suffix == "" and target.exists() and (target.is_file() or any(target.iterdir())):
-        raise FileExistsError(f"target={str(target)!r} is there already: expected a new folder")
-    for module in _NEEDS.get(target.suffix, ()):
-        if importlib.util.find_spec(module) is None:
-            raise ImportError(
-                f"target={str(target)!r} needs the package {module}: pip install pdr-jax[data]"
-            )
-    if gif is not None:
-        style.require("imageio.v3")
-        style.prepare(gif, ".gif")
-    target.parent.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,8 @@ def test_a_file_is_read_as_xarray_reads_it(tmp_path, name, packing):
     np.testing.assert_allclose(frames[..., 0], wanted[3:7], rtol=1e-6)
     assert dataset.reading == (
         "read as one series of 24 frames of 6 x 5 x 1 from axes time, latitude, longitude: "
-        "t2m (2 metre temperature, K), one every 1 h from 2020-01-01 to 2020-01-01T23"
+        "t2m (2 metre temperature, K), latitudes from 50 to 45, "
+        "one every 1 h from 2020-01-01 to 2020-01-01T23"
     )
     assert dataset.note == ""
     assert dataset.scoring.units == "stored"

@@ -9,10 +9,10 @@ import pytest
 from small_runs import moving_blobs
 
 from pdr_datasets import Units
+from pdr_jax.evaluation.kinds import prepare_outputs
 from pdr_jax.evaluation.prediction import (
     predict_array,
     predict_file,
-    prepare_outputs,
     read_frames,
     remarks,
 )

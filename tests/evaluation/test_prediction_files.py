@@ -3,15 +3,18 @@
 import dataclasses
 
 import av
+import h5py
 import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
 from small_runs import moving_blobs
 
+import pdr_datasets
 from pdr_datasets import Units
+from pdr_jax.evaluation.kinds import kind_of, prepare_outputs
 from pdr_jax.evaluation.named_series import read_series, write_series
-from pdr_jax.evaluation.prediction import kind_of, predict_array, prepare_outputs
+from pdr_jax.evaluation.prediction import predict_array
 from pdr_jax.evaluation.video_files import read_video, write_video
 from pdr_jax.task import open_task
 
@@ -68,7 +71,7 @@ def test_a_series_goes_on_with_its_times_names_and_units(kelvin, tmp_path, suffi
     with xr.open_dataset(source, **options | {"engine": engine}) as stored:
         observed = stored.t.transpose("valid_time", "lat", "lon", "number").values[-2:]
     np.testing.assert_allclose(series.frames, observed, rtol=1e-6)
-    assert "t (temperature, K), one every 1 h from 2020-02-28 to 2020-02-28T09" in series.notes[0]
+    assert "t (temperature, K), latitudes from 50 to 43, one every 1 h from" in series.notes[0]
     future = np.random.default_rng(1).uniform(270, 300, (3, 8, 8, 1)).astype(np.float32)
     write_series(series, target, future)
     with xr.open_dataset(target, engine="h5netcdf", decode_coords="all") as written:
@@ -85,6 +88,20 @@ def test_a_series_goes_on_with_its_times_names_and_units(kelvin, tmp_path, suffi
         if suffix == ".nc":
             assert written.crs.attrs["grid_mapping_name"] == "latitude_longitude"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "b.nc"])
+
+
+def test_only_the_frames_that_are_needed_are_read(kelvin, tmp_path):
+    path = tmp_path / "a.nc"
+    encoding = {"t": {"zlib": True, "chunksizes": (8, 1, 1, 8)}}
+    field().to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    content = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        found = file["t"].id.get_chunk_info_by_coord((0, 0, 0, 0))
+    content[found.byte_offset : found.byte_offset + found.size] = bytes(found.size)
+    path.write_bytes(content)
+    assert read_series(path, kelvin, {"key": "t"}).frames.shape == (2, 8, 8, 1)
+    with pytest.raises(OSError, match=r"a\.nc.* entries 0 to 9 cannot be read"):
+        pdr_datasets.load("arrays", path=path, key="t", in_length=2, out_length=2, test_fraction=0)
 
 
 def test_crop_and_pad_are_undone(kelvin, tmp_path):

@@ -89,10 +89,11 @@ class Labelled:
         return [np.asarray(coordinates[dim].values) for dim in dims if dim in coordinates]
 
     def describe(self) -> str:
-        """Name and unit, as "t2m (2 metre temperature, K)"."""
-        attributes = self.variable.attrs
+        """Name, unit and latitudes: "t2m (2 metre temperature, K), latitudes from 90 to -90"."""
+        attributes, rows = self.variable.attrs, self.latitudes
         said = [str(attributes[name]) for name in ("long_name", "units") if name in attributes]
-        return f"{self.variable.name}" + (f" ({', '.join(said)})" if said else "")
+        described = f"{self.variable.name}" + (f" ({', '.join(said)})" if said else "")
+        return described + (f", latitudes from {rows[0]:g} to {rows[-1]:g}" if rows else "")
 
 
 class _Stored:

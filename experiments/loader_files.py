@@ -96,6 +96,11 @@ def _moving_sprites(folder: Path) -> tuple[Options, Options]:
     return {}, {}
 
 
+def _videos(folder: Path) -> tuple[Options, Options]:
+    """KTH's files as a user's own: one of the two is for testing."""
+    return _kth(folder)
+
+
 def _taxibj(folder: Path) -> tuple[Options, Options]:
     """OpenSTL's file, with clips at every time step as in its own."""
     folder.mkdir()
@@ -141,5 +146,6 @@ WRITERS: dict[str, Writer] = {
     "moving_sprites": _moving_sprites,
     "taxibj": _taxibj,
     "taxinyc": _taxinyc,
+    "videos": _videos,
     "weatherbench": _weatherbench,
 }

@@ -59,7 +59,7 @@ class VideoDataset:
       overlap: a clip may share frames with this many clips before it, in a split's order.
       note: what a reader of a result must know (a partial copy, a split that is not the
         benchmark's), or "".
-      reading: how an array of no fixed form was read, as "read as 100 clips of 8 x 32 x 32 x 3 from
+      reading: how data of no fixed form were read, as "read as 100 clips of 8 x 32 x 32 x 3 from
         axes NTHWC"; else "".
     """
 

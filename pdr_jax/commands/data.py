@@ -78,6 +78,3 @@ def _options(name: str) -> Any:
     cls = dataclasses.make_dataclass("Options", [f for f in kept if f[0] in config.options()])
     cls.__doc__ = config.__doc__
     return cls()
-
-
-data = data_command([])

@@ -12,7 +12,9 @@ from pdr_jax import metrics, report
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.benchmarks.figures import published_figures
 from pdr_jax.commands.options import parse_options
+from pdr_jax.commands.report import write_beside
 from pdr_jax.evaluation import values as value_tables
+from pdr_jax.evaluation.explorer import Evaluated
 from pdr_jax.evaluation.measuring import Measured, measure
 from pdr_jax.metrics import perceptual
 from pdr_jax.recipes import Protocol, Recipe
@@ -116,6 +118,7 @@ def evaluate(
         values.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Measured] = {}
     described: dict[str, dict[str, Any]] = {}
+    evaluated: dict[str, Evaluated] = {}
     for run, recipe in recipes.items():
         task, state = load(run, which=checkpoint, recipe=recipe, units=units)
         with memory.told(batch_size):
@@ -128,17 +131,24 @@ def evaluate(
                 controls=controls,
                 protocol=recipe.protocol,
                 devices=devices or math.gcd(batch_size, jax.device_count()),
-                keep_samples=values is not None,
+                keep_samples=True,
                 names=metrics.WARPING if warping else (),
                 extra=extra,
             )
         about = scores.describe(run, task, split=split, checkpoint=checkpoint)
         described[labels[run]] = about | {"step": int(state.step)}
-        print(f"written: {scores.write(run, described[labels[run]], measured)}")
+        written = scores.write(run, described[labels[run]], measured)
+        print(f"written: {written}")
+        words = f"{about['checkpoint']}, step {int(state.step)}"
+        evaluated[next(iter(measured))] = Evaluated(
+            task, state.variables(), measured, run / "metrics.jsonl", words
+        )
         rows |= measured
     if values is not None:
         value_tables.write(values, rows)
         print(f"written: {values}")
+    pages = dict(zip(evaluated, described.values(), strict=True))
+    write_beside(written.with_suffix(".html"), evaluated, pages, batch_size=batch_size)
     for note in filter(None, dict.fromkeys(each["note"] for each in described.values())):
         print(f"note: {note}")
     figures = {name: row.figures for name, row in rows.items()} | others

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pdr_jax import report
+from pdr_jax.commands.report import measured_split, write_beside
 from pdr_jax.evaluation import pictures
-from pdr_jax.evaluation.measuring import score
+from pdr_jax.evaluation.explorer import Evaluated
+from pdr_jax.evaluation.measuring import Measured, measure
 from pdr_jax.files import write_json
 from pdr_jax.runs import scores
 from pdr_jax.runs.state import load
@@ -14,29 +16,39 @@ from pdr_jax.task import Task
 
 
 def finish(run: Path) -> None:
-    """Evaluates the best checkpoint; prints its figures and writes metrics.json and pictures.
+    """Evaluates the best checkpoint: prints figures, writes metrics.json, pictures, report.html.
 
     A run without test clips is scored on its held-out clips. A run that has neither gets no
     figures, and pictures of a training clip.
     """
     task, state = load(run)
     recipe = task.recipe
-    if task.test is None and task.holdout is None:
+    split = measured_split(task)
+    described = scores.describe(run, task, split=split, checkpoint="best")
+    measured: dict[str, Measured] = {}
+    if split == "train":
         print(f"no figures: {recipe.dataset} has no test clips, and none are held out")
     else:
-        split = "test" if task.test is not None else "holdout"
-        rows = score(
+        measured = measure(
             task,
             state.variables(),
             split=split,
             batch_size=recipe.batch_size,
             label=recipe.label,
             protocol=recipe.protocol,
+            keep_samples=True,
         )
-        described = scores.describe(run, task, split=split, checkpoint="best")
+        rows = {name: row.figures for name, row in measured.items()}
         write_json(run / "metrics.json", {**described, "rows": rows})
         report.print_table(rows, title=scores.title({recipe.label: described}))
-    show_pictures(task, state.variables(), run, {recipe.label: run / "metrics.jsonl"})
+    log, words = run / "metrics.jsonl", f"{described['checkpoint']}, step {int(state.step)}"
+    show_pictures(task, state.variables(), run, {recipe.label: log})
+    write_beside(
+        run / "report.html",
+        {recipe.label: Evaluated(task, state.variables(), measured, log, words)},
+        {recipe.label: described},
+        batch_size=recipe.batch_size,
+    )
 
 
 def show_pictures(

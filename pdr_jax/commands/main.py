@@ -33,6 +33,7 @@ COMMANDS = {
     "train": Command("train", "train_command", "train a predictor, with or without PDR", made=True),
     "eval": Command("eval", "evaluate", "score runs by the field's metrics, beside controls"),
     "predict": Command("predict", "predict", "predict the frames that follow"),
+    "report": Command("report", "report_runs", "a page of runs for the browser, in one file"),
     "check": Command("check", "check", "verify a run folder"),
     "models": Command("models", "models", "the predictors, and each one's card"),
     "data": Command("data", "data_command", "list, show and prepare data sets", made=True),
@@ -55,6 +56,7 @@ examples:
   pdr train kth --backbone tau --adapter predgs --loss l1_ssim
   pdr train --resume runs/kth-tau-predgs-l1_ssim-seed0
   pdr eval runs/kth-tau-predgs-l1_ssim-seed0
+  pdr report runs/kth-tau-predgs-l1_ssim-seed0 --out report.html
   pdr check runs/kth-tau-predgs-l1_ssim-seed0
   pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
   pdr import-openstl checkpoint.pth --out runs/theirs --dataset kth --config SimVP_gSTA.py

@@ -9,7 +9,7 @@ import tyro
 from pdr_jax.benchmarks.figures import published_figures
 from pdr_jax.evaluation.explorer import Evaluated, explore
 from pdr_jax.evaluation.measuring import measure
-from pdr_jax.report.html import Content, save_page
+from pdr_jax.report.html import Content, TooLargeError, save_page
 from pdr_jax.runs import memory, scores
 from pdr_jax.runs.folder import read_recipe
 from pdr_jax.runs.state import load
@@ -112,6 +112,14 @@ def write_report(
     )
     left = f" ({kept} of {len(chosen)} clips: more do not fit)" if kept < len(chosen) else ""
     print(f"report: {out}{left}")
+
+
+def write_beside(out: Path, *args: Any, **options: Any) -> None:
+    """As `write_report`, beside results that stand without a page that would get too large."""
+    try:
+        write_report(out, *args, **options)
+    except TooLargeError as error:
+        print(f"note: no report is written: {error}")
 
 
 def measured_split(task: Task) -> str:

@@ -7,6 +7,7 @@ RUN/metrics.jsonl   a line every `log_every` steps, and a line with the figures 
 RUN/checkpoints/    the last few and the best (Orbax): train state, position in the data, versions
 RUN/set_aside/      checkpoints that a resumed run did not go on from, such as damaged ones
 RUN/metrics.json    the figures of the best checkpoint, when the run has ended
+RUN/report.html     the same figures and some clips, for the browser
 RUN/.lock           held by the process that trains
 """
 

@@ -31,3 +31,5 @@ def test_demo(tmp_path, monkeypatch, capsys):
     assert {"simvp_convmixer", "simvp_convmixer + predgs", "persistence"} <= set(figures["rows"])
     for picture in ("side_by_side", "tracks"):
         assert (tmp_path / f"demo/{picture}.png").exists()
+    assert (tmp_path / "demo/report.html").stat().st_size > 10_000
+    assert printed.endswith(f"report: {tmp_path / 'demo/report.html'}\n")

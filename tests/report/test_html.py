@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pdr_jax.report.html import Clip, Content, Frames, Run, page, save_page
+from pdr_jax.report.html import Clip, Content, Frames, Run, TooLargeError, page, save_page
 
 HOSTILE = '</script><script>alert("&")</script>'
 
@@ -166,7 +166,7 @@ def test_clips_that_do_not_fit_are_left_out(tmp_path, monkeypatch):
     assert titles == ["0", "2", "4"]
     before = path.read_bytes()
     monkeypatch.setattr(page, "LIMIT", 10_000)
-    with pytest.raises(ValueError, match=r"path='.*': the page would take .* MB with one clip"):
+    with pytest.raises(TooLargeError, match=r"path='.*': the page would take .* MB with one clip"):
         save_page(path, many)
     assert path.read_bytes() == before
 

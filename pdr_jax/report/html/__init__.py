@@ -5,6 +5,6 @@ compressed arrays that `explorer.js` draws on a canvas.
 """
 
 from pdr_jax.report.html.content import Clip, Content, Frames, Run
-from pdr_jax.report.html.page import save_page
+from pdr_jax.report.html.page import TooLargeError, save_page
 
-__all__ = ["Clip", "Content", "Frames", "Run", "save_page"]
+__all__ = ["Clip", "Content", "Frames", "Run", "TooLargeError", "save_page"]

@@ -23,6 +23,10 @@ SIDE = 256
 """Pixels of a frame's longer side in the page; larger frames are averaged over squares."""
 
 
+class TooLargeError(ValueError):
+    """A page that a browser would not open well."""
+
+
 def save_page(path: str | os.PathLike[str], content: Content) -> int:
     """Writes one HTML file of less than 10 MB that opens from disk and loads nothing.
 
@@ -37,7 +41,8 @@ def save_page(path: str | os.PathLike[str], content: Content) -> int:
       The number of clips in the page.
 
     Raises:
-      ValueError: a wrong suffix, or one clip alone does not fit.
+      ValueError: a wrong suffix.
+      TooLargeError: one clip alone does not fit.
     """
     style.check_range(content.data_range)
     parts = _parts(content)
@@ -45,7 +50,7 @@ def save_page(path: str | os.PathLike[str], content: Content) -> int:
     page = _fill(parts, clips, content)
     while len(page) >= LIMIT:
         if len(clips) == 1:
-            raise ValueError(
+            raise TooLargeError(
                 f"path={os.fspath(path)!r}: the page would take {len(page) / 1e6:.1f} MB with one "
                 f"clip; expected less than {LIMIT / 1e6:.0f} MB. Show fewer runs, or fewer frames"
             )

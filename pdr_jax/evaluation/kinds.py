@@ -42,10 +42,13 @@ def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None
       gif: the .gif file, if one is wanted.
 
     Raises:
+      FileNotFoundError: `source` is not there.
       FileExistsError: `target` is a folder that holds something.
       ValueError: a name has another ending, or `target` is `source`.
       ImportError: the extra `report`, which a GIF needs, or `data` is not installed.
     """
+    if not source.exists() and not glob.has_magic(str(source)):
+        raise FileNotFoundError(f"source={str(source)!r}: no such file or folder")
     if target.resolve() == source.resolve():
         raise ValueError(f"target={str(target)!r} would replace the frames that it is made from")
     suffixes = TARGETS[kind_of(source)]

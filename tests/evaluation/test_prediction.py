@@ -107,6 +107,7 @@ def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path):
 
 
 def test_a_gif_that_cannot_be_drawn_is_refused_before_any_work(tmp_path, monkeypatch):
+    np.save(tmp_path / "clips.npy", CLIPS)
     monkeypatch.setitem(sys.modules, "imageio.v3", None)
     with pytest.raises(ImportError, match="pictures need imageio"):
         prepare_outputs(tmp_path / "clips.npy", tmp_path / "x.npy", tmp_path / "x.gif")

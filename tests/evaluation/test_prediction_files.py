@@ -224,9 +224,10 @@ def test_videos_that_do_not_fit_or_are_damaged_are_refused(task, kelvin, tmp_pat
 
 
 def test_outputs_are_of_the_kind_of_their_source(tmp_path):
-    (tmp_path / "frames").mkdir()
-    (tmp_path / "frames/1.png").write_bytes(b"")
-    (tmp_path / "fields").mkdir()
+    for folder in ("frames", "fields", "a.zarr"):
+        (tmp_path / folder).mkdir()
+    for name in ("frames/1.png", "a.npy", "a.mp4", "a.GIF", "a.nc"):
+        (tmp_path / name).write_bytes(b"")
     kinds = {"a.npy": "array", "frames": "video", "a.mp4": "video", "a.GIF": "video"}
     kinds |= {"fields": "series", "a.nc": "series", "a.zarr": "series", "b*.nc": "series"}
     for name, kind in kinds.items():
@@ -236,5 +237,8 @@ def test_outputs_are_of_the_kind_of_their_source(tmp_path):
             prepare_outputs(tmp_path / source, tmp_path / target)
     with pytest.raises(FileExistsError, match="frames' is there already: expected a new folder"):
         prepare_outputs(tmp_path / "a.mp4", tmp_path / "frames")
+    with pytest.raises(FileNotFoundError, match=r"source='.*no\.nc': no such file or folder"):
+        prepare_outputs(tmp_path / "no.nc", tmp_path / "new/b.nc")
+    assert not (tmp_path / "new").exists()
     prepare_outputs(tmp_path / "a.mp4", tmp_path / "new/folder")
     assert [path.name for path in (tmp_path / "new").iterdir()] == []

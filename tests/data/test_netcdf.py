@@ -180,6 +180,25 @@ def test_axes_are_told_by_name_or_attribute_in_any_order(tmp_path):
         load(tmp_path / "odd.nc", axes="THW")
 
 
+def test_clips_and_channels_keep_their_meaning_though_their_axes_have_names(tmp_path):
+    clips = np.random.default_rng(0).integers(0, 255, (10, 6, 4, 5, 3)).astype(np.uint8)
+    for name, values, dims, reading in (
+        ("clips", clips, "sample time y x c", "read as 10 clips of 6 x 4 x 5 x 3 from axes NTHWC"),
+        (
+            "rgb",
+            clips[:, 0],
+            "time y x c",
+            "read as one series of 10 frames of 4 x 5 x 3 from axes",
+        ),
+    ):
+        data = xr.Dataset({"v": (dims.split(), values)})
+        for suffix in (".zarr", ".nc"):
+            dataset = load(write(data, tmp_path / f"{name}{suffix}"), in_length=1, out_length=1)
+            assert dataset.reading.startswith(reading)
+            wanted = values[1, :2] if name == "clips" else values[1:3]
+            np.testing.assert_array_equal(dataset.splits["train"][1]["frames"], wanted)
+
+
 def test_axes_that_are_not_understood_are_listed(tmp_path):
     two = field(dims=("time", "level", "number", "latitude", "longitude"), number=2)
     with pytest.raises(ValueError, match="has the axes level and number beside time, latitude"):

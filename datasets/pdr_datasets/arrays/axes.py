@@ -6,7 +6,7 @@ import numpy as np
 
 # N samples, T frames, H rows, W columns, C channels.
 AXES = ("NTHWC", "NTCHW", "NCTHW", "NTHW", "THWC", "TCHW", "THW")
-_CHANNELS = 4  # at most, where they are told from the shape
+CHANNELS = 4  # at most, where they are told from the shape
 _STRIP = 4  # a frame is a strip if one side is that many times the other
 
 
@@ -44,7 +44,7 @@ def find_axes(shape: tuple[int, ...], axes: Any, frames: int) -> str:
         )
     if len(shape) == 3:
         told = "THW"
-    elif shape[-1] <= _CHANNELS:
+    elif shape[-1] <= CHANNELS:
         told = "N" * (len(shape) - 4) + "THWC"
     else:
         told = _told(shape, frames)
@@ -84,7 +84,7 @@ def _told(shape: tuple[int, ...], frames: int) -> str:
         for axes in ("TCHW", "NTHW", "NTCHW", "NCTHW")
         if len(axes) == rank
         and shape[axes.index("T")] >= frames
-        and ("C" not in axes or shape[axes.index("C")] <= _CHANNELS)
+        and ("C" not in axes or shape[axes.index("C")] <= CHANNELS)
     ]
     if len(fitting) == 1 and "C" in fitting[0]:
         return fitting[0]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pdr_datasets.arrays.axes import CHANNELS
 from pdr_datasets.arrays.packed import unpack
 from pdr_datasets.arrays.times import Times, decode
 
@@ -112,19 +113,21 @@ class _Stored:
 
 
 def find_label(variable: Any, levels: Any, label: str) -> Labelled | None:
-    """Tells the axes of a variable; None if none of them is time.
+    """Tells the axes of a variable; None if it is no series.
+
+    That is, if no axis is time, or others come before a time that has no dates, as in clips.
 
     Args:
       variable: an xarray.DataArray, neither read nor decoded.
       levels: values of the axis beside time, rows and columns that become channels; None if there
-        is no such axis.
+        is no such axis, or if it has no values and 4 entries at most: these are channels.
       label: names it in messages.
 
     Raises:
       ValueError: the axes are not understood, or `levels` does not fit; the message lists them.
     """
     time = _time(variable)
-    if time is None:
+    if time is None or (variable.dims[0] != time and not _has_dates(variable, time)):
         return None
     row, column = _plane(variable, time, label)
     rest = [dim for dim in map(str, variable.dims) if dim not in (time, row, column)]
@@ -171,7 +174,7 @@ def _role(variable: Any, dim: str) -> str:
     for role, (_, standard, letter) in _ROLES.items():
         if attributes.get("standard_name") in standard or attributes.get("axis") == letter:
             return role
-    if " since " in str(attributes.get("units", "")):
+    if _has_dates(variable, dim):
         return "time"
     for role, (names, _, _) in _ROLES.items():
         if dim.lower() in names:
@@ -179,12 +182,17 @@ def _role(variable: Any, dim: str) -> str:
     return ""
 
 
+def _has_dates(variable: Any, dim: str) -> bool:
+    return dim in variable.coords and " since " in str(variable.coords[dim].attrs.get("units", ""))
+
+
 def _choose(variable: Any, dim: str, levels: Any, label: str) -> Any:
     """The entries of an axis of levels whose values are `levels`."""
-    coordinate = variable.coords.get(dim)
-    there = np.arange(variable.sizes[dim]) if coordinate is None else np.asarray(coordinate.values)
-    unit = "" if coordinate is None else str(coordinate.attrs.get("units", ""))
-    words = [_plain(value) for value in there]
+    if levels is None and dim not in variable.coords and variable.sizes[dim] <= CHANNELS:
+        return variable
+    coordinate = variable[dim]  # 0, 1, ... if it has no values
+    unit = str(coordinate.attrs.get("units", ""))
+    words = [_plain(value) for value in coordinate.values]
     chosen = [levels] if isinstance(levels, str | int | float | np.number) else levels
     known = f"{label} has {len(words)} levels ({dim}): {', '.join(words[:_SHOWN])}"
     known += f"{', ...' if len(words) > _SHOWN else ''} {unit}".rstrip()

@@ -372,6 +372,7 @@ ARRAYS = Benchmark(
     data_options={
         "path": "",
         "key": "",
+        "levels": "",
         "axes": "",
         "crop": "",
         "pad": "",

@@ -128,6 +128,7 @@ def unopened(place, monkeypatch):
 TRAIN = [f"--{name.replace('_', '-')}" for name in Recipe.__dataclass_fields__]
 TRAIN += ["--predgs.pool", "--predgs.window", "--predgs.tracking.search", "--predgs.scale-start"]
 TRAIN += ["--data-options.scaling", "--data-options.axes", "--data-options.crop"]
+TRAIN += ["--data-options.levels"]
 TRAIN += ["--data-options.pad", "--backbone-options.hid-S", "--loss-options.weight", "--out"]
 NUMBERS = "-1 0 1 2.5 1e9 1000000000 1180591620717411303424 nan inf -inf 1e300 1e-320".split()
 WORDS = "x None True [1,2] (0,1) {} [x] NTHWC NCTHW kth zscore clips.npy run nowhere ö".split()

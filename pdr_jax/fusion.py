@@ -76,6 +76,7 @@ class GatedFusion(nn.Module):
         x = nn.Conv(self.hidden, (3, 3), name="hidden")(jnp.concatenate(parts, axis=-1))
         small = nn.initializers.normal(0.01)
         z = nn.Conv(coarse.shape[-1], (3, 3), kernel_init=small, name="out")(nn.gelu(x))
+        z = jnp.clip(z, -30.0, 80.0)  # exp is neither 0, as coverage may be, nor infinite
         gate = coverage / (coverage + self.start * jnp.exp(z))
         return Fused(coarse + gate * (rendered - coarse), gate)
 

@@ -134,8 +134,10 @@ def refusal(error: Exception, known: set[str]) -> str | None:
     if isinstance(error, NotPreparedError):
         prepare = f"pdr data prepare {error.name} --config {error.config} --manual-dir FOLDER"
         return f"{error} Or: {prepare}"
+    if isinstance(error, DivergedError):
+        return str(error)
     # NotImplementedError: a kernel that was asked for by name does not serve this device.
-    known_kinds = (ValueError, TypeError, OSError, ImportError, NotImplementedError, DivergedError)
+    known_kinds = (ValueError, TypeError, OSError, ImportError, NotImplementedError)
     return with_option(str(error), known) if isinstance(error, known_kinds) else None
 
 

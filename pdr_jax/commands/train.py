@@ -206,6 +206,8 @@ def named_recipe(argv: list[str]) -> Recipe:
         chosen |= {name: getattr(origin, name) for name in ("backbone_options", *clips)}
         if same and dataset == "arrays":
             chosen["data_options"] |= _scaling_of(Path(chosen["init_from"]))
+    if not argv:
+        raise ValueError(f"dataset is missing: pdr train DATASET, one of {', '.join(BENCHMARKS)}")
     return recipes.create(dataset or "moving_sprites", **chosen)
 
 

@@ -121,9 +121,12 @@ def _check_frames(task: Task, frames: np.ndarray) -> None:
         or shape[0] < task.clip.in_length
     ):
         height, width, channels = task.dataset.frame_shape
+        without = frames.shape[-2:] == (height, width) and channels == 1
         raise ValueError(
             f"frames has shape {frames.shape}; expected (N, {task.clip.in_length} or more, "
             f"{height}, {width}, {channels}), or one clip without N"
+            + ". Add the axis of channels: frames[..., None]"
+            * without
         )
     if np.issubdtype(frames.dtype, np.integer):
         (low, high), limits = stored_range(task.dataset), np.iinfo(frames.dtype)

@@ -6,6 +6,10 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
+MOST = 20.0
+"""The largest mismatch. Frames with motion between them stay below; a picture and a blank frame,
+which have nothing in common, would reach a million."""
+
 
 def displacements(radius: int) -> np.ndarray:
     """All integer displacements (x, y) within a radius on both axes, (D, 2) float32."""
@@ -26,7 +30,7 @@ def mismatch(
 
     Returns:
       For each of the `displacements` d, the mean of (now[p] - before[p - d])^2 over the block, in
-      units of the block's variance plus 5 % of the frame's.
+      units of the block's variance plus 5 % of the frame's; at most `MOST`.
     """
     height, width = now.shape[1:3]
     edge = ((0, 0), (radius, radius), (radius, radius), (0, 0))
@@ -41,7 +45,7 @@ def mismatch(
     variance = block_mean(jnp.square(centred), patch) - jnp.square(first)
     variance = jnp.maximum(variance, 0).mean(-1, keepdims=True)
     whole = jnp.square(centred).mean((1, 2, 3), keepdims=True)
-    return block_mean(squares, patch) / (variance + 0.05 * whole + 1e-6)
+    return jnp.minimum(block_mean(squares, patch) / (variance + 0.05 * whole + 1e-6), MOST)
 
 
 def block_mean(x: Float[Array, "M H W C"], size: int) -> Float[Array, "M H W C"]:

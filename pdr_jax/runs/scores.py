@@ -1,6 +1,7 @@
 """Figures of several runs: row labels, whether they compare, their description, their files."""
 
 import collections
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from pdr_jax.evaluation.measuring import Measured
 from pdr_jax.files import write_json
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.checkpoints import versions
-from pdr_jax.runs.folder import read_data
+from pdr_jax.runs.folder import read_data, read_recipe
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.task import Task
 
@@ -90,6 +91,7 @@ def describe(run: Path, task: Task, *, split: str, checkpoint: str) -> dict[str,
     reduction = "averaged over" if scoring.spatial_norm else "summed over"
     return {
         "dataset": f"{task.dataset.name} {task.dataset.config}",
+        "data": _data(task.recipe),
         "note": " ".join(filter(None, (task.dataset.note, protocol_note(run, task.recipe)))),
         "split": split,
         "horizon": task.clip.horizon,
@@ -124,12 +126,20 @@ def write(run: Path, described: Mapping[str, Any], rows: Mapping[str, Measured])
       rows: what was measured, by label.
 
     Returns:
-      RUN/eval-SPLIT-PROTOCOL-HORIZON.json.
+      RUN/eval-SPLIT-PROTOCOL-HORIZON.json; for other data than the run's, a code follows.
     """
-    name = f"eval-{described['split']}-{described['protocol']}-{described['horizon']}.json"
-    path = run / name
+    parts = ["eval", described["split"], described["protocol"], str(described["horizon"])]
+    if described["data"] != _data(read_recipe(run)):
+        text = json.dumps(described["data"], sort_keys=True)
+        parts.append(hashlib.sha256(text.encode()).hexdigest()[:6])
+    path = run / f"{'-'.join(parts)}.json"
     write_json(path, {**described, **_merged(path, described, summary(rows))})
     return path
+
+
+def _data(recipe: Recipe) -> dict[str, Any]:
+    """The data set and its options, as JSON keeps them."""
+    return json.loads(json.dumps({"name": recipe.dataset, **recipe.data_options}, default=str))
 
 
 def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pdr_jax.commands.main import COMMANDS, load, options, with_option
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
+        ("train", "dataset is missing: pdr train DATASET, one of moving_sprites"),
         ("train movin_sprites", "did you mean 'moving_sprites'"),
         ("train kth --adapter predg", "did you mean 'predgs'"),
         ("train kth --learning-rate -1", "learning_rate=-1.0: expected more than 0"),

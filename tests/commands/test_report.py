@@ -15,6 +15,8 @@ from pdr_jax.commands.report import measured_split, report_runs, write_report
 from pdr_jax.evaluation.explorer import Evaluated, choose, explore
 from pdr_jax.files import read_json, write_json
 
+pytestmark = pytest.mark.rest
+
 
 def data_of(path):
     """What the page's scripts get."""

@@ -12,6 +12,8 @@ from experiments.judged import SETTINGS
 from pdr_jax import predgs
 from pdr_jax.predgs import TrackingConfig
 
+pytestmark = pytest.mark.rest
+
 
 @pytest.mark.parametrize("data", SETTINGS)
 def test_arms_share_all_but_what_they_are_named_for(data):

@@ -10,6 +10,8 @@ import pdr_datasets
 from experiments import backbones, study
 from pdr_jax import recipes
 
+pytestmark = pytest.mark.rest
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):

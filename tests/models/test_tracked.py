@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from pdr_jax import PDR, PredGS, predgs
+from pdr_jax.fusion import GatedFusion
 from pdr_jax.predgs import PredGSConfig, TrackingConfig
 
 T, H, W, C = 4, 16, 22, 2
@@ -169,6 +170,43 @@ def test_a_shut_gate_leaves_the_plain_predictor_exactly():
     np.testing.assert_array_equal(output.prediction, output.coarse)
 
 
+def test_a_blank_frame_does_no_harm():
+    """A fade, no rain, a night without taxis: nothing in it tells of motion."""
+    model, variables, *_ = behind_a_predictor()
+
+    @jax.jit
+    def start(params, frames):
+        def loss(params):
+            output = model.apply({**variables, "params": params}, frames, method="decompose")
+            return jnp.abs(output.prediction - clip()[:, T:]).mean(), output.rendered
+
+        return jax.grad(loss, has_aux=True)(params)
+
+    for before, last in ((clip()[:, : T - 1], 0.0), (clip()[:, : T - 1], 1.0), (0.5, 0.52)):
+        frames = jnp.full((2, T, H, W, C), last).at[:, :-1].set(before)
+        grads, rendered = start(variables["params"], frames)
+        assert float(jnp.abs(rendered).max()) < 1.5
+        assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4])
+def test_a_gate_at_its_ends_has_finite_gradients(logit):
+    """Also where nothing was drawn."""
+    gate = GatedFusion(start=0.1)
+    coarse, rendered = jnp.full((1, 2, 4, 4, 1), 0.3), jnp.full((1, 2, 4, 4, 1), 0.6)
+    coverage = jnp.zeros((1, 2, 4, 4, 1)).at[..., :2, :].set(1.0)
+    variables = gate.init(jax.random.key(0), coarse, rendered, coverage)
+    variables["params"]["out"]["bias"] += logit
+
+    def total(variables, coverage):
+        return gate.apply(variables, coarse, rendered, coverage).prediction.sum()
+
+    value, grads = jax.value_and_grad(total, argnums=(0, 1))(variables, coverage)
+    assert np.isfinite(value)
+    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(grads))
+
+
+@pytest.mark.rest
 def test_a_moving_texture_is_followed():
     """To 0.1 pixels after training, where block matching alone is further off."""
     motion = {"drift": 0.0, "stretch": 0.0, "weighting": 0.0, "recolour": False}

@@ -118,6 +118,7 @@ def test_randomness_depends_on_seed_and_step_only(frames):
     assert len({float(one), float(run(state, 1)), float(later)}) == 3
 
 
+@pytest.mark.rest
 def test_coarse_weight_supervises_the_coarse_frames(frames):
     model, tx, step = make()
     state = init_state(model, tx, frames, clip=CLIP, seed=0)

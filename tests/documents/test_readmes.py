@@ -1,0 +1,25 @@
+"""The READMEs of packages: their snippets run, and the files that they link are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READMES = pytest.mark.parametrize(
+    ("name", "count"), [("pallas_kernels/README.md", 4), ("pdr_jax/predgs/README.md", 1)]
+)
+
+
+@READMES
+def test_snippets_run(name, count):
+    snippets = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+    assert len(snippets) == count
+    exec("\n".join(snippets), {})
+
+
+@READMES
+def test_linked_files_exist(name, count):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / name).read_text())
+    assert links
+    assert all((ROOT / name).parent.joinpath(link).exists() for link in links)

@@ -67,7 +67,7 @@ def _faster(pair: tuple[Result, Result]) -> float:
 def _steps(results: Mapping[str, Result]) -> str:
     found = cpu.step_ratios(results["step_cost_cpu"])
     ratios = [f"{ratio:.2f} ({row['size']})" for row, ratio in found if row["adapter"] == "tracked"]
-    return f"a step of PDR tracked takes {words(ratios)} times as long as plain TAU's"
+    return f"a step of PDR tracked takes {words(ratios)} times the CPU time of plain TAU's"
 
 
 def _compiled(results: Mapping[str, Result]) -> str:

@@ -74,7 +74,10 @@ def main(argv: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     with _exit_on_sigterm():
         try:
-            _run(argv)
+            try:
+                _run(argv)
+            finally:
+                sys.stdout.flush()
         except KeyboardInterrupt:
             print("interrupted")
             sys.exit(130)

@@ -17,6 +17,7 @@ from pdr_jax.commands import main
 from pdr_jax.files import write_json
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import read_data, read_recipe
+from pdr_jax.runs.state import load
 from pdr_jax.task import open_task
 
 
@@ -127,6 +128,15 @@ def test_the_title_says_what_chose_each_checkpoint(namesakes, capsys):
         "a/seed0: best by the last 3 of 16 training clips; b/seed0: best by the validation split"
         in printed
     )
+
+
+def test_a_renderer_that_only_gpus_have_opens_here(here):
+    path = here / "first/recipe.json"
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps({**fields, "renderer": "jax_triton", "ssim": "pallas_triton"}))
+    task, _ = load(here / "first")
+    path.write_text(json.dumps(fields))
+    assert (task.recipe.renderer, task.recipe.ssim) == ("auto", "auto")
 
 
 def test_parquet(here):

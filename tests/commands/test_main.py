@@ -1,5 +1,6 @@
 """Bad command lines are refused with a message, and leave nothing behind."""
 
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -10,7 +11,8 @@ from small_runs import moving_blobs
 
 import pdr_datasets
 from pdr_jax.commands import main
-from pdr_jax.commands.main import COMMANDS, load, options, with_option
+from pdr_jax.commands.main import COMMANDS, load, options, refusal, with_option
+from pdr_jax.runs.pace import DivergedError
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,27 @@ def test_data_sets_are_listed_without_jax():
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "moving_sprites" in shown.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    code = "from pdr_jax.commands import main; main(['data', 'list'])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},  # what is left to write is written at the end
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_a_divergence_is_not_the_fault_of_an_option():
+    known = {"loss", "batch_size"}
+    assert refusal(DivergedError("loss=nan at step 8"), known) == "loss=nan at step 8"
+    assert refusal(ValueError("loss='x': expected l1"), known).endswith("(option --loss)")
+    assert refusal(KeyError("a bug"), known) is None
 
 
 def test_the_version_is_that_of_the_package(capsys):

@@ -14,6 +14,7 @@ from pdr_jax.commands import report as command
 from pdr_jax.commands.report import measured_split, report_runs, write_report
 from pdr_jax.evaluation.explorer import Evaluated, choose, explore
 from pdr_jax.files import read_json, write_json
+from pdr_jax.report.html import TooLargeError
 
 pytestmark = pytest.mark.rest
 
@@ -151,3 +152,12 @@ def test_refused(folders, monkeypatch, runs, options, message):
     with pytest.raises(ValueError, match=message):
         report_runs(tuple(map(Path, runs)), **options)
     assert not (folders / "report.html").exists()
+
+
+def test_results_stand_without_a_page_that_gets_too_large(tmp_path, monkeypatch, capsys):
+    def refuse(out, *_, **__):
+        raise TooLargeError(f"path={str(out)!r}: too large")
+
+    monkeypatch.setattr(command, "write_report", refuse)
+    command.write_beside(tmp_path / "report.html", {}, {})
+    assert "note: no report is written: path=" in capsys.readouterr().out

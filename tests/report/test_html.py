@@ -212,6 +212,6 @@ def test_in_a_browser(made):
         assert seen(tab.select_option, "#left", "1/error")
         assert tab.locator("#layers canvas").count() == 7
         tab.check("#clips label:nth-of-type(2) input")
-        tab.wait_for_function("stage.ariaLabel.startsWith('best')")
+        tab.wait_for_selector("#stage[aria-label^='best']")
         opened.close()
     assert errors == []

@@ -1,7 +1,8 @@
-"""The adapters on five data sets, with every control that could explain a gain.
+"""The adapters on several data sets, with every control that could explain a gain.
 
     pdr data prepare kth --manual-dir FOLDER --config 64x64_10to10    (and 64x64_10to20)
     pdr data prepare taxinyc --manual-dir FOLDER                      (and bikenyc)
+    pdr data prepare videos --manual-dir WEIZMANN --split prefix --test-fraction 0.34 --val-fraction 0
     python -m experiments.judge kth --st-lpips WEIGHTS.npz
     python -m experiments.judge era5 --era5-path era5_uk_t2m_hourly.npz
 
@@ -41,7 +42,7 @@ from pdr_jax.predgs import TrackingConfig
 from pdr_jax.recipes import Recipe
 
 Part = Literal["main", "ablations", "backbones", "long"]
-Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5"]
+Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5", "weizmann"]
 
 STILL = TrackingConfig(search=0, speed=0.0, drift=0.0, stretch=0.0, weighting=0.0, recolour=False)
 """The last frame, drawn exactly and never moved."""
@@ -151,6 +152,7 @@ def main(
     era5_path: Path | None = None,
     st_lpips: Path | None = None,
     seeds: tuple[int, ...] = (0, 1, 2),
+    only: tuple[str, ...] = (),
     full: bool = False,
     folder: Path = Path("runs/judge"),
     shard: tuple[int, int] = (0, 1),
@@ -164,6 +166,7 @@ def main(
         era5_path: .npz with the array "t2m", (time, latitude, longitude) in kelvin.
         st_lpips: Weights of the shift-tolerant LPIPS (AlexNet), to report it for videos.
         seeds: A run each.
+        only: Labels of arms; by default all of the part.
         full: The published sizes and 10,000 steps.
         folder: Of finished runs, which are not repeated.
         shard: Index and count of the processes that share the runs; the one that calls without
@@ -184,6 +187,9 @@ def main(
         arms = backbone_arms(setting)
     else:
         arms = (ablation_arms if part == "ablations" else long_arms)(setting, full)
+    if unknown := set(only) - {arm.label for arm in arms}:
+        raise SystemExit(f"--only: no arm is called {', '.join(sorted(unknown))}")
+    arms = [arm for arm in arms if not only or arm.label in only]
     extra = {}
     if st_lpips and setting.clip is not None:
         extra["st_lpips_alex"] = load_st_lpips_alex(st_lpips)

@@ -1,4 +1,4 @@
-"""What adapters are judged on: five data sets, each with a recipe that two cores train in minutes.
+"""What adapters are judged on: data sets, each with a recipe that two cores train in minutes.
 
 With `full`, a recipe has the published size and 10,000 steps, for which a GPU is needed.
 """
@@ -33,6 +33,7 @@ class Setting:
       benchmark: whose recipe it is.
       fields: of the small recipe, beside `SMALL`.
       data_options: of the small recipe, beside the benchmark's.
+      split: data options of both recipes: which clips are for testing.
       longer: a longer horizon to score as well, by roll-out.
       every: test clips are every `every`-th.
       unit: of errors.
@@ -43,6 +44,7 @@ class Setting:
     benchmark: str
     fields: Mapping[str, Any]
     data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    split: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     longer: int | None = None
     every: int = 1
     unit: str = "the range [0, 1]"
@@ -52,8 +54,7 @@ class Setting:
         """The recipe of an arm, by fields of `pdr_jax.recipes.create`."""
         sizes = FULL if full else {**SMALL, **self.fields}
         made = recipes.create(self.benchmark, **{**OPTIMIZER, "holdout": 0.0, **sizes, **fields})
-        if not full:
-            made.data_options.update(self.data_options)
+        made.data_options.update(self.split if full else {**self.split, **self.data_options})
         if self.data_options.get("size") == 64 and not full:
             made = at_half_size(made)
         return dataclasses.replace(made, save_every=made.steps)
@@ -141,5 +142,12 @@ SETTINGS: dict[str, Setting] = {
         "weatherbench",
         {"batch_size": 4, "steps": 150},
         unit="kelvin",
+    ),
+    "weizmann": Setting(
+        "Weizmann actions as own videos, 4 + 2 persons, 64x64x3, 10 -> 10",
+        "videos",
+        {"batch_size": 4, "steps": 200},
+        split={"split": "prefix", "test_fraction": 0.34, "val_fraction": 0.0},
+        clip=10,
     ),
 }

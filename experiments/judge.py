@@ -2,7 +2,7 @@
 
     pdr data prepare kth --manual-dir FOLDER --config 64x64_10to10    (and 64x64_10to20)
     pdr data prepare taxinyc --manual-dir FOLDER                      (and bikenyc)
-    pdr data prepare videos --manual-dir WEIZMANN --split prefix --test-fraction 0.34 --val-fraction 0
+    pdr data prepare videos --manual-dir FOLDER --split prefix --test-fraction 0.34 --val-fraction 0
     python -m experiments.judge kth --st-lpips WEIGHTS.npz
     python -m experiments.judge era5 --era5-path era5_uk_t2m_hourly.npz
 

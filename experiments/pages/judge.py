@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.judged import SETTINGS
-from experiments.pages.arms import TIMES, Runs, ahead, by_label, spreads, standing
+from experiments.pages.arms import CONTROLS, TIMES, Runs, ahead, by_label, spreads, standing
 from experiments.pages.markdown import bullets, origin, page, paragraph, spread, table, words
 from pdr_jax.recipes import DEFAULT_ADAPTER
 
@@ -35,22 +35,39 @@ def main_runs(result: Result) -> Runs:
 
 
 def verdict(result: Result) -> str:
-    """What the main arms say of the default adapter."""
-    runs, named = main_runs(result), shown(result, few=True)
-    horizon = next(iter(runs[0]["scores"]))
+    """What the main arms say of the default adapter, as far as they were run."""
+    said = [
+        (f"{DEFAULT} is", DEFAULT, "plain", "persistence"),
+        ("Of the presets that draw anew it is", DEFAULT, "PDR paper", "PDR conv"),
+        ("PDR paper itself is", "PDR paper", "plain"),
+        (
+            "At the same cost it is",
+            DEFAULT,
+            "plain, as large as tracked",
+            "plain, as long as tracked",
+        ),
+        (
+            f"Is it the Gaussians? {DEFAULT} is",
+            DEFAULT,
+            "tracked, pixels warped",
+            "tracked, pixels splatted",
+            "tracked, not moved",
+        ),
+    ]
+    compared = ((begin, _against(result, *arms)) for begin, *arms in said)
+    lines = [f"{begin} {standings}." for begin, standings in compared if standings]
+    return bullets(*lines, *_longer(result, shown(result, few=True)))
 
-    def against(other: str) -> str:
-        return standing(runs, horizon, DEFAULT, other, named)
 
-    return bullets(
-        f"{DEFAULT} is {against('plain')}; {against('persistence')}.",
-        f"Of the presets that draw anew it is {against('PDR paper')}; {against('PDR conv')}. "
-        f"PDR paper itself is {standing(runs, horizon, 'PDR paper', 'plain', named)}.",
-        f"At the same cost it is {against('plain, as large as tracked')}; "
-        f"{against('plain, as long as tracked')}.",
-        f"Is it the Gaussians? {DEFAULT} is {against('tracked, pixels warped')}; "
-        f"{against('tracked, pixels splatted')}; {against('tracked, not moved')}.",
-        *_longer(result, named),
+def _against(result: Result, label: str, *others: str) -> str:
+    """How an arm stands against others, those that were run; "" if there are none."""
+    runs = main_runs(result)
+    arms, horizon = by_label(runs), next(iter(runs[0]["scores"]))
+    named = shown(result, few=True)
+    return "; ".join(
+        standing(runs, horizon, label, other, named)
+        for other in others
+        if label in arms and (other in arms or other in CONTROLS)
     )
 
 
@@ -212,17 +229,9 @@ def house(results: Mapping[str, Result]) -> str:
 
 def _in_a_line(result: Result) -> str:
     """What a data set says of the default and of the paper's adapter."""
-    runs, named = main_runs(result), shown(result, few=True)
-    horizon = next(iter(runs[0]["scores"]))
-
-    def against(label: str, other: str) -> str:
-        return standing(runs, horizon, label, other, named)
-
-    return (
-        f"{result['title'].partition(',')[0]}: {DEFAULT} (the default) is "
-        f"{against(DEFAULT, 'plain')}; {against(DEFAULT, 'plain, as long as tracked')}; "
-        f"{against(DEFAULT, 'PDR paper')}."
-    )
+    others = ("plain", "plain, as long as tracked", "PDR paper")
+    name = result["title"].partition(",")[0]
+    return f"{name}: {DEFAULT} (the default) is {_against(result, DEFAULT, *others)}."
 
 
 def _still(runs: Runs, horizon: str, metrics: Sequence[str], *head: str) -> list[str]:

@@ -208,7 +208,7 @@ def main(
         made = {
             **provenance.record(seeds=list(seeds)),
             **notes,
-            "data": f"{clips['train']} training and {clips['test']} test clips. {dataset.note}",
+            "data": f"{clips['train']} training and {clips['test']} test clips. {dataset.note}".strip(),
             "runs": runs,
         }
         name = f"judge_{data}{'_full' if full else ''}"

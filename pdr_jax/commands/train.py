@@ -27,6 +27,7 @@ from pdr_jax.runs import loggers, memory
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe, recorded_units
 from pdr_jax.runs.lineage import protocol_note
+from pdr_jax.runs.log import log_results
 from pdr_jax.runs.units import in_units_of
 from pdr_jax.task import open_dataset, open_task, optimisation, output_note
 
@@ -172,6 +173,7 @@ def _train(
                 remark=note,
             )
         finish(run)
+        log_results(run, recipe, note)
     except (KeyboardInterrupt, SystemExit) as stopped:
         if (run / "recipe.json").exists():
             note(f"{stopped or 'stopped'}. Continue with: pdr train --resume {run}")
@@ -239,7 +241,8 @@ def default_folder(recipe: Recipe) -> Path:
     named = ("dataset", "backbone", "adapter", "loss", "protocol", "init_from", "seed")
     chosen: dict[str, Any] = {name: getattr(recipe, name) for name in named}
     if recipe != recipes.create(**chosen):
-        named_so = {name: value for name, value in recipe.to_json().items() if name != "log"}
-        settings = json.dumps(named_so, sort_keys=True, default=str)
-        parts += [hashlib.sha256(settings.encode()).hexdigest()[:6]]
+        settings = recipe.to_json()
+        del settings["log"]
+        text = json.dumps(settings, sort_keys=True, default=str)
+        parts += [hashlib.sha256(text.encode()).hexdigest()[:6]]
     return Path("runs") / "-".join(parts)

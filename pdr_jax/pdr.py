@@ -9,6 +9,7 @@ The path of a clip:
 from typing import Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
@@ -132,8 +133,10 @@ class PDR(nn.Module):
         if self.adapter is None:
             return PDROutput(prediction=coarse, coarse=coarse)
         gaussians = self.adapter(coarse, observed=frames, train=train)
-        rendered, coverage = gaussians.draw(implementation=self.implementation)
-        prediction, gate = self.fuse(coarse, rendered, coverage)
+        with jax.named_scope("renderer"):
+            rendered, coverage = gaussians.draw(implementation=self.implementation)
+        with jax.named_scope("fusion"):
+            prediction, gate = self.fuse(coarse, rendered, coverage)
         return PDROutput(prediction, coarse, rendered, gaussians, coverage, gate)
 
     def fuse(

@@ -61,6 +61,7 @@ def describe_dataset(dataset: pdr_datasets.VideoDataset) -> dict[str, Any]:
         "dataset": dataset.name,
         "config": dataset.config,
         "note": dataset.note,
+        "reading": dataset.reading,
         "frame_shape": list(dataset.frame_shape),
         "offset": np.asarray(dataset.units.offset).tolist(),
         "scale": np.asarray(dataset.units.scale).tolist(),
@@ -158,6 +159,7 @@ def described_dataset(
         units=recorded.units,
         data_range=recorded.data_range,
         note=found["note"],
+        reading=found.get("reading", ""),  # runs of version 0.2 did not keep it
     )
 
 

@@ -86,7 +86,7 @@ class Profiler:
 
     @contextlib.contextmanager
     def step(self, number: int) -> Iterator[None]:
-        """Around a step."""
+        """Around a step and its line in the log."""
         if number not in self._steps:
             yield
             return
@@ -94,6 +94,8 @@ class Profiler:
             self._start()
         with jax.profiler.StepTraceAnnotation(profile_parts.STEP, step_num=number):
             yield
+            if number == self._steps[-1]:
+                jax.block_until_ready(self._output)
         self._traced += 1
         if number == self._steps[-1]:
             self._finish()
@@ -112,7 +114,8 @@ class Profiler:
         if self._tracing and error is None:
             self._finish()
         elif self._tracing:
-            jax.profiler.stop_trace()
+            with contextlib.suppress(OSError, RuntimeError):
+                jax.profiler.stop_trace()
 
     def _start(self) -> None:
         jax.block_until_ready(self._output)

@@ -27,12 +27,18 @@ HloModule jit_train_step, is_scheduled=true, entry_computation_layout={(f32[8]{0
   ROOT %c = pred[] parameter(0)
 }
 
+%command_buffer (b: f32[8]) -> f32[8] {
+  %b = f32[8]{0} parameter(0)
+  ROOT %sine.1 = f32[8]{0} sine(%b), metadata={op_name="loss"}
+}
+
 ENTRY %main (frames: f32[8]) -> f32[8] {
   %frames = f32[8]{0} parameter(0), metadata={op_name="state.params[\\'backbone\\'][\\'loss\\']"}
   %fusion.1 = f32[8]{0} fusion(%frames), kind=kLoop, calls=%fused
   %copy.2 = f32[8]{0} copy(%fusion.1)
-  %while.3 = f32[8]{0} while(%copy.2), condition=%condition, body=%body
-  %scale = f32[8]{0} add(%while.3, %while.3), metadata={op_name="jit(f)/adapter/renderer/add"}
+  %while.3 = f32[8]{0} while(%copy.2), condition=%condition, body=%body, metadata={op_name="loss"}
+  %call.4 = f32[8]{0} call(%fusion.1), to_apply=%command_buffer
+  %scale = f32[8]{0} add(%while.3, %call.4), metadata={op_name="jit(f)/adapter/renderer/add"}
   ROOT %step = f32[8]{0} add(%scale, %copy.2), metadata={op_name="jit(f)/grad_norm/backbones/add"}
 }
 """
@@ -48,7 +54,8 @@ def test_an_operation_belongs_to_the_innermost_part_of_its_name():
 def test_what_has_no_name_belongs_to_what_it_works_on():
     found = operations(HLO)
     assert found["fusion.1"] == found["copy.2"] == ("backbone", False)
-    assert found["while.3"].contains
+    assert found["while.3"] == ("loss", True)
+    assert found["call.4"] == ("", True)  # many operations of many parts
 
 
 def test_moments_are_divided_and_add_up_to_the_steps():
@@ -137,7 +144,8 @@ def test_a_cpu_has_operations_on_its_threads(tmp_path):
 def test_of_a_gpu_the_kernels_count_and_not_their_launches(tmp_path):
     launches = [("fusion.1", 0, 100, step("fusion.1"))]
     kernels = [("loop_fusion_1", 30, 40, step("fusion.1")), ("splat", 70, 50, step("draw"))]
-    device = plane("/device:GPU:0", {"Stream #13(compute)": kernels})
+    validation = ("loop_fusion_1", 2_000_000, 40, {})  # nameless, and not within a step
+    device = plane("/device:GPU:0", {"Stream #13(compute)": [*kernels, validation]})
     seconds, shares = read(tmp_path / "x", host(launches), device)
     assert seconds == pytest.approx(120e-9)  # a kernel ended after the host's step
     assert shares["backbone"] == pytest.approx(40 / 120)
@@ -152,11 +160,22 @@ def test_a_tpu_names_an_event_by_its_instruction(tmp_path):
     assert shares["renderer"] == pytest.approx(0.5)
 
 
-def test_a_trace_without_operations_says_so(tmp_path):
-    seconds, shares = read(tmp_path / "x", host())
+@pytest.mark.parametrize(
+    "kernels",
+    [
+        [],
+        [("kernel", 20, 50, step("command_buffer.1")), ("draw", 80, 20, step("draw"))],
+        [("kernel", 20, 50, {}), ("draw", 80, 20, step("draw"))],
+        [("kernel", 20, 50, step("call.4")), ("draw", 80, 20, step("draw"))],
+    ],
+)
+def test_a_trace_that_does_not_name_operations_says_so(kernels, tmp_path):
+    device = plane("/device:GPU:0", {"Stream #13(compute)": kernels})
+    seconds, shares = read(tmp_path / "x", host(), device)
     assert shares == {}
     assert profile_parts.describe(seconds, shares) == (
-        "0.0001 ms; how it divides is not known, as the trace names no part of the model"
+        "0.0001 ms; how it divides is not known, as the trace does not name most operations (on a "
+        "GPU it may with XLA_FLAGS=--xla_gpu_enable_command_buffer=)"
     )
 
 

@@ -193,8 +193,8 @@ def _check(arrays: Mapping[str, np.ndarray], task: Task, source: str) -> dict[st
                 f"{source}: {name} has shape {here.shape} and type {here.dtype}; expected "
                 f"{there.shape} and {there.dtype}, as in the recipe's model"
             )
-    if name := first_not_finite(dict(arrays)):
-        raise ValueError(f"{source}: {name} is not finite; nothing it predicts is")
+    if odd := first_not_finite(dict(arrays)):
+        raise ValueError(f"{source}: {odd} is not finite; nothing it predicts is")
     return wanted
 
 

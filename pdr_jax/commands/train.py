@@ -26,6 +26,7 @@ from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.runs.log import log_results
+from pdr_jax.runs.profile import steps_of
 from pdr_jax.runs.units import in_units_of
 from pdr_jax.task import open_dataset, open_task, optimisation, output_note
 
@@ -47,6 +48,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
         recipe: Annotated[_CommandLineRecipe, fields] = named,
         out: Path | None = None,
         resume: Path | None = None,
+        profile: str | None = None,
     ) -> None:
         """Train a predictor, with or without PDR, and leave a run folder.
 
@@ -55,6 +57,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
             out: The run's folder; by default runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN, with a code
                 for other settings that are not the defaults.
             resume: A run folder to continue with its own recipe; see pdr train --resume --help.
+            profile: Steps to trace for XProf and Perfetto, such as 10:20 for steps 10 to 19.
         """
         del resume  # `resume_run` takes it
         settings = Recipe(**vars(recipe))
@@ -65,7 +68,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
             )
         data_options = parse_options(settings.data_options)
         settings = dataclasses.replace(settings, data_options=data_options)
-        train_run(settings, out or default_folder(settings))
+        train_run(settings, out or default_folder(settings), profile)
 
     if argv[:1] == ["train"] and "--resume" in {word.split("=")[0] for word in argv}:
         _check_options_of_resume(argv[1:])
@@ -83,6 +86,7 @@ def resume_run(
     renderer: recipes.Renderer | None = None,
     ssim: recipes.Ssim | None = None,
     log: tuple[LoggerName, ...] | None = None,
+    profile: str | None = None,
 ) -> None:
     """Continue a run with its own recipe.
 
@@ -96,6 +100,7 @@ def resume_run(
         renderer: What draws Gaussians. By default as before.
         ssim: What computes the loss's SSIM. By default as before.
         log: Where figures and pictures go besides metrics.jsonl. By default as before.
+        profile: Steps to trace for XProf and Perfetto, such as 10:20 for steps 10 to 19.
     """
     given: dict[str, Any] = {
         "devices": devices,
@@ -107,7 +112,15 @@ def resume_run(
     changed = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(read_recipe(resume), **changed)
     dataset = in_units_of(resume, open_dataset(recipe), units)
-    _train(recipe, resume, dataset, resume=True, checkpoint=checkpoint, accept=accept_changes)
+    _train(
+        recipe,
+        resume,
+        dataset,
+        resume=True,
+        checkpoint=checkpoint,
+        accept=accept_changes,
+        profile=profile,
+    )
 
 
 def _check_options_of_resume(argv: list[str]) -> None:
@@ -120,13 +133,13 @@ def _check_options_of_resume(argv: list[str]) -> None:
         )
 
 
-def train_run(recipe: Recipe, run: Path) -> None:
+def train_run(recipe: Recipe, run: Path, profile: str | None = None) -> None:
     """Trains a recipe from its start, then evaluates the run."""
     try:
         check_vacant(run, recipe)
     except FileExistsError as error:
         raise FileExistsError(f"{error} (--out FOLDER, or pdr train --resume {run})") from None
-    _train(recipe, run, open_dataset(recipe))
+    _train(recipe, run, open_dataset(recipe), profile=profile)
 
 
 def _train(
@@ -137,7 +150,9 @@ def _train(
     resume: bool = False,
     checkpoint: int | None = None,
     accept: bool = False,
+    profile: str | None = None,
 ) -> None:
+    traced = steps_of(profile) if profile is not None else None
     loggers.check(recipe.log)
     task = open_task(recipe, dataset)
     memory.check_batch(recipe, task.dataset.frame_shape)
@@ -167,6 +182,7 @@ def _train(
                 resume=resume,
                 checkpoint=checkpoint,
                 accept_changes=accept,
+                profile=traced,
                 report=progress,
                 remark=note,
             )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tyro
 
+from pdr_jax.commands.progress import working
 from pdr_jax.evaluation.stablehlo import PLATFORMS
 from pdr_jax.runs.pretrained import check_target, from_pretrained
 
@@ -24,6 +25,7 @@ def export(
         platforms: Where it will run: cpu, cuda, rocm, tpu. None leaves it out.
     """
     check_target(out, horizon, platforms)
-    from_pretrained(run_folder).save_pretrained(out, horizon=horizon, platforms=platforms)
+    with working(f"writing {out}"):
+        from_pretrained(run_folder).save_pretrained(out, horizon=horizon, platforms=platforms)
     for path in sorted(out.iterdir()):
         print(f"{path}: {path.stat().st_size / 1e6:.3g} MB")

@@ -1,12 +1,11 @@
 """`pdr train`.
 
 A run's settings are those of a published recipe, with the options of the command line replacing
-some. They are printed in full at the start and stored in the run folder.
+some. These are printed at the start, and all are stored in the run folder.
 """
 
 import dataclasses
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,10 +14,12 @@ import tyro
 
 from pdr_datasets import VideoDataset
 from pdr_jax import recipes
+from pdr_jax.commands.columns import print_columns
 from pdr_jax.commands.defaults import default_folder, named_recipe
 from pdr_jax.commands.finish import finish
 from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import TrainingProgress
+from pdr_jax.commands.summary import summary
 from pdr_jax.recipes import Recipe
 from pdr_jax.recipes.recipe import LoggerName
 from pdr_jax.runs import loggers, memory
@@ -168,8 +169,8 @@ def _train(
         recipe.sampling_note(plan.steps, plan.steps_per_epoch),
         output_note(task),
     )
-    print(json.dumps(recipe.to_json(), indent=2))
-    print(f"run folder: {run}")
+    print_columns(summary(recipe, plan.steps), (12,))
+    print(f"run folder: {run} (recipe.json has every setting)")
     for text in filter(None, notes):
         note(text)
     if resume and is_imported(run):

@@ -76,6 +76,6 @@ def check(horizon: int | None, platforms: Sequence[str]) -> None:
         raise ValueError(f"platforms={tuple(platforms)}: expected different ones, at least one")
     if importlib.util.find_spec("flatbuffers") is None:
         raise ImportError(
-            "flatbuffers is not installed, and jax.export writes and reads programs with it: pip "
-            "install flatbuffers"
+            "flatbuffers is not installed, and jax.export writes and reads programs with it: "
+            "pip install 'pdr-jax[export]'"
         )

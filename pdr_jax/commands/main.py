@@ -45,7 +45,7 @@ COMMANDS = {
         "export_openstl", "export_openstl", "write a run's backbone for the public code"
     ),
     "demo": Command("demo", "demo", "train a plain predictor and PDR, and compare them"),
-    "doctor": Command("doctor", "doctor", "what JAX sees, and which kernels run here"),
+    "doctor": Command("doctor", "doctor", "versions, machine, data and kernels, for a bug report"),
 }
 
 EXAMPLES = """

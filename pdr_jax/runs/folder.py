@@ -6,6 +6,10 @@ RUN/data.json       the data set, what chose the best checkpoint, and the origin
 RUN/metrics.jsonl   a line every `log_every` steps, and a line with the figures of each checkpoint
 RUN/checkpoints/    the last few and the best (Orbax): train state, position in the data, versions
 RUN/set_aside/      checkpoints that a resumed run did not go on from, such as damaged ones
+RUN/tensorboard/    events, with `--log tensorboard`
+RUN/wandb/          what Weights & Biases keeps here, with `--log wandb`
+RUN/wandb_id.txt    the run's id there; a copied folder continues the same run
+RUN/profile/        traces, with `--profile`
 RUN/metrics.json    the figures of the best checkpoint, when the run has ended
 RUN/report.html     the same figures and some clips, for the browser
 RUN/.lock           held by the process that trains

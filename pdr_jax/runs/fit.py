@@ -29,7 +29,7 @@ from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.state import start
 from pdr_jax.runs.validation import validate
 from pdr_jax.runs.warm_start import read_origin
-from pdr_jax.sharding import make_gather, make_mesh, shard_batch
+from pdr_jax.sharding import make_gather, make_mesh, shard_batch, traced_for
 from pdr_jax.task import Optimisation, Task, optimisation
 from pdr_jax.train import TrainState, train_step
 
@@ -94,7 +94,7 @@ def _train(
     with contextlib.closing(_batches(task, task.train)) as one_pass:
         first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
-    step_function = _jit_step(task, plan, state)
+    step_function = _jit_step(task, plan, state, mesh)
     save_every = recipe.save_every or plan.steps_per_epoch
     if go_on_from is not None:
         for moved in Saved(out / "checkpoints").set_aside(after=go_on_from):
@@ -155,7 +155,7 @@ class _Saver:
         """Validates a state, and saves it with its score; `frames` and `loss` are of its step."""
         self._check(state)
         try:
-            figures = validate(self._task, state, functools.partial(_batches, self._task), frames)
+            figures = validate(self._task, state, frames)
         except NotFiniteError as error:
             raise self._diverged(str(error), int(state.step)) from error
         self._log.write({"step": int(state.step), **figures})
@@ -235,7 +235,9 @@ def _feed(task: Task, mesh: jax.sharding.Mesh) -> tuple[Any, Callable[[np.ndarra
     return batches, place
 
 
-def _jit_step(task: Task, plan: Optimisation, state: TrainState) -> Callable:
+def _jit_step(
+    task: Task, plan: Optimisation, state: TrainState, mesh: jax.sharding.Mesh
+) -> Callable:
     """`train_step` of a task, compiled for the shardings of the state."""
     recipe = task.recipe
     step = functools.partial(
@@ -250,4 +252,4 @@ def _jit_step(task: Task, plan: Optimisation, state: TrainState) -> Callable:
         sampling=recipe.build_sampling(plan.steps_per_epoch),
     )
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
-    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+    return jax.jit(traced_for(mesh, step), donate_argnums=0, out_shardings=(shardings, None))

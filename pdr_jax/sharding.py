@@ -41,6 +41,20 @@ def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
     )
 
 
+def own_mesh() -> Mesh:
+    """A mesh of this process's first device alone."""
+    devices = np.array(jax.local_devices()[:1]).reshape(1, 1)
+    return Mesh(devices, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+
+
+def own_copy(tree: Any) -> Any:
+    """A tree's arrays, whole, for this process alone; as they are where it has no others.
+
+    All processes have to call it together.
+    """
+    return tree if jax.process_count() == 1 else on_host(tree)
+
+
 def state_shardings(mesh: Mesh, state: Any) -> Any:
     """A NamedSharding for each array of a train state; `state` may hold shapes only."""
 

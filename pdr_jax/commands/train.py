@@ -16,13 +16,14 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pdr_datasets import Units, VideoDataset
-from pdr_jax import recipes
+from pdr_jax import processes, recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.commands.finish import finish
 from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.recipes import Recipe
-from pdr_jax.runs import memory
+from pdr_jax.recipes.recipe import LoggerName
+from pdr_jax.runs import loggers, memory
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe, recorded_units
 from pdr_jax.runs.lineage import protocol_note
@@ -47,6 +48,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
         recipe: Annotated[_CommandLineRecipe, fields] = named,
         out: Path | None = None,
         resume: Path | None = None,
+        distributed: processes.Distributed = "auto",
     ) -> None:
         """Train a predictor, with or without PDR, and leave a run folder.
 
@@ -55,7 +57,10 @@ def train_command(argv: list[str]) -> Callable[..., None]:
             out: The run's folder; by default runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN, with a code
                 for other settings that are not the defaults.
             resume: A run folder to continue with its own recipe; see pdr train --resume --help.
+            distributed: Whether to join other processes: where the environment names them (auto),
+                always, or never.
         """
+        processes.join(distributed)
         del resume  # `resume_run` takes it
         settings = Recipe(**vars(recipe))
         if settings.dataset != named.dataset:
@@ -82,6 +87,8 @@ def resume_run(
     model_parallel: int | None = None,
     renderer: recipes.Renderer | None = None,
     ssim: recipes.Ssim | None = None,
+    log: tuple[LoggerName, ...] | None = None,
+    distributed: processes.Distributed = "auto",
 ) -> None:
     """Continue a run with its own recipe.
 
@@ -94,12 +101,17 @@ def resume_run(
         model_parallel: Of these, how many share a copy of the parameters. By default as before.
         renderer: What draws Gaussians. By default as before.
         ssim: What computes the loss's SSIM. By default as before.
+        log: Where figures and pictures go besides metrics.jsonl. By default as before.
+        distributed: Whether to join other processes: where the environment names them (auto),
+            always, or never.
     """
+    processes.join(distributed)
     given: dict[str, Any] = {
         "devices": devices,
         "model_parallel": model_parallel,
         "renderer": renderer,
         "ssim": ssim,
+        "log": log,
     }
     changed = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(read_recipe(resume), **changed)
@@ -135,6 +147,7 @@ def _train(
     checkpoint: int | None = None,
     accept: bool = False,
 ) -> None:
+    loggers.check(recipe.log)
     task = open_task(recipe, dataset)
     memory.check_batch(recipe, task.dataset.frame_shape)
     for clips in filter(None, (task.train, task.holdout, task.test)):
@@ -223,8 +236,10 @@ def default_folder(recipe: Recipe) -> Path:
     """runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN.
 
     The name also has the protocol if it is not "standard", the run that training starts from, and
-    a code for all other settings if any of them is not the published recipe's.
+    a code for all other settings if any of them is not the published recipe's. Where a run is
+    logged makes no difference.
     """
+    recipe = dataclasses.replace(recipe, log=())
     parts = [recipe.dataset, recipe.backbone, recipe.adapter, recipe.loss]
     parts += [recipe.protocol] if recipe.protocol != "standard" else []
     parts += [f"from-{Path(recipe.init_from).name}"] if recipe.init_from else []
@@ -232,6 +247,7 @@ def default_folder(recipe: Recipe) -> Path:
     named = ("dataset", "backbone", "adapter", "loss", "protocol", "init_from", "seed")
     chosen: dict[str, Any] = {name: getattr(recipe, name) for name in named}
     if recipe != recipes.create(**chosen):
-        settings = json.dumps(recipe.to_json(), sort_keys=True, default=str)
+        named_so = {name: value for name, value in recipe.to_json().items() if name != "log"}
+        settings = json.dumps(named_so, sort_keys=True, default=str)
         parts += [hashlib.sha256(settings.encode()).hexdigest()[:6]]
     return Path("runs") / "-".join(parts)

@@ -102,7 +102,7 @@ def measure(
       controls: adds persistence and, for a model with an adapter, the controls of
         `pdr_jax.evaluation.predictors.ablations`.
       protocol: which metrics; see `pdr_jax.evaluation.protocols`.
-      devices: how many share a batch.
+      devices: how many share a batch; several processes share it over all of theirs.
       keep_samples: whether to fill `Measured.values`.
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
@@ -120,6 +120,9 @@ def measure(
             "protocol openstl, or with holdout=0, none are held out"
         )
     batches = functools.partial(pdr_datasets.batches, source, batch_size)
+    if jax.process_count() > 1:
+        devices = jax.device_count()
+        batch_size = -(-batch_size // devices) * devices
     mesh = make_mesh(devices)
     place = functools.partial(shard_whole, mesh)
     variables = jax.device_put(variables, state_shardings(mesh, variables))

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import jax.numpy as jnp
 
@@ -20,6 +20,7 @@ from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
 TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an epoch
 ADAPTERS = ("none", "predgs", *predgs.PRESETS)
 Protocol = Literal["standard", "openstl"]
+LoggerName = Literal["tensorboard", "wandb"]
 if TYPE_CHECKING:  # which knows no names from a table
     Renderer = str
     Ssim = str
@@ -101,6 +102,7 @@ class Recipe:
       save_every: steps between checkpoints; 0 is once an epoch.
       save_minutes: minutes after which a checkpoint is saved between those, unscored; 0 saves none.
       log_every: steps between lines of metrics.jsonl.
+      log: where figures and pictures go besides metrics.jsonl: "tensorboard", "wandb" or both.
       devices: how many to train on; 0 takes all.
       model_parallel: of these, how many share a copy of the parameters.
       resident_mib: keeps a copy of the training clips on every device. The run is refused if their
@@ -146,6 +148,7 @@ class Recipe:
     save_every: int = 0
     save_minutes: float = 15.0
     log_every: int = 10
+    log: tuple = ()
     devices: int = 0
     model_parallel: int = 1
     resident_mib: int = 0
@@ -166,6 +169,8 @@ class Recipe:
         known = backbones.hyperparameters(self.backbone).keys() - {"dtype"}  # a field of its own
         for name in self.backbone_options:
             fields.check_one_of("backbone_options", name, known)
+        for name in self.log:
+            fields.check_one_of("log", name, get_args(LoggerName))
         fields.check_one_of("adapter", self.adapter, ADAPTERS)
         fields.check_one_of("loss", self.loss, losses.LOSSES)
         for name, origin in (("data_range", "that of the data"), ("implementation", "ssim")):
@@ -305,6 +310,8 @@ class Recipe:
         tracking = adapter.get("tracking", {})
         adapter["tracking"] = fields.from_json(TrackingConfig, tracking, "predgs.tracking.")
         values["predgs"] = fields.from_json(PredGSConfig, adapter, "predgs.")
+        if isinstance(values.get("log"), list):
+            values["log"] = tuple(values["log"])
         if isinstance(values.get("data_dir"), str):
             values["data_dir"] = Path(values["data_dir"]) if values["data_dir"] else None
         return fields.from_json(cls, values)

@@ -7,29 +7,27 @@ depth are functions of (seed, step), and each checkpoint holds the position in t
 import contextlib
 import functools
 import math
-import time
+import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
-import pdr_datasets
-from pdr_jax.evaluation.predictors import NotFiniteError
+from pdr_jax import processes
 from pdr_jax.files import write_json
-from pdr_jax.runs import folder, memory, resuming, stopping
+from pdr_jax.runs import folder, loggers, memory, resuming, stopping
 from pdr_jax.runs.checkpoints import Checkpoints, check_path
 from pdr_jax.runs.claim import claim
-from pdr_jax.runs.digests import first_not_finite
+from pdr_jax.runs.feed import clip_batches, feed
 from pdr_jax.runs.log import Remark, Report, RunLog
-from pdr_jax.runs.pace import DivergedError, Pace, diverged
+from pdr_jax.runs.pace import Pace
 from pdr_jax.runs.saved import Saved
+from pdr_jax.runs.saver import Saver
 from pdr_jax.runs.state import start
-from pdr_jax.runs.validation import validate
 from pdr_jax.runs.warm_start import read_origin
-from pdr_jax.sharding import make_gather, make_mesh, shard_batch, traced_for
+from pdr_jax.sharding import make_mesh, traced_for
 from pdr_jax.task import Optimisation, Task, optimisation
 from pdr_jax.train import TrainState, train_step
 
@@ -61,16 +59,18 @@ def fit(
       FileExistsError: `out` holds a run, finished or not, and `resume` is False; or another process
         trains in it.
       FileNotFoundError: the recipe's `init_from` is no run folder, or has no checkpoint.
+      ImportError: a logger of the recipe needs a package that is not installed.
       DivergedError: the loss, the state or the validation error is no longer finite.
       ValueError: the recipe does not fit the data, the devices, or the run that it starts from; or
         the run has changed, or has no whole checkpoint.
     """
     out = Path(out)
     check_path(out)
-    first = jax.process_index() == 0
-    with claim(out) if first else contextlib.nullcontext():
+    loggers.check(task.recipe.log)
+    with claim(out) if processes.first() else contextlib.nullcontext():
         if not resume:
             folder.check_vacant(out, task.recipe)
+            processes.wait_for_all("the run folder is vacant")
         saved, step = Saved(out / "checkpoints"), None
         if saved.steps:
             step = resuming.choose(saved, checkpoint, remark)
@@ -88,33 +88,37 @@ def _train(
     recipe = task.recipe
     plan = optimisation(recipe, len(task.train))
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
-    batches, place = _feed(task, mesh)
+    batches, place = feed(task, mesh)
     begins = go_on_from is None
     origin = read_origin(Path(recipe.init_from)) if begins and recipe.init_from else None
-    with contextlib.closing(_batches(task, task.train)) as one_pass:
+    with contextlib.closing(clip_batches(task, task.train)) as one_pass:
         first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
     step_function = _jit_step(task, plan, state, mesh)
     save_every = recipe.save_every or plan.steps_per_epoch
-    if go_on_from is not None:
+    processes.check_equal(state, "the first state")
+    if go_on_from is not None and processes.first():
         for moved in Saved(out / "checkpoints").set_aside(after=go_on_from):
             remark(f"a checkpoint was moved to {moved}")
+    processes.wait_for_all("later checkpoints are set aside")
     with (
         stopping.noticed(remark) as noticed,
+        RunLog(out, remark, report) as log,  # its end may take long, so it comes after the others
         contextlib.closing(batches),
         Checkpoints(out / "checkpoints") as checkpoints,
-        RunLog(out, remark, report) as log,
     ):
         if go_on_from is not None:
             state, saved = checkpoints.restore(state, go_on_from)
+            processes.check_equal(state, "the restored state")
             if saved["data"] is not None:  # an imported run has no position in the data
                 batches.set_state(saved["data"])
         record = _Description(task, out, source, begins=begins, step=int(state.step))
         log.rewind(int(state.step))
+        log.open_loggers(recipe, int(state.step))
         pace = Pace(
             plan, frames_per_step=recipe.batch_size * (recipe.in_length + recipe.out_length)
         )
-        saver = _Saver(task, checkpoints, log, batches)
+        saver, votes = Saver(task, checkpoints, log, batches), processes.Votes(mesh)
         for step in range(int(state.step) + 1, plan.steps + 1):
             batch = next(batches)
             frames = place(batch["frames"])
@@ -123,8 +127,8 @@ def _train(
             scored = step % save_every == 0 or step == plan.steps
             if scored or step % recipe.log_every == 0:
                 log.write(pace.figures(checkpoints.last_saved))
-            ends = noticed() is not None
-            if scored or ends or saver.is_due():
+            ends, due = votes.cast(noticed() or 0, saver.is_due())
+            if scored or ends or due:
                 if scored:
                     saver.score(state, frames, float(scalars["loss"]))
                 else:
@@ -133,53 +137,11 @@ def _train(
                 pace.restart()
             if ends:
                 break
-    if signalled := noticed():
+        ends, _ = votes.cast(noticed() or 0, False)  # during the last step
+    if ends:
+        signalled = signal.Signals(ends)
         stopping.stop(signalled, f"{signalled.name}: {out} is saved up to step {int(state.step)}")
     return state
-
-
-class _Saver:
-    """Saves checkpoints of what is finite: scored ones at fixed steps, others for safety."""
-
-    def __init__(self, task: Task, checkpoints: Checkpoints, log: RunLog, batches: Any) -> None:
-        self._task, self._checkpoints, self._log = task, checkpoints, log
-        self._batches, self._time = batches, time.monotonic()
-
-    def is_due(self) -> bool:
-        """Whether the last checkpoint is `save_minutes` old."""
-        # The clocks of several processes differ, and they must save together.
-        minutes = self._task.recipe.save_minutes if jax.process_count() == 1 else 0
-        return 0 < 60 * minutes < time.monotonic() - self._time
-
-    def score(self, state: TrainState, frames: jax.Array, loss: float) -> None:
-        """Validates a state, and saves it with its score; `frames` and `loss` are of its step."""
-        self._check(state)
-        try:
-            figures = validate(self._task, state, frames)
-        except NotFiniteError as error:
-            raise self._diverged(str(error), int(state.step)) from error
-        self._log.write({"step": int(state.step), **figures})
-        selection = self._task.selection
-        name = f"{selection[0]}_mse" if selection else "loss"
-        score = figures.get(name, loss)
-        if not math.isfinite(score):
-            raise self._diverged(f"{name}={score}", int(state.step))
-        self.save(state, score)
-
-    def save(self, state: TrainState, score: float) -> None:
-        """Saves a state; `score` is infinity for one that was not validated."""
-        self._check(state)
-        self._checkpoints.save(
-            state, data=self._batches.get_state(), config=self._task.recipe.to_json(), score=score
-        )
-        self._time = time.monotonic()
-
-    def _check(self, state: TrainState) -> None:
-        if name := first_not_finite(state):
-            raise self._diverged(f"{name} is not finite", int(state.step))
-
-    def _diverged(self, what: str, step: int) -> DivergedError:
-        return diverged(f"{what} after step {step}", self._checkpoints.last_saved())
 
 
 class _Description:
@@ -193,46 +155,16 @@ class _Description:
     ) -> None:
         self._task, self._path = task, out / "data.json"
         self._imported = {} if begins or step else folder.read_data(out)
-        if step == 0 and jax.process_index() == 0:
+        if step == 0 and processes.first():
             write_json(out / "recipe.json", task.recipe.to_json())
             if not self._imported:
                 write_json(self._path, folder.describe_training(task) | source)
 
     def trained(self) -> None:
         """Adds the training to the data.json of an imported run, at its first checkpoint."""
-        if self._imported and jax.process_index() == 0:
+        if self._imported and processes.first():
             write_json(self._path, self._imported | folder.describe_training(self._task))
             self._imported = {}
-
-
-def _batches(task: Task, source: pdr_datasets.Source, **options: Any) -> Any:
-    """Batches of this process's clips."""
-    return pdr_datasets.batches(
-        source,
-        batch_size=task.recipe.batch_size,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-        **options,
-    )
-
-
-def _feed(task: Task, mesh: jax.sharding.Mesh) -> tuple[Any, Callable[[np.ndarray], jax.Array]]:
-    """Endless training batches, and a function that puts a batch's "frames" on the devices."""
-    recipe, source = task.recipe, task.train
-    place: Callable[[np.ndarray], jax.Array] = functools.partial(shard_batch, mesh)
-    if recipe.resident_mib:
-        source = pdr_datasets.Resident(source, recipe.resident_mib)
-        place = make_gather(mesh, source.frames)
-    batches = _batches(
-        task,
-        source,
-        seed=recipe.seed,
-        shuffle=True,
-        num_epochs=None,
-        drop_remainder=True,
-        augment=pdr_datasets.augmentation(recipe.dataset) if recipe.augment else None,
-    )
-    return batches, place
 
 
 def _jit_step(

@@ -1,22 +1,13 @@
-"""The log of a run: metrics.jsonl always, TensorBoard events when tensorboardX is installed."""
+"""The log of a run: metrics.jsonl, and the loggers that the recipe names."""
 
-import contextlib
 import json
-import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import jax
-
+from pdr_jax import processes
 from pdr_jax.files import finite, replacing
-
-try:
-    from tensorboardX.event_file_writer import EventsWriter
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.summary import scalar
-except ImportError:
-    EventsWriter = None
+from pdr_jax.recipes import Recipe
+from pdr_jax.runs.loggers import Logger, Picture, open_logger
 
 Report = Callable[[Mapping[str, float]], None]
 # Called with what a person should read, a line at a time.
@@ -24,16 +15,35 @@ Remark = Callable[[str], None]
 
 
 class RunLog:
-    """RUN/metrics.jsonl, one JSON object a line; written by the first process only.
+    """RUN/metrics.jsonl, one JSON object a line, and the loggers; by the first process only.
 
-    Numbers that are not finite, which JSON does not know, are written as null.
+    Numbers that are not finite, which JSON does not know, are written as null. A logger that fails
+    is dropped with a remark: the training goes on, and metrics.jsonl has all.
     """
 
     def __init__(self, run: Path, remark: Remark, report: Report | None = None) -> None:
         """Opens the log of a run folder; `report` is also called with every line's figures."""
-        self._path, self._remark, self._report = run / "metrics.jsonl", remark, report
-        self._first = jax.process_index() == 0
-        self._board = _Board(run / "tensorboard") if EventsWriter and self._first else None
+        self._run, self._path = run, run / "metrics.jsonl"
+        self._remark, self._report = remark, report
+        self._first = processes.first()
+        self._loggers: dict[str, Logger] = {}
+        self._draws = True
+
+    def open_loggers(self, recipe: Recipe, step: int) -> None:
+        """Opens the loggers of a recipe, for the steps after `step`.
+
+        Raises:
+          ImportError: the package of one is not installed.
+          ValueError: one asks the user for something.
+        """
+        for name in dict.fromkeys(recipe.log) if self._first else ():
+            try:
+                logger = open_logger(name, self._run, recipe.to_json(), step)
+            except OSError as error:
+                self._remark(f"no log for {name}: {error}")
+            else:
+                self._loggers[name] = logger
+                self._remark(f"logs to {logger.place} ({name})")
 
     def rewind(self, step: int) -> None:
         """Drops the lines of steps after `step`, which will be repeated, and tells of odd lines."""
@@ -54,21 +64,37 @@ class RunLog:
         if self._first:
             with self._path.open("a") as file:
                 file.write(json.dumps(finite(figures), allow_nan=False) + "\n")
-        if self._board is not None:
-            try:
-                self._board.write(figures)
-            except OSError as error:
-                self._board = None
-                self._remark(f"no more events for TensorBoard: {error}")
+        step = int(figures["step"])
+        curves = {name: value for name, value in figures.items() if name not in ("step", "steps")}
+        self._each(lambda logger: logger.scalars(step, curves))
         if self._report is not None:
             self._report(figures)
+
+    def show(self, step: int, draw: Callable[[], Sequence[Picture]]) -> None:
+        """Gives the loggers the pictures of a step, which are drawn only if there are loggers."""
+        if not (self._loggers and self._draws):
+            return
+        try:
+            pictures = draw()
+        except ImportError as error:
+            self._draws = False
+            self._remark(f"no pictures in the log: {error}")
+            return
+        self._each(lambda logger: logger.pictures(step, pictures))
+
+    def _each(self, act: Callable[[Logger], None]) -> None:
+        for name, logger in list(self._loggers.items()):
+            try:
+                act(logger)
+            except OSError as error:
+                del self._loggers[name]
+                self._remark(f"no more log for {name}: {error}")
 
     def __enter__(self) -> "RunLog":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._board is not None:
-            self._board.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._each(lambda logger: logger.close(failed=kind is not None))
 
 
 def odd_lines(path: Path) -> list[int]:
@@ -88,25 +114,3 @@ def _whole_lines(path: Path) -> list[tuple[str, float | None]]:
     # Text after the last line break is a line whose writing was interrupted.
     *lines, _ = path.read_text(errors="replace").split("\n")
     return [(line, step(line)) for line in lines]
-
-
-class _Board:
-    """Events for TensorBoard, written at once.
-
-    SummaryWriter has a thread for it, and waits for ever when a full disk has ended that thread.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._writer = EventsWriter(str(folder / "events"), f".{os.getpid()}")
-
-    def write(self, figures: Mapping[str, float]) -> None:
-        for name, value in figures.items():
-            event = Event(step=int(figures["step"]), wall_time=time.time())
-            event.summary.CopyFrom(scalar(name, value))
-            self._writer.write_event(event)
-        self._writer.flush()
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._writer.close()

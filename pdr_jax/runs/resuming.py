@@ -1,6 +1,5 @@
 """Where a resumed run goes on, and what has changed since."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,13 @@ from pdr_jax.recipes import Recipe
 from pdr_jax.runs.folder import describe_training, read_data
 from pdr_jax.runs.log import Remark
 from pdr_jax.runs.saved import DamagedError, Saved
+from pdr_jax.runs.settings import flat
 from pdr_jax.task import Task
 
 # Fields that change neither parameters nor their order of updates, but for float32 rounding.
 FREE = (
     *("devices", "model_parallel", "resident_mib", "renderer", "ssim"),
-    *("log_every", "save_every", "save_minutes", "data_dir", "data_options.path"),
+    *("log_every", "log", "save_every", "save_minutes", "data_dir", "data_options.path"),
 )
 _DATA = ("training_clips", "frame_shape", "offset", "scale", "digest")
 
@@ -76,18 +76,9 @@ def _recipe_differences(
     before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> Iterator[tuple[str, bool]]:
     """Each difference in words, and whether the run is still the same run."""
-    there, here = _flat(before), _flat(now)
+    there, here = flat(before), flat(now)
     for name in sorted(there.keys() | here.keys()):
         old, new = there.get(name), here.get(name)
         if old != new:
             longer = name in ("steps", "epochs") and (new or 0) > (old or 0)
             yield f"{name}={new!r}, was {old!r}", longer or name in FREE
-
-
-def _flat(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields by dotted name, as they are read from JSON."""
-    flat: dict[str, Any] = {}
-    for name, value in json.loads(json.dumps(fields)).items():
-        nested = _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {}
-        flat |= nested or {f"{prefix}{name}": value}
-    return flat

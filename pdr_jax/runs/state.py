@@ -19,7 +19,7 @@ from pdr_jax.runs.memory import check_state
 from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.units import Choice, in_units_of
 from pdr_jax.runs.warm_start import Origin
-from pdr_jax.sharding import make_mesh, shard_batch, state_shardings, traced_for
+from pdr_jax.sharding import make_mesh, own_mesh, shard_batch, state_shardings, traced_for
 from pdr_jax.task import Task, open_dataset, open_task, optimisation
 from pdr_jax.train import TrainState, init_state
 
@@ -93,7 +93,7 @@ def load(
     length = task.clip.in_length + task.clip.horizon
     frames = jax.ShapeDtypeStruct((1, length, *task.dataset.frame_shape), jnp.float32)
     like = jax.eval_shape(_initial(task, tx), frames)
-    mesh = make_mesh(1 if jax.process_count() == 1 else 0)
+    mesh = own_mesh() if jax.process_count() == 1 else make_mesh()
     shardings = state_shardings(mesh, like)
     like = jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),

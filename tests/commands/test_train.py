@@ -8,6 +8,7 @@ import dataclasses
 import io
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,9 +130,11 @@ def test_what_is_broken_in_a_run_is_told_and_what_still_works(trained, monkeypat
 def test_a_complete_run_is_resumed_to_its_figures(trained, monkeypatch, capsys):
     monkeypatch.chdir(trained[0])
     (trained[0] / "run/metrics.json").unlink()
-    main(["train", "--resume=run"])
+    main(["train", "--resume=run", "--log", "tensorboard"])
     assert (trained[0] / "run/metrics.json").exists()
-    assert "written" not in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "written" not in printed.err
+    assert "note: logs to run/tensorboard (tensorboard)" in printed.out
 
 
 def test_a_run_without_clips_to_score_still_gets_pictures(trained, capsys):
@@ -156,6 +159,21 @@ def test_too_large_a_batch_is_refused_before_the_recipe_is_printed(trained, monk
     printed = capsys.readouterr()
     assert "batch_size=64: expected at most" in printed.err
     assert not printed.out
+
+
+def test_a_logger_that_is_not_installed_is_refused_before_the_recipe_is_printed(
+    trained, monkeypatch, capsys
+):
+    monkeypatch.chdir(trained[0])
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.delitem(sys.modules, "pdr_jax.runs.loggers.wandb", raising=False)
+    path = ["--data-options.path", "clips.npy"]
+    with pytest.raises(SystemExit):
+        main(["train", "arrays", *path, *OPTIONS, "--log", "tensorboard", "wandb", "--out", "new"])
+    printed = capsys.readouterr()
+    assert "log=wandb: wandb is not installed: pip install 'pdr-jax[wandb]'" in printed.err
+    assert not printed.out
+    assert not Path("new").exists()
 
 
 def test_an_occupied_folder_is_refused_before_data_are_opened(tmp_path, monkeypatch, capsys):
@@ -183,6 +201,8 @@ def test_the_default_folder_names_protocol_and_source_run():
     started = dataclasses.replace(plain, init_from="runs/theirs", seed=3)
     assert train.default_folder(plain).name == "kth-tau-predgs-l1_ssim-openstl-seed0"
     assert train.default_folder(started).name == "kth-tau-predgs-l1_ssim-openstl-from-theirs-seed3"
+    logged = dataclasses.replace(started, log=("wandb",))
+    assert train.default_folder(logged) == train.default_folder(started)
     rates = [dataclasses.replace(plain, learning_rate=rate) for rate in (3e-3, 1e-4)]
     names = [train.default_folder(recipe).name for recipe in rates]
     assert len({*names, "kth-tau-predgs-l1_ssim-openstl-seed0"}) == 3

@@ -7,13 +7,14 @@ import shutil
 import signal
 
 import jax
+import log_files
 import numpy as np
 import pytest
 from flax import linen as nn
 
 from pdr_jax import PDR
 from pdr_jax.files import write_json
-from pdr_jax.runs import fit as fitting
+from pdr_jax.runs import saver
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.pace import DivergedError
 from pdr_jax.runs.saved import DamagedError, Saved
@@ -146,6 +147,17 @@ def test_another_checkpoint_can_be_chosen(run, whole, task):
     assert said == [f"a checkpoint was moved to {run / 'set_aside/4.0'}"]
 
 
+def test_a_resumed_run_may_have_other_loggers(run, whole, task):
+    logged = task._replace(recipe=dataclasses.replace(task.recipe, log=("tensorboard",)))
+    said = []
+    assert same(fit(logged, run, resume=True, remark=said.append), whole[1])
+    assert said[0] == "since step 4: log=['tensorboard'], was []"
+    found = log_files.events(run)
+    assert [step for step, _ in log_files.curve(found, "loss")] == [5, 6]
+    for name in ("holdout_mse", "clip/animated"):
+        assert [step for step, _ in log_files.curve(found, name)] == [6]
+
+
 def test_an_older_checkpoint_that_was_half_removed_is_set_aside(run, whole, task):
     damage("no score", run / "checkpoints/2")
     assert int(load(run, dataset=task.dataset, model=MODEL, which="last")[1].step) == 4
@@ -156,14 +168,14 @@ def test_an_older_checkpoint_that_was_half_removed_is_set_aside(run, whole, task
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_last_step_is_heard(number, whole, task, tmp_path, monkeypatch):
-    validate = fitting.validate
+    validate = saver.validate
 
     def interrupted(task, state, *rest):
         if int(state.step) == 6:
             signal.raise_signal(number)
         return validate(task, state, *rest)
 
-    monkeypatch.setattr(fitting, "validate", interrupted)
+    monkeypatch.setattr(saver, "validate", interrupted)
     with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit):
         fit(task, tmp_path / "run", remark=lambda _: None)
     assert Saved(tmp_path / "run/checkpoints").last == 6
@@ -267,13 +279,13 @@ def test_a_run_is_saved_by_the_clock(recipe, small_dataset, tmp_path):
 def test_a_score_that_is_not_finite_stops_the_run_with_what_is_good(
     task, whole, tmp_path, monkeypatch
 ):
-    validate = fitting.validate
+    validate = saver.validate
 
     def broken(task, state, *rest):
         figures = validate(task, state, *rest)
         return {"holdout_mse": math.nan} if int(state.step) == 4 else figures
 
-    monkeypatch.setattr(fitting, "validate", broken)
+    monkeypatch.setattr(saver, "validate", broken)
     with pytest.raises(DivergedError, match=r"holdout_mse=nan after step 4; last good .* step 2"):
         fit(task, tmp_path / "run")
     assert Saved(tmp_path / "run/checkpoints").steps == [2]

@@ -205,10 +205,11 @@ def main(
     )
     if shard == (0, 1):
         clips = {name: len(source) for name, source in dataset.splits.items()}
+        counted = f"{clips['train']} training and {clips['test']} test clips."
         made = {
             **provenance.record(seeds=list(seeds)),
             **notes,
-            "data": f"{clips['train']} training and {clips['test']} test clips. {dataset.note}",
+            "data": " ".join(filter(None, (counted, dataset.note))),
             "runs": runs,
         }
         name = f"judge_{data}{'_full' if full else ''}"

@@ -23,7 +23,9 @@ __all__ = [
     "PDROutput",
     "PredGS",
     "PredGSConfig",
+    "Pretrained",
     "backbones",
+    "from_pretrained",
     "losses",
     "metrics",
     "predgs",
@@ -35,6 +37,8 @@ _MODULES = {
     "PDROutput": "pdr_jax.pdr",
     "PredGS": "pdr_jax.predgs",
     "PredGSConfig": "pdr_jax.predgs",
+    "Pretrained": "pdr_jax.runs.pretrained",
+    "from_pretrained": "pdr_jax.runs.pretrained",
 }
 
 

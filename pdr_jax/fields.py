@@ -28,7 +28,7 @@ def check_fields(settings: Any, prefix: str = "") -> None:
 
     Args:
       settings: an instance of a dataclass. Its fields are bool, int, float, str, Path, Literal,
-        dataclasses, tuples of fixed length, dicts with names as keys, or one of these or None.
+        dataclasses, tuples, dicts with names as keys, or one of these or None.
       prefix: put before the names of fields in messages, such as "predgs.".
 
     Raises:
@@ -106,8 +106,11 @@ def _check(name: str, value: Any, annotation: Any) -> None:
     elif origin is dict:
         check_options(name, value)
     elif origin is tuple:
-        if not isinstance(value, tuple | list) or len(value) != len(arguments):
-            raise TypeError(f"{name}={value!r}: expected {len(arguments)} numbers")
+        count = "some" if arguments[-1] is Ellipsis else len(arguments)
+        if not isinstance(value, tuple | list) or count not in ("some", len(value)):
+            raise TypeError(f"{name}={value!r}: expected {count} values")
+        if count == "some":
+            arguments = arguments[:1] * len(value)
         for index, (each, kind) in enumerate(zip(value, arguments, strict=True)):
             _check(f"{name}[{index}]", each, kind)
     else:

@@ -10,6 +10,7 @@ import functools
 from typing import Literal
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import Array
@@ -134,9 +135,11 @@ class PDR(nn.Module):
         if self.adapter is None:
             return PDROutput(prediction=coarse, coarse=coarse)
         gaussians = self.adapter(coarse, observed=frames, train=train)
-        draw = functools.partial(Gaussians2D.draw, implementation=self.implementation)
-        rendered, coverage = on_own_clips(draw)(gaussians)
-        prediction, gate = self.fuse(coarse, rendered, coverage)
+        with jax.named_scope("renderer"):
+            draw = functools.partial(Gaussians2D.draw, implementation=self.implementation)
+            rendered, coverage = on_own_clips(draw)(gaussians)
+        with jax.named_scope("fusion"):
+            prediction, gate = self.fuse(coarse, rendered, coverage)
         return PDROutput(prediction, coarse, rendered, gaussians, coverage, gate)
 
     def fuse(

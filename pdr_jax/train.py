@@ -182,19 +182,21 @@ def train_step(
             predicted = jnp.concatenate([before, predicted], axis=1)
             seen = observed[:, observed.shape[1] - before.shape[1] :]
             truth = jnp.concatenate([seen, truth], axis=1)
-        value = loss(predicted, truth)
-        if coarse_weight:
-            value = value + coarse_weight * loss(output.coarse, target)
-        value += sum(jnp.sum(term) for term in jax.tree.leaves(updates.get("losses", {})))
+        with jax.named_scope("loss"):
+            value = loss(predicted, truth)
+            if coarse_weight:
+                value = value + coarse_weight * loss(output.coarse, target)
+            value += sum(jnp.sum(term) for term in jax.tree.leaves(updates.get("losses", {})))
         return value, updates.get("batch_stats", {})
 
     (value, batch_stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    ema = state.ema
-    if ema is not None:
-        latest = {"params": params, "batch_stats": batch_stats}
-        ema = optax.incremental_update(latest, ema, 1 - ema_decay)
+    with jax.named_scope("optimiser"):
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = state.ema
+        if ema is not None:
+            latest = {"params": params, "batch_stats": batch_stats}
+            ema = optax.incremental_update(latest, ema, 1 - ema_decay)
     logs = {"loss": value, "grad_norm": optax.tree.norm(grads)}
     logs |= {f"grad_norm/{part}": norm for part, norm in gradient_norms(grads).items()}
     return TrainState(state.step + 1, params, batch_stats, opt_state, ema), logs

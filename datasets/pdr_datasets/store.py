@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pdr_datasets import originals
 from pdr_datasets.dataset import FirstFrames, Source, VideoDataset, check_lengths
 from pdr_datasets.lock import exclusive
 from pdr_datasets.places import expand
@@ -98,8 +99,11 @@ def prepare_build(
                     f"{final} exists and holds no complete build of {builder.name}. Remove it, or "
                     "choose another data_dir."
                 )
+            made_of = None if manual_dir is None else originals.listing(Path(manual_dir))
             try:
                 _run(builder, manual_dir, progress)
+                if made_of is not None:
+                    originals.record(final, made_of)
             finally:
                 _tidy(final.parent)
     finally:

@@ -118,8 +118,10 @@ def _lists(geometry, gaussians, down, right):
 
 def _less(ordered, bounds):
     """How many of the ordered int32 (n,) are less than each bound, by bisection."""
-    less = jnp.zeros_like(bounds)
-    for bit in reversed(range(len(ordered).bit_length())):
+    less, count = jnp.zeros_like(bounds), ordered.shape[0]
+    # jax.export's symbolic sizes may turn out to be any that int32 can count.
+    bits = count.bit_length() if isinstance(count, int) else 31
+    for bit in reversed(range(bits)):
         more = less + 2**bit
         last = ordered.at[more - 1].get(mode="fill", fill_value=np.iinfo(np.int32).max)
         less = jnp.where(last < bounds, more, less)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import tyro
 
-from pdr_jax.runs.inspection import inspect_run
+from pdr_jax.commands.columns import print_columns
+from pdr_jax.commands.progress import working
+from pdr_jax.runs.inspection import Finding, inspect_run
 
 
 def check(run_folder: tyro.conf.Positional[Path]) -> None:
@@ -17,9 +19,11 @@ def check(run_folder: tyro.conf.Positional[Path]) -> None:
     Args:
         run_folder: A run folder.
     """
-    broken = False
-    for finding in inspect_run(run_folder):
-        broken |= finding.broken
-        print(f"{'BROKEN' if finding.broken else 'ok':<7} {finding.part:<16} {finding.text}")
-    if broken:
+    findings: list[Finding] = []
+    with working(f"checking {run_folder}"):
+        for finding in inspect_run(run_folder):
+            findings.append(finding)
+            state = "BROKEN" if finding.broken else "ok"
+            print_columns([(state, finding.part, finding.text)], (8, 17))
+    if any(finding.broken for finding in findings):
         sys.exit(1)

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 import pdr_datasets
+from pdr_datasets import originals
 from pdr_datasets.catalogue import configuration
+from pdr_jax.commands.columns import print_columns
 
 
 def data_command(argv: list[str]) -> Callable[..., None]:
@@ -39,9 +41,7 @@ def data_command(argv: list[str]) -> Callable[..., None]:
             options: Of the data set.
         """
         if command == "list":
-            for known in pdr_datasets.names():
-                first_paragraph = " ".join(pdr_datasets.info(known).split("\n\n")[1].split())
-                print(f"{known:<16}{first_paragraph.partition('. ')[0].rstrip('.')}")
+            print_columns(((known, _sentence(known)) for known in pdr_datasets.names()), (16,))
         elif not name:
             known = ", ".join(pdr_datasets.names())
             raise ValueError(f"name is missing: pdr data {command} NAME, with one of {known}")
@@ -62,11 +62,19 @@ def _prepare(name: str, manual_dir: str | None, skip_broken: bool, place: dict[s
     )
     if (path / "dataset_info.json").stat().st_mtime < start:
         print(f"prepared before: {path}; remove that folder to build it anew")
+        if manual_dir is not None and (changed := originals.difference(path, manual_dir)):
+            print(f"note: it was made of other files than those in {manual_dir} now: {changed}")
     else:
         print(f"prepared: {path}")
     dataset = pdr_datasets.load(name, **place)
     for text in filter(None, (dataset.reading, dataset.note)):
         print(f"note: {text}")
+
+
+def _sentence(name: str) -> str:
+    """The first of a data set's card."""
+    paragraph = " ".join(pdr_datasets.info(name).split("\n\n")[1].split())
+    return paragraph.partition(". ")[0].rstrip(".")
 
 
 def _options(name: str) -> Any:

@@ -12,6 +12,7 @@ from pdr_jax import metrics, processes, report
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.benchmarks.figures import published_figures
 from pdr_jax.commands.options import parse_options
+from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import write_beside
 from pdr_jax.evaluation import values as value_tables
 from pdr_jax.evaluation.explorer import Evaluated
@@ -126,7 +127,7 @@ def evaluate(
     evaluated: dict[str, Evaluated] = {}
     for run, recipe in recipes.items():
         task, state = load(run, which=checkpoint, recipe=recipe, units=units)
-        with memory.told(batch_size):
+        with memory.told(batch_size), working(f"scoring {run}"):
             measured = measure(
                 task,
                 state.variables(),

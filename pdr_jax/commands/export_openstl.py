@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tyro
 
-from pdr_jax.runs import exports
+from pdr_jax.runs import openstl_export
 
 
 def export_openstl(
@@ -18,5 +18,5 @@ def export_openstl(
             as .json.
         backbone_only: Leaves out the adapter, which the public PyTorch code does not have.
     """
-    config = exports.write(run_folder, out, backbone_only=backbone_only)
+    config = openstl_export.write(run_folder, out, backbone_only=backbone_only)
     print(f"{out}, {out.with_suffix('.json')}: {config['method']}")

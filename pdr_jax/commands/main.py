@@ -37,6 +37,7 @@ COMMANDS = {
     "check": Command("check", "check", "verify a run folder"),
     "models": Command("models", "models", "the predictors, and each one's card"),
     "data": Command("data", "data_command", "list, show and prepare data sets", made=True),
+    "export": Command("export", "export", "a run's predictor as a program, and for Hugging Face"),
     "import-openstl": Command(
         "import_openstl", "import_openstl", "make a run from a checkpoint of the public code"
     ),
@@ -59,6 +60,7 @@ examples:
   pdr report runs/kth-tau-predgs-l1_ssim-seed0 --out report.html
   pdr check runs/kth-tau-predgs-l1_ssim-seed0
   pdr predict runs/kth-tau-predgs-l1_ssim-seed0 clips.npy future.npy --gif future.gif
+  pdr export runs/kth-tau-predgs-l1_ssim-seed0 exported/kth    StableHLO, safetensors, model card
   pdr import-openstl checkpoint.pth --out runs/theirs --dataset kth --config SimVP_gSTA.py
   pdr train kth --init-from runs/theirs --adapter predgs
   pdr export-openstl runs/theirs --out theirs.pth

@@ -1,14 +1,16 @@
 """`pdr models`: the list of predictors, and the card of one."""
 
+import sys
+
 import tyro
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from pdr_jax import backbones, recipes
 from pdr_jax.backbones import Backbone, size
 from pdr_jax.backbones.base import ClipPredictor, FramePredictor
 from pdr_jax.benchmarks.sizes import published_sizes
+from pdr_jax.commands.columns import print_columns
 from pdr_jax.recipes import Recipe
 
 
@@ -20,17 +22,17 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
         dataset: The benchmark at whose size the card counts parameters and operations. They are
             counted for the faithful form, if there is one, because that is the published one.
     """
-    console = Console(soft_wrap=True, highlight=False)
-    console.print("\n".join(_card(name, dataset)) if name else _list())
+    if name:
+        console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+        console.print("\n".join(_card(name, dataset)))
+    else:
+        print_columns([("name", "predicts", "paper"), *map(_row, backbones.names())], (18, 16))
 
 
-def _list() -> Table:
-    table = Table("name", "paper", "where", "predicts", box=None, pad_edge=False)
-    for name in backbones.names():
-        card = backbones.card(name)
-        frames = issubclass(backbones.backbone(name), FramePredictor)
-        table.add_row(name, card.title, card.venue, "frame by frame" if frames else "a clip")
-    return table
+def _row(name: str) -> tuple[str, str, str]:
+    card = backbones.card(name)
+    frames = issubclass(backbones.backbone(name), FramePredictor)
+    return name, "frame by frame" if frames else "a clip", f"{card.title} ({card.venue})"
 
 
 def _card(name: str, dataset: str) -> list[str]:

@@ -10,6 +10,7 @@ import tyro
 
 from pdr_jax import processes
 from pdr_jax.commands.options import parse_option
+from pdr_jax.commands.progress import working
 from pdr_jax.evaluation import kinds, pictures, prediction
 from pdr_jax.evaluation.named_series import read_series, write_series
 from pdr_jax.evaluation.video_files import read_video, write_video
@@ -63,7 +64,8 @@ def predict(
     for remark in prediction.remarks(task, frames):
         print(remark)
     options: dict[str, Any] = {"horizon": horizon, "batch_size": batch_size}
-    with memory.told(batch_size):
+    with memory.told(batch_size), working(f"predicting {target}") as report:
+        options["report"] = report
         if write is None or target.suffix == ".npy":
             future = prediction.predict_file(task, state.variables(), frames, target, **options)
         else:

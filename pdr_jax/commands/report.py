@@ -7,6 +7,7 @@ from typing import Any, Literal
 import tyro
 
 from pdr_jax.benchmarks.figures import published_figures
+from pdr_jax.commands.progress import working
 from pdr_jax.evaluation.explorer import Evaluated, explore
 from pdr_jax.evaluation.measuring import measure
 from pdr_jax.report.html import Content, TooLargeError, save_page
@@ -59,7 +60,7 @@ def report_runs(
         measured = {}
         print(f"{run}: {part} clips ...")
         if part != "train":
-            with memory.told(batch_size):
+            with memory.told(batch_size), working(f"scoring {run}"):
                 measured = measure(
                     task,
                     state.variables(),
@@ -96,7 +97,8 @@ def write_report(
     first = next(iter(runs.values())).task
     about = next(iter(described.values()))
     compares = first.recipe.protocol == "openstl" and about["split"] == "test"
-    shown, chosen = explore(runs, split=about["split"], clips=clips, batch_size=batch_size)
+    with working(f"drawing {out}"):
+        shown, chosen = explore(runs, split=about["split"], clips=clips, batch_size=batch_size)
     label = next(iter(runs)) if len(runs) == 1 else f"{len(runs)} runs"
     kept = save_page(
         out,

@@ -2,7 +2,7 @@
 
 import functools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from pdr_jax.files import replacing
 from pdr_jax.sharding import make_mesh, on_host, shard_whole, traced_for
 from pdr_jax.task import Task
 
+# Called with how many clips are done, and how many there are.
+Report = Callable[[int, int], None]
+
 
 def predict_array(
     task: Task,
@@ -26,6 +29,7 @@ def predict_array(
     *,
     horizon: int | None = None,
     batch_size: int = 16,
+    report: Report = lambda done, total: None,
 ) -> np.ndarray:
     """Predicts the frames that follow.
 
@@ -36,6 +40,7 @@ def predict_array(
         images, kelvin); the last `in_length` frames are used. N may be 0.
       horizon: frames to predict; the recipe's by default.
       batch_size: clips at a time.
+      report: called after each batch.
 
     Returns:
       (N, horizon, H, W, C), or (horizon, H, W, C) for one clip, in the dtype and units of `frames`;
@@ -46,7 +51,7 @@ def predict_array(
         the predictions, or values that are not finite; the horizon or the batch size is below 1; or
         a predicted value is not finite.
     """
-    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size)
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, report)
     future = np.concatenate([block for _, block in blocks])
     return future[0] if frames.ndim == 4 else future
 
@@ -59,6 +64,7 @@ def predict_file(
     *,
     horizon: int | None = None,
     batch_size: int = 16,
+    report: Report = lambda done, total: None,
 ) -> np.ndarray:
     """Writes what `predict_array` returns to an .npy file, whole or not at all.
 
@@ -70,7 +76,7 @@ def predict_file(
     """
     clips = () if frames.ndim == 4 else (len(frames),)
     shape = (*clips, horizon or task.clip.horizon, *task.dataset.frame_shape)
-    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size)
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, report)
     if not processes.first():
         for _ in blocks:  # this process's part of the work
             pass
@@ -93,6 +99,7 @@ def _predicted_blocks(
     frames: np.ndarray,
     horizon: int | None,
     batch_size: int,
+    report: Report,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Batches of predicted clips, each with the index of its first; refuses bad input at once."""
     clip = task.clip
@@ -123,6 +130,7 @@ def _predicted_blocks(
                 limits = np.iinfo(frames.dtype)
                 future = np.clip(np.rint(future), limits.min, limits.max)
             yield start, future.astype(frames.dtype)
+            report(start + len(chosen), len(observed))
 
     return blocks()
 

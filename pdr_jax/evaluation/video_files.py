@@ -1,10 +1,7 @@
 """Prediction from video files and folders of frames: what follows becomes .mp4, .gif or PNG."""
 
 import collections
-import contextlib
 import itertools
-import shutil
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +12,7 @@ from pdr_datasets import Units
 from pdr_datasets.videos.broken import BrokenVideoError
 from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
 from pdr_datasets.videos.images import WHITE
-from pdr_jax.files import replacing
+from pdr_jax.files import new_folder, replacing
 from pdr_jax.task import Task
 
 _RATE = 10.0  # frames a second, where the source says nothing
@@ -114,7 +111,7 @@ def write_video(video: Video, target: Path, future: np.ndarray) -> None:
             first, *rest = pictures
             first.save(partial, save_all=True, append_images=rest, duration=shown, loop=0)
         return
-    with _new_folder(target) as partial:
+    with new_folder(target) as partial:
         for number, picture in enumerate(pictures, video.length):
             picture.save(partial / f"{number:06d}.png")
 
@@ -136,16 +133,3 @@ def _write_mp4(path: Path, images: list[np.ndarray], rate: float) -> None:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format=colours)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-@contextlib.contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder to write to, which becomes `path` when the block ends without an error."""
-    partial = path.with_name(f".partial.{path.name}")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    partial.mkdir()
-    try:
-        yield partial
-        partial.replace(path)  # an empty folder may be there
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -152,7 +152,7 @@ class Changes(nn.Module):
     ) -> dict[str, Float[Array, "M horizon rows columns _"]]:
         """Raw values by head; those that the configuration holds still are 0."""
         config, tracking = self.config, self.config.tracking
-        horizon, channels = coarse.shape[1], coarse.shape[-1]
+        clips, horizon, *_, channels = coarse.shape
         outputs = {"position": 2, "scale": 2, "rotation": 1, "amplitude": channels, "weight": 1}
         used = {
             "position": tracking.drift > 0,
@@ -161,7 +161,7 @@ class Changes(nn.Module):
             "amplitude": tracking.recolour,
             "weight": tracking.weighting > 0,
         }
-        still = (len(coarse), horizon, *self.grid.shape)
+        still = (clips, horizon, *self.grid.shape)
         raw = {name: jnp.zeros((*still, number)) for name, number in outputs.items()}
         if not any(used.values()):
             return raw
@@ -169,7 +169,7 @@ class Changes(nn.Module):
         frames = jnp.concatenate([frames, frames - jnp.repeat(now, horizon, axis=0)], axis=-1)
         size = (config.pool, config.pool)
         x = nn.avg_pool(frames, size, size, padding="SAME", count_include_pad=False)
-        time = jnp.tile(lead_times(horizon), len(coarse)).reshape(-1, 1, 1, 1)
+        time = jnp.tile(lead_times(horizon), clips).reshape(-1, 1, 1, 1)
         x = jnp.concatenate([x, jnp.broadcast_to(time, (*x.shape[:3], 1))], axis=-1)
         x = nn.Conv(config.hidden, (3, 3), name="hidden0")(x)
         known = nn.Dense(config.hidden, use_bias=False, name="context")(context)

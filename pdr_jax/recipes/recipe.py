@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax.numpy as jnp
 
@@ -148,7 +148,7 @@ class Recipe:
     save_every: int = 0
     save_minutes: float = 15.0
     log_every: int = 10
-    log: tuple = ()
+    log: tuple[LoggerName, ...] = ()
     devices: int = 0
     model_parallel: int = 1
     resident_mib: int = 0
@@ -169,8 +169,6 @@ class Recipe:
         known = backbones.hyperparameters(self.backbone).keys() - {"dtype"}  # a field of its own
         for name in self.backbone_options:
             fields.check_one_of("backbone_options", name, known)
-        for name in self.log:
-            fields.check_one_of("log", name, get_args(LoggerName))
         fields.check_one_of("adapter", self.adapter, ADAPTERS)
         fields.check_one_of("loss", self.loss, losses.LOSSES)
         for name, origin in (("data_range", "that of the data"), ("implementation", "ssim")):

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -13,19 +14,34 @@ from pdr_jax import metrics
 
 Rows = Mapping[str, Mapping[str, float]]
 
+_PIPE = 10_000  # characters
 _ARROWS = {"lower": " ↓", "higher": " ↑", "one": " →1"}
 _PLAIN = str.maketrans("↓↑→", "v^=")
 
 
 def print_table(rows: Rows, *, title: str, columns: Sequence[str] | None = None) -> None:
-    """Prints rows of metrics; controls ("persistence", "MODEL, ABLATION") are not ranked."""
+    """Prints rows of metrics; controls ("persistence", "MODEL, ABLATION") are not ranked.
+
+    What is wider than the terminal goes on in another table below. A pipe has no width.
+    """
     controls = [name for name in rows if name == "persistence" or ", " in name]
-    table = rich_table(rows, columns, title=title, reference=controls)
-    # A pipe has no width, and at 80 columns the table would be cut.
-    console = Console(width=None if sys.stdout.isatty() else 180)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE)
+    left, heading = _columns(rows, columns), title
     with console.capture() as captured:
-        console.print(table)
+        while left:
+            for count in range(len(left), 0, -1):
+                table = rich_table(rows, left[:count], title=heading or None, reference=controls)
+                table.columns[0].no_wrap, table.columns[0].max_width = False, console.width // 3
+                if count == 1 or _width(console, table) <= console.width:
+                    break
+            console.print(table)
+            left, heading = left[count:], ""
     print(encodable(captured.get(), sys.stdout.encoding), end="")
+
+
+def _width(console: Console, table: Table) -> int:
+    """What a table takes where it has room."""
+    return Measurement.get(console, console.options.update(max_width=_PIPE), table).maximum
 
 
 def encodable(text: str, encoding: str | None) -> str:

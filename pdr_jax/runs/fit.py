@@ -115,6 +115,8 @@ def _train(
         record = _Description(task, out, source, begins=begins, step=int(state.step))
         log.rewind(int(state.step))
         log.open_loggers(recipe, int(state.step))
+        for logged in log.places:
+            remark(f"logs to {logged}")
         pace = Pace(
             plan, frames_per_step=recipe.batch_size * (recipe.in_length + recipe.out_length)
         )

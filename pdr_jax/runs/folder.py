@@ -22,6 +22,7 @@ import pdr_datasets
 from pdr_jax.files import read_json
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.saved import Saved
+from pdr_jax.runs.settings import flat
 from pdr_jax.task import Task
 
 _DATASET = ("frame_shape", "offset", "scale", "data_range")
@@ -60,6 +61,7 @@ def describe_dataset(dataset: pdr_datasets.VideoDataset) -> dict[str, Any]:
         "dataset": dataset.name,
         "config": dataset.config,
         "note": dataset.note,
+        "reading": dataset.reading,
         "frame_shape": list(dataset.frame_shape),
         "offset": np.asarray(dataset.units.offset).tolist(),
         "scale": np.asarray(dataset.units.scale).tolist(),
@@ -98,18 +100,21 @@ def recorded_units(run: Path | str, found: dict[str, Any] | None = None) -> Reco
       ValueError: an offset, scale or range is not a finite number, or a scale is not positive.
     """
     found = read_data(run) if found is None else found
+    return _recorded(found, Path(run) / "data.json")
+
+
+def _recorded(found: dict[str, Any], path: Path) -> Recorded | None:
+    """`recorded_units` of what the file `path` says."""
     if not found.keys() >= {*_DATASET}:
         return None
-    offset, scale, data_range = (_numbers(run, found, name) for name in _DATASET[1:])
+    offset, scale, data_range = (_numbers(path, found, name) for name in _DATASET[1:])
     if np.min(scale) <= 0:
-        raise ValueError(
-            f"scale={found['scale']!r} in {Path(run) / 'data.json'}: expected more than 0"
-        )
+        raise ValueError(f"scale={found['scale']!r} in {path}: expected more than 0")
     low, high = np.broadcast_to(data_range, 2).tolist()
     return Recorded(pdr_datasets.Units(offset, scale), (low, high))
 
 
-def _numbers(run: Path | str, found: dict[str, Any], name: str) -> float | tuple[float, ...]:
+def _numbers(path: Path, found: dict[str, Any], name: str) -> float | tuple[float, ...]:
     value = found[name]
     try:
         finite = np.isfinite(np.asarray(value, np.float64)).all() and np.ndim(value) <= 1
@@ -117,8 +122,8 @@ def _numbers(run: Path | str, found: dict[str, Any], name: str) -> float | tuple
         finite = False
     if not finite or value in (None, []):
         raise ValueError(
-            f"{name}={value!r} in {Path(run) / 'data.json'}: expected the number, or one for each "
-            "channel, that the run was trained with"
+            f"{name}={value!r} in {path}: expected the number, or one for each channel, that the "
+            "run was trained with"
         )
     return tuple(map(float, value)) if isinstance(value, list) else float(value)
 
@@ -134,8 +139,14 @@ def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
     Raises:
       ValueError: as `recorded_units`.
     """
-    found, recipe = read_data(run), read_recipe(run)
-    recorded = recorded_units(run, found)
+    return described_dataset(read_data(run), read_recipe(run), Path(run) / "data.json")
+
+
+def described_dataset(
+    found: dict[str, Any], recipe: Recipe, path: Path
+) -> pdr_datasets.VideoDataset | None:
+    """`recorded_dataset` of what `describe_dataset` returned and the file `path` says."""
+    recorded = _recorded(found, path)
     if recorded is None:
         return None
     return pdr_datasets.VideoDataset(
@@ -148,6 +159,7 @@ def recorded_dataset(run: Path) -> pdr_datasets.VideoDataset | None:
         units=recorded.units,
         data_range=recorded.data_range,
         note=found["note"],
+        reading=found.get("reading", ""),  # runs of version 0.2 did not keep it
     )
 
 
@@ -173,8 +185,12 @@ def check_vacant(run: Path, recipe: Recipe) -> None:
     """
     if not _holds_run(run, recipe):
         return
-    here, there = _as_stored(recipe), _as_stored(read_recipe(run))
-    changed = [f"{k}={here[k]!r}, there {there[k]!r}" for k in here if here[k] != there[k]]
+    here, there = flat(recipe.to_json()), flat(read_recipe(run).to_json())
+    changed = [
+        f"{name}={here.get(name)!r}, there {there.get(name)!r}"
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    ]
     if not changed:
         raise FileExistsError(f"{run} holds this run already; resume it")
     raise FileExistsError(

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pdr_jax import processes
-from pdr_jax.files import finite, replacing
+from pdr_jax.files import finite, read_json, replacing
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.loggers import Logger, Picture, open_logger
+from pdr_jax.runs.saved import Saved
 
 Report = Callable[[Mapping[str, float]], None]
 # Called with what a person should read, a line at a time.
@@ -43,7 +44,11 @@ class RunLog:
                 self._remark(f"no log for {name}: {error}")
             else:
                 self._loggers[name] = logger
-                self._remark(f"logs to {logger.place} ({name})")
+
+    @property
+    def places(self) -> list[str]:
+        """Where to look at what the loggers write, in words."""
+        return [f"{name}: {logger.place}" for name, logger in self._loggers.items()]
 
     def rewind(self, step: int) -> None:
         """Drops the lines of steps after `step`, which will be repeated, and tells of odd lines."""
@@ -66,9 +71,13 @@ class RunLog:
                 file.write(json.dumps(finite(figures), allow_nan=False) + "\n")
         step = int(figures["step"])
         curves = {name: value for name, value in figures.items() if name not in ("step", "steps")}
-        self._each(lambda logger: logger.scalars(step, curves))
+        self.result(step, curves)
         if self._report is not None:
             self._report(figures)
+
+    def result(self, step: int, figures: Mapping[str, float]) -> None:
+        """Gives figures to the loggers only."""
+        self._each(lambda logger: logger.scalars(step, figures))
 
     def show(self, step: int, draw: Callable[[], Sequence[Picture]]) -> None:
         """Gives the loggers the pictures of a step, which are drawn only if there are loggers."""
@@ -95,6 +104,25 @@ class RunLog:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._each(lambda logger: logger.close(failed=kind is not None))
+
+
+def log_results(run: Path, recipe: Recipe, remark: Remark) -> None:
+    """Gives the model's figures in RUN/metrics.json to the loggers, as "test/mse" and the like.
+
+    They stand beside the settings in the tables of TensorBoard and Weights & Biases.
+    """
+    path = run / "metrics.json"
+    if not (recipe.log and path.exists()):
+        return
+    found, step = read_json(path), Saved(run / "checkpoints").last or 0
+    figures = {
+        f"{found['split']}/{name}": value
+        for name, value in found["rows"][recipe.label].items()
+        if value is not None  # the JSON of a number that is not finite
+    }
+    with RunLog(run, remark) as log:
+        log.open_loggers(recipe, step)
+        log.result(step, figures)
 
 
 def odd_lines(path: Path) -> list[int]:

@@ -22,7 +22,7 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first clip of the split that chooses the checkpoint, or else of the training clips.
 
-    It is predicted in a batch as large as those that are scored, so nothing more is compiled.
+    It is predicted in a batch as large as those that are scored, for which the model is compiled.
 
     Args:
       task: what is trained.
@@ -60,6 +60,7 @@ def draw(clip: np.ndarray, predicted: np.ndarray, data_range: tuple[float, float
     height, width = clip.shape[1:3]
     line = np.full((len(clip), 1, width, 3), 255, np.uint8)
     pairs = np.concatenate([above, line, below], axis=1)
+    pairs = np.pad(pairs, ((0, 0), (0, 0), (0, 1), (0, 0)), constant_values=255)
     zoom = max(1, _SIZE // max(height, width))
     pairs = pairs.repeat(zoom, 1).repeat(zoom, 2)
     strip = np.concatenate(list(pairs), axis=1)

@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import log_files
 import numpy as np
 import pytest
 import xarray as xr
@@ -134,7 +135,10 @@ def test_a_complete_run_is_resumed_to_its_figures(trained, monkeypatch, capsys):
     assert (trained[0] / "run/metrics.json").exists()
     printed = capsys.readouterr()
     assert "written" not in printed.err
-    assert "note: logs to run/tensorboard (tensorboard)" in printed.out
+    assert "note: logs to tensorboard: run/tensorboard" in printed.out
+    (logged,) = log_files.curve(log_files.events(Path("run")), "test/mse")
+    figures = json.loads(Path("run/metrics.json").read_text())["rows"]["simvp_convmixer + predgs"]
+    assert logged == (4, pytest.approx(figures["mse"]))
 
 
 def test_a_run_without_clips_to_score_still_gets_pictures(trained, capsys):

@@ -49,6 +49,7 @@ def write(run, *names, after, steps, remark=warnings.warn, draw=DRAW):
         for step in steps:
             opened.write({"step": step, "loss": VALUE[step]})
             opened.show(step, draw)
+        return opened.places
 
 
 def logged_steps(run):
@@ -56,10 +57,10 @@ def logged_steps(run):
 
 
 def test_events_of_a_resumed_run_take_the_place_of_those_that_are_repeated(tmp_path):
-    said = []
-    write(tmp_path, "tensorboard", after=0, steps=(1, 2, 3), remark=said.append)
-    write(tmp_path, "tensorboard", after=2, steps=(3, 4), remark=said.append)
-    assert said == [f"logs to {tmp_path / 'tensorboard'} (tensorboard)"] * 2
+    assert write(tmp_path, "tensorboard", after=0, steps=(1, 2, 3)) == [
+        f"tensorboard: {tmp_path / 'tensorboard'}"
+    ]
+    write(tmp_path, "tensorboard", after=2, steps=(3, 4))
     found = events(tmp_path)
     points = [(step, VALUE[step]) for step in (1, 2, 3, 3, 4)]
     assert curve(found, "loss") == points
@@ -70,34 +71,33 @@ def test_events_of_a_resumed_run_take_the_place_of_those_that_are_repeated(tmp_p
 
 
 def test_events_have_the_settings_and_pictures(tmp_path):
-    write(tmp_path, "tensorboard", after=0, steps=(1,), remark=str)
+    write(tmp_path, "tensorboard", after=0, steps=(1,))
     values = {v.tag: v for event in events(tmp_path) for v in event.summary.value}
     settings = values["_hparams_/session_start_info"].metadata.plugin_data.content
     for text in (b"learning_rate", b"predgs.heads", b"kth"):
         assert text in settings
     assert values["clip/animated"].image.encoded_image_string.startswith(b"GIF89a")
-    assert values["clip/truth_above_prediction"].image.width == 4 * 6 * 16
+    assert values["clip/truth_above_prediction"].image.width == 4 * 7 * 16
 
 
 def test_a_clip_is_drawn_above_its_prediction():
     strip, animated = DRAW()
     pixels = np.asarray(Image.open(io.BytesIO(strip.encoded)))[8::16, 8::16]
-    expected = np.rint(255 * np.concatenate(list(CLIP[..., 0]), axis=1))
-    np.testing.assert_allclose(pixels[:8, :, 0], expected, atol=2)
-    np.testing.assert_array_equal(pixels[9:, 12:], pixels[:8, 12:])
-    assert (pixels[9:, :12] == 235).all()  # nothing is predicted of observed frames
+    cells = pixels.reshape(17, 4, 7, 3).swapaxes(0, 1)[:, :, :6]  # beside and below: white lines
+    above, below = cells[:, :8], cells[:, 9:]
+    np.testing.assert_allclose(above, np.rint(255 * CLIP.repeat(3, -1)), atol=2)
+    np.testing.assert_array_equal(above[2:], below[2:])
+    assert (below[:2] == 235).all()  # nothing is predicted of observed frames
     assert Image.open(io.BytesIO(animated.encoded)).n_frames == 4
-    assert (animated.height, animated.width) == (17 * 16, 6 * 16)
+    assert (animated.height, animated.width) == (17 * 16, 7 * 16)
 
 
 def test_a_resumed_run_is_the_same_run_in_weights_and_biases(offline, tmp_path, capfd):
     before = (sys.stdout, signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
     run = tmp_path / "kth-tau"
     run.mkdir()
-    said = []
-    write(run, "wandb", after=0, steps=(1, 2, 3), remark=said.append)
-    write(run, "wandb", after=2, steps=(3, 4), remark=said.append)
-    assert said == [f"logs to {run / 'wandb'} (wandb)"] * 2
+    write(run, "wandb", after=0, steps=(1, 2, 3))
+    assert write(run, "wandb", after=2, steps=(3, 4)) == [f"wandb: {run / 'wandb'}"]
     assert capfd.readouterr() == ("", "")
     after = (sys.stdout, signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
     assert after == before
@@ -125,7 +125,7 @@ def test_a_resumed_run_is_the_same_run_in_weights_and_biases(offline, tmp_path, 
 
 def test_a_training_that_fails_ends_its_run_in_weights_and_biases(offline, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        write(tmp_path, "wandb", after=0, steps=(1,), draw=interrupt, remark=str)
+        write(tmp_path, "wandb", after=0, steps=(1,), draw=interrupt)
     (records,) = offline(tmp_path)
     assert [record.exit.exit_code for record in records if record.HasField("exit")] == [1]
 
@@ -153,6 +153,12 @@ def test_a_package_that_is_missing_is_named(name, package, extra, monkeypatch):
         loggers.check((name,))
 
 
+def test_the_first_process_logs(tmp_path, monkeypatch):
+    monkeypatch.setattr(log.jax, "process_index", lambda: 1)
+    assert write(tmp_path, "tensorboard", after=0, steps=(1,)) == []
+    assert list(tmp_path.iterdir()) == []
+
+
 class Full:
     """A logger whose disk is full from step 2 on."""
 
@@ -178,7 +184,7 @@ def test_a_logger_that_fails_is_dropped_and_the_log_goes_on(tmp_path, monkeypatc
     monkeypatch.setattr(log, "open_logger", lambda *_: full)
     write(tmp_path, "tensorboard", after=0, steps=(1, 2, 3), remark=said.append)
     assert full.came == [1, ["clip/truth_above_prediction", "clip/animated"], 2]
-    assert said[1:] == ["no more log for tensorboard: no space left"]
+    assert said == ["no more log for tensorboard: no space left"]
     assert logged_steps(tmp_path) == [1, 2, 3]
 
 
@@ -195,7 +201,7 @@ def test_without_imageio_figures_are_logged_and_pictures_are_not(tmp_path, monke
     monkeypatch.setitem(sys.modules, "imageio.v3", None)
     said = []
     write(tmp_path, "tensorboard", after=0, steps=(1, 2), remark=said.append)
-    assert said[1:] == [
+    assert said == [
         "no pictures in the log: pictures need imageio, which is not installed: "
         "pip install 'pdr-jax[report]'"
     ]
@@ -205,7 +211,7 @@ def test_without_imageio_figures_are_logged_and_pictures_are_not(tmp_path, monke
 def test_the_names_of_loggers_are_checked_and_kept():
     recipe = dataclasses.replace(recipes.create("kth"), log=("wandb", "tensorboard"))
     assert recipes.Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
-    with pytest.raises(ValueError, match=r"log='wandv' .did you mean 'wandb'"):
+    with pytest.raises(ValueError, match=r"log\[0\]='wandv': expected one of tensorboard, wandb"):
         dataclasses.replace(recipe, log=("wandv",))
     with pytest.raises(TypeError, match="log='wandb'"):
         dataclasses.replace(recipe, log="wandb")

@@ -101,7 +101,7 @@ def test_source_runs_that_do_not_fit_are_refused(place, capsys):
     changed = "train --init-from theirs --adapter none --out theirs --steps 7 --batch-size 2"
     message = refused(changed, capsys)
     assert "theirs holds another run already" in message
-    assert "steps=7, there 0; " in message
+    assert "steps=7, there 0" in message
     assert "choose another folder (out)" in message
     assert not (place / "runs").exists() or not list((place / "runs").glob("*/recipe.json"))
     other = recipes.create("arrays", backbone="simvp_gsta", adapter="none")

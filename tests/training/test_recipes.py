@@ -191,7 +191,7 @@ def test_bad_recipes_are_refused(change, message):
         ({"backbone": None}, "^backbone=None: expected a text"),
         ({"data_options": [1]}, r"^data_options=\[1\]: expected a JSON object"),
         ({"predgs": {"pool": "2"}}, "^predgs.pool='2': expected an integer"),
-        ({"predgs": {"scale_start": [1]}}, r"^predgs.scale_start=\(1,\): expected 2 numbers"),
+        ({"predgs": {"scale_start": [1]}}, r"^predgs.scale_start=\(1,\): expected 2 values"),
         ({"predgs": {"tracking": {"speed": None}}}, "^predgs.tracking.speed=None: expected a num"),
         ({"predgs": {"tracking": {"sped": 1}}}, "^predgs.tracking: no such fields .*: sped"),
     ],

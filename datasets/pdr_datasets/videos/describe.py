@@ -1,17 +1,11 @@
 """What is said of a build of videos: what was read, and what a reader of a result must know."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from pdr_datasets.originals import name_some
+
 _DARK = 64  # of 255
-_LISTED = 8  # names in a sentence
-
-
-def name_some(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    more = [f"and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
-    return "; ".join([*names[:_LISTED], *more])
 
 
 def describe_videos(

@@ -8,11 +8,12 @@ import tensorflow_datasets as tfds
 
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.dataset import Source
+from pdr_datasets.originals import compare, name_some
 from pdr_datasets.records import Records
 from pdr_datasets.series import Windows
 from pdr_datasets.videos.broken import BrokenVideoError
 from pdr_datasets.videos.config import Config
-from pdr_datasets.videos.describe import describe_videos, name_some, remark
+from pdr_datasets.videos.describe import describe_videos, remark
 from pdr_datasets.videos.find import EXPECTED_FILES, Video, find_videos
 from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
 from pdr_datasets.videos.split import split_videos
@@ -65,18 +66,8 @@ class Builder(VideoBuilder):
 
     def check_place(self, place: Any) -> None:
         """Refuses a place that holds other videos than those that the build was made of."""
-        before, now = self.info.metadata.get("contents", {}), _contents(find_videos(place))
-        changed = {
-            "new": [name for name in now if name not in before],
-            "gone": [name for name in before if name not in now],
-            "changed": [n for n, held in now.items() if n in before and held != before[n]],
-        }
-        if any(changed.values()):
-            listed = ", ".join(
-                f"{len(names)} {how} ({name_some(names)})"
-                for how, names in changed.items()
-                if names
-            )
+        before = self.info.metadata.get("contents", {})
+        if listed := compare(before, _contents(find_videos(place))):
             raise ValueError(
                 f"manual_dir={str(place)!r}: {self.data_dir} was made of other videos: {listed}. "
                 "Remove that folder to build it anew, or choose another data_dir."

@@ -14,7 +14,7 @@ from pdr_jax import recipes
 from pdr_jax.files import write_json
 from pdr_jax.interop import configurations, convert
 from pdr_jax.interop.family import naming
-from pdr_jax.runs import exports
+from pdr_jax.runs import openstl_export
 from pdr_jax.runs.folder import read_recipe
 from pdr_jax.runs.untrained import write_run
 
@@ -79,7 +79,7 @@ def keep(variables, wanted):
 def test_unused_parameters_of_the_public_code_are_exported_as_zeros(tmp_path):
     """Our corrected ConvLSTM lacks the parameters that the public one never uses."""
     folder, weights = folder_of("convlstm", tmp_path, faithful=False)
-    state, config = exports.export_run(folder)
+    state, config = openstl_export.export_run(folder)
     assert config["method"] == "convlstm"
     assert config["num_hidden"] == "8,8"
     assert state.keys() == weights.keys()
@@ -95,14 +95,14 @@ def test_unused_parameters_of_the_public_code_are_exported_as_zeros(tmp_path):
 def test_models_that_the_public_code_computes_differently_are_refused(name, reason, tmp_path):
     folder, _ = folder_of(name, tmp_path, faithful=False)
     with pytest.raises(ValueError, match=rf"faithful=False: the public PyTorch code .*{reason}"):
-        exports.export_run(folder)
+        openstl_export.export_run(folder)
 
 
 def test_exports_replace_nothing_and_are_refused_before_anything_is_computed(
     place, monkeypatch, capsys
 ):
     pdr(f"import-openstl theirs.npz --out theirs {ARRAYS}")
-    monkeypatch.setattr(exports, "export_run", fail)
+    monkeypatch.setattr(openstl_export, "export_run", fail)
     (place / "old.json").touch()
     for out, message in (
         ("x.json", "ends in .pth, .pt or .npz"),

@@ -3,14 +3,19 @@
 Everything here works in one process too, where it does nothing.
 """
 
+import contextlib
+import itertools
 import os
 import sys
+import threading
+import time
 import zlib
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import jax
 import numpy as np
+from jax._src import distributed
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -69,6 +74,8 @@ def join(mode: Distributed = "auto") -> None:
         return
     # Its handler of SIGTERM would take the place of ours, in commands that never ask it.
     jax.config.update("jax_enable_preemption_service", False)
+    # Two programs at once would mix up their messages: CPUs have no queue that keeps their order.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     try:
         jax.distributed.initialize(
             heartbeat_timeout_seconds=SILENCE,
@@ -102,6 +109,58 @@ def wait_for_all(name: str) -> None:
     """Returns when every process has come here; `name` is in errors."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
+
+
+@contextlib.contextmanager
+def ends_together(note: Callable[[], str]) -> Iterator[None]:
+    """While the block runs, the end of one process is the end of all, within `SILENCE` seconds.
+
+    An error in this process, and another that gives no sign of life, end it at once. Nothing is
+    cleaned up, for that would wait for the others. A process alone raises its error.
+
+    Args:
+      note: says what to do next; printed with the error.
+    """
+    if jax.process_count() == 1:
+        yield
+        return
+    done = threading.Event()
+    threading.Thread(target=_watch, args=(done, note), daemon=True).start()
+    try:
+        yield
+    except BaseException as error:
+        if "all-reduce failed" in str(error):  # another is lost: `_watch` will say which
+            time.sleep(SILENCE)
+        _end(f"{type(error).__name__}: {error}", note)
+    finally:
+        done.set()
+
+
+def _watch(done: threading.Event, note: Callable[[], str]) -> None:
+    """Gives signs of life, and ends this process when another gives none."""
+    own, client = jax.process_index(), distributed.global_state.client
+    assert client is not None
+    heard = {index: (0.0, "") for index in range(jax.process_count())}
+    for beat in itertools.count():
+        try:
+            client.key_value_set(f"alive/{own}", str(beat), allow_overwrite=True)
+            found = dict(client.key_value_dir_get("alive/"))
+        except jax.errors.JaxRuntimeError:  # the first process holds them
+            return None if done.is_set() else _end("process 0 is lost", note)
+        now = time.monotonic()
+        for index, (when, sign) in heard.items():
+            if (latest := found.get(f"alive/{index}", "")) != sign or beat == 0:
+                heard[index] = (now, latest)
+            elif now - when > SILENCE / 2:
+                _end(f"process {index} is lost", note)
+        if done.wait(SILENCE / 10):
+            return None
+
+
+def _end(what: str, note: Callable[[], str]) -> NoReturn:
+    where = f"process {jax.process_index()} of {jax.process_count()}"
+    print(f"error: {where}: {what}\n{note()}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 class Votes:

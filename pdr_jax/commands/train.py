@@ -180,9 +180,9 @@ def _train(
             )
         finish(run)
         log_results(run, recipe, note)
-    except (KeyboardInterrupt, SystemExit) as stopped:
+    except (KeyboardInterrupt, SystemExit):
         if (run / "recipe.json").exists():
-            note(f"{stopped or 'stopped'}. Continue with: pdr train --resume {run}")
+            note(f"continue with: pdr train --resume {run}")
         raise
 
 

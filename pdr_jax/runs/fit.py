@@ -106,6 +106,9 @@ def _train(
         RunLog(out, remark, report) as log,  # its end may take long, so it comes after the others
         contextlib.closing(batches),
         Checkpoints(out / "checkpoints") as checkpoints,
+        processes.ends_together(
+            lambda: f"the last checkpoint of {out} is that of step {checkpoints.last}"
+        ),
     ):
         if go_on_from is not None:
             state, saved = checkpoints.restore(state, go_on_from)
@@ -142,7 +145,8 @@ def _train(
         ends, _ = votes.cast(noticed() or 0, False)  # during the last step
     if ends:
         signalled = signal.Signals(ends)
-        stopping.stop(signalled, f"{signalled.name}: {out} is saved up to step {int(state.step)}")
+        remark(f"{signalled.name}: {out} is saved up to step {int(state.step)}")
+        stopping.stop(signalled)
     return state
 
 

@@ -43,8 +43,6 @@ def noticed(remark: Remark) -> Iterator[Callable[[], signal.Signals | None]]:
         _restore()
 
 
-def stop(number: signal.Signals, message: str) -> None:
+def stop(number: signal.Signals) -> None:
     """Ends the program as the signal would have, KeyboardInterrupt or exit status 143."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt(message)
-    raise SystemExit(128 + number)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)

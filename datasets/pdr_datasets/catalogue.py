@@ -167,9 +167,9 @@ def load(
       name: see `names`. moving_sprites is made on first use; arrays takes `path` or `array`, see
         `pdr_datasets.arrays.open_arrays`; all others have to be prepared.
       data_dir: as for `prepare`.
-      config: the name of a prepared configuration, instead of `options`. Then in_length and
-        out_length may be shorter than stored: each clip's first frames are served. Videos are
-        stored whole: they take any lengths, and the option stride.
+      config: the name of a prepared configuration, with which `options` have to agree. Then
+        in_length and out_length may be shorter than stored: each clip's first frames are served.
+        Videos are stored whole: they take any lengths, and the option stride.
       in_length: frames given. Without `config` it is one of the options.
       out_length: frames to predict, likewise.
       **options: as for `prepare`.
@@ -214,13 +214,17 @@ def _builder(
 
     module = _module(name)
     cls = module.Builder
+    _check_options(name, options, module.Config.options())
     if config is not None:
-        if told := [option for option in options if option not in module.Config.AT_OPENING]:
-            raise ValueError(f"config={config!r} is given, so leave out {', '.join(told)}.")
         named = module.Config.parse(config)
+        for option, value in options.items():
+            if option not in module.Config.AT_OPENING and getattr(named, option, value) != value:
+                raise ValueError(
+                    f"{option}={value!r}: config={config!r} has {getattr(named, option)!r}; leave "
+                    "one of them out, or let them agree."
+                )
         named = dataclasses.replace(named, **options) if options else named
         return store.make_builder(cls, named, data_dir)
-    _check_options(name, options, module.Config.options())
     return store.make_builder(cls, module.Config(**options), data_dir)
 
 

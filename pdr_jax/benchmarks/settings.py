@@ -45,6 +45,9 @@ _SMALL = {
     "predformer": Settings(1e-3, {"patch_size": 4, "dim": 128, "heads": 4, "scale_dim": 2}),
 }
 
+# A build of stored clips by its name, if not by its options: it serves shorter lengths as well.
+_STORED = {"config": ""}
+
 # Ours: small enough for a laptop, so that `pdr demo` takes minutes.
 MOVING_SPRITES = Benchmark(
     in_length=10,
@@ -76,7 +79,7 @@ TAXIBJ = Benchmark(
     epochs=50,
     schedule="cosine",
     warmup_epochs=5,
-    data_options={"source": "openstl"},
+    data_options={"source": "openstl", **_STORED},
     backbones={
         **metaformers(
             sizes=dict(hid_S=32, hid_T=256, N_S=2, N_T=8, drop_path=0.1),
@@ -135,6 +138,7 @@ BIKENYC = Benchmark(
     window=7,
     epochs=50,
     schedule="onecycle",
+    data_options=_STORED,
     backbones={**_SMALL, **_TWO_DOWNSAMPLINGS},
 )
 
@@ -144,7 +148,7 @@ TAXINYC = dataclasses.replace(
     frame_shape=BIKENYC.frame_shape,
     num_gaussians=BIKENYC.num_gaussians,
     window=BIKENYC.window,
-    data_options={},
+    data_options=_STORED,
     backbones={**TAXIBJ.backbones, **_TWO_DOWNSAMPLINGS},
 )
 
@@ -157,7 +161,14 @@ WEATHERBENCH = Benchmark(
     window=15,
     epochs=50,
     schedule="cosine",
-    data_options={"source": "wb1", "variable": "t2m", "degrees": 5.625, "step": 0, "years": ""},
+    data_options={
+        "source": "wb1",
+        "variable": "t2m",
+        "degrees": 5.625,
+        "step": 0,
+        "years": "",
+        **_STORED,
+    },
     backbones={
         **metaformers(
             sizes=dict(hid_S=32, hid_T=256, N_S=2, N_T=8, drop_path=0.1),
@@ -212,7 +223,7 @@ KTH = Benchmark(
     window=51,
     epochs=100,
     schedule="onecycle",
-    data_options={"size": 128, "split": "person"},
+    data_options={"size": 128, "split": "person", **_STORED},
     backbones={
         **metaformers(
             # IncepU was published with N_T 6; its configuration file says 4.
@@ -263,6 +274,7 @@ HUMAN36M = Benchmark(
     window=51,
     epochs=50,
     schedule="cosine",
+    data_options=_STORED,
     backbones={
         **metaformers(
             sizes=dict(hid_S=64, hid_T=512, N_S=4, N_T=8, drop_path=0.1),
@@ -322,7 +334,7 @@ MOVING_MNIST = Benchmark(
     window=25,
     epochs=200,  # 2000 is the other published length
     schedule="onecycle",
-    data_options={"num_train": 10_000, "num_test": 10_000, "seed": 0},
+    data_options={"num_train": 10_000, "num_test": 10_000, "seed": 0, **_STORED},
     backbones={
         **metaformers(
             sizes=dict(hid_S=64, hid_T=512, N_S=4, N_T=8, drop_path=0.0),

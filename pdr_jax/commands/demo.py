@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pdr_jax import recipes, report
 from pdr_jax.commands.finish import show_pictures
-from pdr_jax.commands.progress import TrainingProgress
+from pdr_jax.commands.progress import TrainingProgress, working
 from pdr_jax.commands.report import write_beside
 from pdr_jax.evaluation.explorer import Evaluated
 from pdr_jax.evaluation.measuring import Rows, measure
@@ -37,9 +37,10 @@ def demo(out: Path | None = None, steps: int = 150, size: int = 32, seed: int = 
         with TrainingProgress(recipe.label) as progress:
             state = fit(task, out / name, report=progress)
         label, log, variables = recipe.label, out / name / "metrics.jsonl", state.variables()
-        measured = measure(
-            task, variables, batch_size=recipe.batch_size, label=label, keep_samples=True
-        )
+        with working(f"scoring {out / name}"):
+            measured = measure(
+                task, variables, batch_size=recipe.batch_size, label=label, keep_samples=True
+            )
         rows |= {row: found.figures for row, found in measured.items()}
         logs[label], models[label] = log, (task, variables)
         evaluated[label] = Evaluated(task, variables, measured, log, f"step {steps}")

@@ -36,9 +36,9 @@ def _versions() -> Iterator[tuple[str, str]]:
     yield "pdr-jax", f"{metadata.version('pdr-jax')}, {Path(__file__).parents[1]}"
     found: dict[str, list[str]] = {}
     for requirement in metadata.requires("pdr-jax") or ():
-        extra = re.search(r"extra == [\"']([\w-]+)[\"']", requirement)
-        if name := re.match(r"[\w.-]+", requirement):
-            found.setdefault(extra[1] if extra else "", []).append(name[0])
+        named = re.match(r"([\w.-]+)(?:.*extra == [\"']([\w-]+)[\"'])?", requirement)
+        if named:
+            found.setdefault(named[2] or "", []).append(named[1])
     needs = found.pop("", [])
     yield "needs", ", ".join(f"{name} {_version(name) or 'MISSING'}" for name in needs)
     for extra in sorted(found.keys() - {"dev", "test"}):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import tyro
 
+from pdr_jax.commands.progress import working
 from pdr_jax.evaluation.stablehlo import PLATFORMS
-from pdr_jax.runs.pretrained import from_pretrained
+from pdr_jax.runs.pretrained import check_target, from_pretrained
 
 
 def export(
@@ -23,6 +24,8 @@ def export(
         horizon: Frames that predictor.stablehlo predicts; by default as many as in training.
         platforms: Where it will run: cpu, cuda, rocm, tpu. None leaves it out.
     """
-    from_pretrained(run_folder).save_pretrained(out, horizon=horizon, platforms=platforms)
+    check_target(out, horizon, platforms)
+    with working(f"writing {out}"):
+        from_pretrained(run_folder).save_pretrained(out, horizon=horizon, platforms=platforms)
     for path in sorted(out.iterdir()):
         print(f"{path}: {path.stat().st_size / 1e6:.3g} MB")

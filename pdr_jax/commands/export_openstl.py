@@ -4,6 +4,7 @@ from pathlib import Path
 
 import tyro
 
+from pdr_jax.commands.progress import working
 from pdr_jax.runs import openstl_export
 
 
@@ -18,5 +19,6 @@ def export_openstl(
             as .json.
         backbone_only: Leaves out the adapter, which the public PyTorch code does not have.
     """
-    config = openstl_export.write(run_folder, out, backbone_only=backbone_only)
+    with working(f"writing {out}"):
+        config = openstl_export.write(run_folder, out, backbone_only=backbone_only)
     print(f"{out}, {out.with_suffix('.json')}: {config['method']}")

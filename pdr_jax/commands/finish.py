@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pdr_jax import processes, report
+from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import measured_split, write_beside
 from pdr_jax.evaluation import pictures
 from pdr_jax.evaluation.explorer import Evaluated
@@ -30,15 +31,16 @@ def finish(run: Path) -> None:
     if split == "train":
         print(f"no figures: {recipe.dataset} has no test clips, and none are held out")
     else:
-        measured = measure(
-            task,
-            state.variables(),
-            split=split,
-            batch_size=recipe.batch_size,
-            label=recipe.label,
-            protocol=recipe.protocol,
-            keep_samples=True,
-        )
+        with working(f"scoring {run}"):
+            measured = measure(
+                task,
+                state.variables(),
+                split=split,
+                batch_size=recipe.batch_size,
+                label=recipe.label,
+                protocol=recipe.protocol,
+                keep_samples=True,
+            )
     variables = own_copy(state.variables())
     if not processes.first():
         return

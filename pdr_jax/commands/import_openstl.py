@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from pdr_jax.commands.options import parse_options
+from pdr_jax.commands.progress import working
 from pdr_jax.interop import configurations
 from pdr_jax.recipes import Protocol
 from pdr_jax.runs import imports
@@ -41,6 +42,9 @@ def import_openstl(
         protocol: Which clips are for testing: OpenSTL's, or those of "standard"; the weights may
             have been trained on some of the latter.
     """
+    for name, path in (("checkpoint", checkpoint), ("config", config)):
+        if path is not None and not path.is_file():
+            raise FileNotFoundError(f"{name}={str(path)!r}: no such file")
     hints = imports.Hints(
         config=configurations.read(config) if config else {},
         settings=parse_options(settings),
@@ -51,7 +55,8 @@ def import_openstl(
         out_length=out_length,
         protocol=protocol,
     )
-    described = imports.import_run(checkpoint, out, hints)
+    with working(f"importing {checkpoint}"):
+        described = imports.import_run(checkpoint, out, hints)
     imported = dict(described["imported"])
     sources = imported.pop("sources")
     print(json.dumps(imported, indent=2))

@@ -138,7 +138,7 @@ def refusal(error: Exception, known: set[str]) -> str | None:
 
     if isinstance(error, NotPreparedError):
         prepare = f"pdr data prepare {error.name} --config {error.config} --manual-dir FOLDER"
-        return f"{error} Or: {prepare}"
+        return f"{error} On the command line: --data-options.config NAME, or {prepare}"
     if isinstance(error, DivergedError):
         return str(error)
     # NotImplementedError: a kernel that was asked for by name does not serve this device.

@@ -15,8 +15,7 @@ from pdr_jax.evaluation import kinds, pictures, prediction
 from pdr_jax.evaluation.named_series import read_series, write_series
 from pdr_jax.evaluation.video_files import read_video, write_video
 from pdr_jax.runs import memory
-from pdr_jax.runs.folder import recorded_dataset
-from pdr_jax.runs.state import load
+from pdr_jax.runs.pretrained import from_pretrained
 from pdr_jax.task import Task
 
 
@@ -34,7 +33,7 @@ def predict(
     """Predict the frames that follow; no ground truth needed.
 
     Args:
-        run_folder: A run folder.
+        run_folder: A run folder, or what pdr export wrote of one.
         source: Frames in the data set's units: .npy of (N, T, H, W, C) or (T, H, W, C); .nc, .h5,
             .zarr, or a folder or pattern of these; a video or a folder of frames.
         target: For the predicted frames: .npy; .nc of .nc and the like; .mp4, .gif or a new folder
@@ -56,7 +55,8 @@ def predict(
     if gif is not None and frames is not None and len(frames) == 0:
         raise ValueError(f"gif: {source} holds no clip to draw; leave the option out")
     kinds.prepare_outputs(source, target, gif)
-    task, state = load(run_folder, dataset=recorded_dataset(run_folder))
+    pretrained = from_pretrained(run_folder)
+    task, variables = pretrained.task, pretrained.variables
     write = None
     if frames is None:
         chosen = {"key": key, "levels": None if levels is None else parse_option(levels)}
@@ -67,9 +67,9 @@ def predict(
     with memory.told(batch_size), working(f"predicting {target}") as report:
         options["report"] = report
         if write is None or target.suffix == ".npy":
-            future = prediction.predict_file(task, state.variables(), frames, target, **options)
+            future = prediction.predict_file(task, variables, frames, target, **options)
         else:
-            future = prediction.predict_array(task, state.variables(), frames, **options)
+            future = prediction.predict_array(task, variables, frames, **options)
             if processes.first():
                 write(target, future)
     print(f"{target}: {future.dtype} {future.shape}")

@@ -100,10 +100,15 @@ def working(text: str) -> Iterator[Callable[[int, int], None]]:
             yield report
         return
     columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}")]
-    columns += [MofNCompleteColumn(), TimeElapsedColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns += [TextColumn("{task.fields[done]}"), TimeElapsedColumn()]
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else what is printed would not get into a file
+    ) as bar:
+        task = bar.add_task(text, total=None, done="")
+        yield lambda done, total: bar.update(task, done=f"{done} of {total}")
 
 
 @contextlib.contextmanager
@@ -146,7 +151,8 @@ def _watched() -> list[TrainingProgress]:
     """The training that runs; JAX tells it when the step is compiled."""
     watched: list[TrainingProgress] = []
 
-    def told(event: str, _: float, **about: str | int) -> None:
+    def told(event: str, duration_secs: float, **about: str | int) -> None:
+        del duration_secs  # without tracing
         if event == _COMPILED and "train_step" in str(about.get("fun_name")):
             for progress in watched:
                 progress.compiled()

@@ -1,12 +1,11 @@
 """`pdr train`.
 
 A run's settings are those of a published recipe, with the options of the command line replacing
-some. They are printed in full at the start and stored in the run folder.
+some. These are printed at the start, and all are stored in the run folder.
 """
 
 import dataclasses
 import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,10 +14,12 @@ import tyro
 
 from pdr_datasets import VideoDataset
 from pdr_jax import processes, recipes
+from pdr_jax.commands.columns import print_columns
 from pdr_jax.commands.defaults import default_folder, named_recipe
 from pdr_jax.commands.finish import finish
 from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import TrainingProgress
+from pdr_jax.commands.summary import summary
 from pdr_jax.recipes import Recipe
 from pdr_jax.recipes.recipe import LoggerName
 from pdr_jax.runs import loggers, memory
@@ -26,6 +27,7 @@ from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.runs.log import log_results
+from pdr_jax.runs.profile import steps_of
 from pdr_jax.runs.units import in_units_of
 from pdr_jax.task import open_dataset, open_task, optimisation, output_note
 
@@ -47,6 +49,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
         recipe: Annotated[_CommandLineRecipe, fields] = named,
         out: Path | None = None,
         resume: Path | None = None,
+        profile: str | None = None,
         distributed: processes.Distributed = "auto",
     ) -> None:
         """Train a predictor, with or without PDR, and leave a run folder.
@@ -56,6 +59,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
             out: The run's folder; by default runs/DATASET-BACKBONE-ADAPTER-LOSS-seedN, with a code
                 for other settings that are not the defaults.
             resume: A run folder to continue with its own recipe; see pdr train --resume --help.
+            profile: Steps to trace for XProf and Perfetto, such as 10:20 for steps 10 to 19.
             distributed: Whether to join other processes: where the environment names them (auto),
                 always, or never.
         """
@@ -69,7 +73,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
             )
         data_options = parse_options(settings.data_options)
         settings = dataclasses.replace(settings, data_options=data_options)
-        train_run(settings, out or default_folder(settings))
+        train_run(settings, out or default_folder(settings), profile)
 
     if argv[:1] == ["train"] and "--resume" in {word.split("=")[0] for word in argv}:
         _check_options_of_resume(argv[1:])
@@ -87,6 +91,7 @@ def resume_run(
     renderer: recipes.Renderer | None = None,
     ssim: recipes.Ssim | None = None,
     log: tuple[LoggerName, ...] | None = None,
+    profile: str | None = None,
     distributed: processes.Distributed = "auto",
 ) -> None:
     """Continue a run with its own recipe.
@@ -101,6 +106,7 @@ def resume_run(
         renderer: What draws Gaussians. By default as before.
         ssim: What computes the loss's SSIM. By default as before.
         log: Where figures and pictures go besides metrics.jsonl. By default as before.
+        profile: Steps to trace for XProf and Perfetto, such as 10:20 for steps 10 to 19.
         distributed: Whether to join other processes: where the environment names them (auto),
             always, or never.
     """
@@ -115,7 +121,15 @@ def resume_run(
     changed = {name: value for name, value in given.items() if value is not None}
     recipe = dataclasses.replace(read_recipe(resume), **changed)
     dataset = in_units_of(resume, open_dataset(recipe), units)
-    _train(recipe, resume, dataset, resume=True, checkpoint=checkpoint, accept=accept_changes)
+    _train(
+        recipe,
+        resume,
+        dataset,
+        resume=True,
+        checkpoint=checkpoint,
+        accept=accept_changes,
+        profile=profile,
+    )
 
 
 def _check_options_of_resume(argv: list[str]) -> None:
@@ -128,13 +142,13 @@ def _check_options_of_resume(argv: list[str]) -> None:
         )
 
 
-def train_run(recipe: Recipe, run: Path) -> None:
+def train_run(recipe: Recipe, run: Path, profile: str | None = None) -> None:
     """Trains a recipe from its start, then evaluates the run."""
     try:
         check_vacant(run, recipe)
     except FileExistsError as error:
         raise FileExistsError(f"{error} (--out FOLDER, or pdr train --resume {run})") from None
-    _train(recipe, run, open_dataset(recipe))
+    _train(recipe, run, open_dataset(recipe), profile=profile)
 
 
 def _train(
@@ -145,7 +159,9 @@ def _train(
     resume: bool = False,
     checkpoint: int | None = None,
     accept: bool = False,
+    profile: str | None = None,
 ) -> None:
+    traced = steps_of(profile) if profile is not None else None
     loggers.check(recipe.log)
     task = open_task(recipe, dataset)
     memory.check_batch(recipe, task.dataset.frame_shape)
@@ -161,8 +177,8 @@ def _train(
         recipe.sampling_note(plan.steps, plan.steps_per_epoch),
         output_note(task),
     )
-    print(json.dumps(recipe.to_json(), indent=2))
-    print(f"run folder: {run}")
+    print_columns(summary(recipe, plan.steps), (12,))
+    print(f"run folder: {run} (recipe.json has every setting)")
     for text in filter(None, notes):
         note(text)
     if resume and is_imported(run):
@@ -175,6 +191,7 @@ def _train(
                 resume=resume,
                 checkpoint=checkpoint,
                 accept_changes=accept,
+                profile=traced,
                 report=progress,
                 remark=note,
             )

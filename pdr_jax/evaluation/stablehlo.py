@@ -57,17 +57,17 @@ def serialise(
       ValueError: the horizon is below 1, or a platform is unknown or named twice.
       ImportError: the package flatbuffers is not installed.
     """
-    horizon = task.clip.horizon if horizon is None else horizon
     check(horizon, platforms)
+    horizon = horizon or task.clip.horizon
     (batch,) = export.symbolic_shape("batch")
     shape = (batch, task.clip.in_length, *task.dataset.frame_shape)
     program = export.export(stored_predictor(task, variables, horizon), platforms=platforms)
     return bytes(program(jax.ShapeDtypeStruct(shape, jnp.float32)).serialize())
 
 
-def check(horizon: int, platforms: Sequence[str]) -> None:
+def check(horizon: int | None, platforms: Sequence[str]) -> None:
     """Checks, before any work, what `serialise` is asked for; raises as it does."""
-    if horizon < 1:
+    if horizon is not None and horizon < 1:
         raise ValueError(f"horizon={horizon}: expected 1 or more")
     for platform in platforms:
         if platform not in KNOWN:
@@ -76,6 +76,6 @@ def check(horizon: int, platforms: Sequence[str]) -> None:
         raise ValueError(f"platforms={tuple(platforms)}: expected different ones, at least one")
     if importlib.util.find_spec("flatbuffers") is None:
         raise ImportError(
-            "flatbuffers is not installed, and jax.export writes and reads programs with it: pip "
-            "install flatbuffers"
+            "flatbuffers is not installed, and jax.export writes and reads programs with it: "
+            "pip install 'pdr-jax[export]'"
         )

@@ -25,7 +25,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
     """
     state = {}
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(path, framework="numpy", backend="pread") as file:
             for name in file.keys():  # noqa: SIM118  # it is no mapping
                 dtype = file.get_slice(name).get_dtype()
                 if dtype not in DTYPES:

@@ -23,6 +23,7 @@ from pdr_jax.runs.claim import claim
 from pdr_jax.runs.feed import clip_batches, feed
 from pdr_jax.runs.log import Remark, Report, RunLog
 from pdr_jax.runs.pace import Pace
+from pdr_jax.runs.profile import Profiler
 from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.saver import Saver
 from pdr_jax.runs.state import start
@@ -39,6 +40,7 @@ def fit(
     resume: bool = False,
     checkpoint: int | None = None,
     accept_changes: bool = False,
+    profile: range | None = None,
     report: Report | None = None,
     remark: Remark = warnings.warn,
 ) -> TrainState:
@@ -52,6 +54,7 @@ def fit(
       resume: continue from the last checkpoint in `out`; if there is none, begin.
       checkpoint: the step of another checkpoint to continue from.
       accept_changes: continue though recipe or data are not those of the run any more.
+      profile: steps to trace, see `pdr_jax.runs.profile`.
       report: called with the scalars of each logged step, and with the figures of each checkpoint.
       remark: called with what a person should know, such as a damaged checkpoint.
 
@@ -78,15 +81,21 @@ def fit(
             resuming.check_unchanged(out, task, saved, step, accept=accept_changes, remark=remark)
         memory.check_batch(task.recipe, task.dataset.frame_shape)
         with memory.told(task.recipe.batch_size):
-            return _train(task, out, step, report, remark)
+            return _train(task, out, step, profile, report, remark)
 
 
 def _train(
-    task: Task, out: Path, go_on_from: int | None, report: Report | None, remark: Remark
+    task: Task,
+    out: Path,
+    go_on_from: int | None,
+    profile: range | None,
+    report: Report | None,
+    remark: Remark,
 ) -> TrainState:
     """Trains from the checkpoint of a step, or from the start."""
     recipe = task.recipe
     plan = optimisation(recipe, len(task.train))
+    profiler = Profiler(profile, out, remark, done=go_on_from or 0, last=plan.steps)
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
     batches, place = feed(task, mesh)
     begins = go_on_from is None
@@ -94,7 +103,7 @@ def _train(
     with contextlib.closing(clip_batches(task, task.train)) as one_pass:
         first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
-    step_function = _jit_step(task, plan, state, mesh)
+    step_function = profiler.watch(_jit_step(task, plan, state, mesh))
     save_every = recipe.save_every or plan.steps_per_epoch
     processes.check_equal(state, "the first state")
     if go_on_from is not None and processes.first():
@@ -106,6 +115,7 @@ def _train(
         RunLog(out, remark, report) as log,  # its end may take long, so it comes after the others
         contextlib.closing(batches),
         Checkpoints(out / "checkpoints") as checkpoints,
+        profiler,
         processes.ends_together(
             lambda: f"the last checkpoint of {out} is that of step {checkpoints.last}"
         ),
@@ -125,13 +135,15 @@ def _train(
         )
         saver, votes = Saver(task, checkpoints, log, batches), processes.Votes(mesh)
         for step in range(int(state.step) + 1, plan.steps + 1):
-            batch = next(batches)
-            frames = place(batch["frames"])
-            state, scalars = step_function(state, frames)
-            pace.add(step, batch["id"], scalars)
-            scored = step % save_every == 0 or step == plan.steps
-            if scored or step % recipe.log_every == 0:
-                log.write(pace.figures(checkpoints.last_saved))
+            with profiler.step(step):
+                with profiler.data():
+                    batch = next(batches)
+                    frames = place(batch["frames"])
+                state, scalars = step_function(state, frames)
+                pace.add(step, batch["id"], scalars)
+                scored = step % save_every == 0 or step == plan.steps
+                if scored or step % recipe.log_every == 0:
+                    log.write(pace.figures(checkpoints.last_saved))
             ends, due = votes.cast(noticed() or 0, saver.is_due())
             if scored or ends or due:
                 if scored:

@@ -31,8 +31,8 @@ def model_card(
     known = backbones.card(recipe.backbone)
     parameters = sum(value.size for key, value in arrays.items() if key.startswith("params."))
     adapter = "none" if recipe.adapter == "none" else f"{recipe.adapter} ([PDR]({_LINK}))"
-    scale, offset = (
-        np.asarray(part).tolist() for part in (task.clip.units.scale, task.clip.units.offset)
+    offset, scale = (
+        np.asarray(part).tolist() for part in (dataset.units.offset, dataset.units.scale)
     )
     rows = {
         "frames in": f"(N, {recipe.in_length}, {size}), stored units, {low:g} to {high:g}",

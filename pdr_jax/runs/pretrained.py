@@ -94,11 +94,8 @@ class Pretrained:
             platform is none.
         """
         folder, recipe = Path(folder), self.task.recipe
-        if folder.exists():
-            raise FileExistsError(f"out={str(folder)!r} is there already: choose a new folder")
-        horizon = self.task.clip.horizon if horizon is None else horizon
-        if platforms:
-            stablehlo.check(horizon, platforms)
+        check_target(folder, horizon, platforms)
+        horizon = horizon or self.task.clip.horizon
         if self.task.model != recipe.build(self.task.dataset.frame_shape):
             raise ValueError("model: it is not the one that the recipe describes")
         flat = _flat(self.variables)
@@ -125,6 +122,14 @@ class Pretrained:
                 )
                 (partial / PROGRAM).write_bytes(program)
                 (partial / "predict.py").write_text(PREDICT)
+
+
+def check_target(folder: Path, horizon: int | None, platforms: Sequence[str]) -> None:
+    """Checks, before any work, that `save_pretrained` can write a folder; raises as it does."""
+    if folder.exists():
+        raise FileExistsError(f"out={str(folder)!r} is there already: choose a new folder")
+    if platforms:
+        stablehlo.check(horizon, platforms)
 
 
 def from_pretrained(folder: Path | str) -> Pretrained:
@@ -193,8 +198,8 @@ def _check(arrays: Mapping[str, np.ndarray], task: Task, source: str) -> dict[st
                 f"{source}: {name} has shape {here.shape} and type {here.dtype}; expected "
                 f"{there.shape} and {there.dtype}, as in the recipe's model"
             )
-    if name := first_not_finite(dict(arrays)):
-        raise ValueError(f"{source}: {name} is not finite; nothing it predicts is")
+    if odd := first_not_finite(dict(arrays)):
+        raise ValueError(f"{source}: {odd} is not finite; nothing it predicts is")
     return wanted
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax import export
 
 from pdr_datasets import Units
 from pdr_jax import PDR, PredGS, backbones, losses, predgs, sampling
@@ -224,6 +225,17 @@ def test_eight_devices_equal_one(name):
 def test_every_training_step(name, shape, horizon, adapter):
     step, state = make_step(name, shape, horizon, adapter)
     check_step(step, state, clip(shape, length=shape[0] + horizon))
+
+
+@some({"predrnnv2", "simvp_convmixer"}, {*backbones.names()})
+def test_exported_programs_take_any_batch_on_any_platform(name):
+    model = build(name, OBLONG, adapter=False)
+    variables = jax.eval_shape(model.init, jax.random.key(0), clip(OBLONG))
+    (batch,) = export.symbolic_shape("batch")
+    frames = jax.ShapeDtypeStruct((batch, *OBLONG), jnp.float32)
+    apply = jax.jit(functools.partial(model.apply, horizon=5))
+    program = export.export(apply, platforms=("cpu", "cuda", "tpu"))(variables, frames)
+    assert program.out_avals[0].shape == (batch, 5, *OBLONG[1:])
 
 
 @some(KINDS)

@@ -122,8 +122,8 @@ def place(tmp_path, monkeypatch, finished):
 @pytest.fixture
 def unopened(place, monkeypatch):
     """`place`, where no checkpoint is read."""
-    for module in (evaluation, predict):
-        monkeypatch.setattr(module, "load", lambda *_, **__: sys.exit(0))
+    for module, name in ((evaluation, "load"), (predict, "from_pretrained")):
+        monkeypatch.setattr(module, name, lambda *_, **__: sys.exit(0))
     return place
 
 

@@ -46,8 +46,7 @@ def trained(tmp_path_factory):
 
 def test_the_recipe_is_printed_and_the_run_is_scored(trained):
     place, printed = trained
-    assert '"heads": "tracked"' in printed
-    assert '"search": 2' in printed
+    assert "predgs.tracking.search=2" in printed
     assert "simvp_convmixer + predgs" in printed
     figures = json.loads((place / "run/metrics.json").read_text())
     assert figures["rows"]["simvp_convmixer + predgs"]["mse"] > 0

@@ -124,7 +124,10 @@ def test_videos_build_by_person(two_persons, tmp_path):
 
 def test_shorter_horizon_serves_the_first_frames(two_persons, tmp_path):
     stored = load("kth", tmp_path, two_persons, size=16, in_length=2, out_length=4)
-    shorter = pdr_datasets.load("kth", data_dir=tmp_path, config="16x16_2to4", out_length=1)
+    build = {"data_dir": tmp_path, "config": "16x16_2to4"}
+    shorter = pdr_datasets.load("kth", **build, out_length=1, size=16)
+    with pytest.raises(ValueError, match="size=32: config='16x16_2to4' has 16; leave one"):
+        pdr_datasets.load("kth", **build, size=32)
     assert (shorter.in_length, shorter.out_length) == (2, 1)
     np.testing.assert_array_equal(
         shorter.splits["test"][2]["frames"], stored.splits["test"][2]["frames"][:3]

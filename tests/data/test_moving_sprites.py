@@ -115,7 +115,10 @@ def test_batches_of_a_build_keep_uint8(tmp_path):
         ({"seed": -1}, "seed=-1"),
         ({"sise": 32}, "no option 'sise'. It has: in_length, out_length, size, channels"),
         ({"config": "32x32"}, "config='32x32': expected a name such as"),
-        ({"config": "x", "size": 32}, "leave out size"),
+        (
+            {"config": "32x32x1_10to10_512train_64test_seed0", "size": 16},
+            "size=16: config='32x32x1",
+        ),
     ],
 )
 def test_bad_options_are_refused(tmp_path, options, message):

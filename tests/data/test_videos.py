@@ -158,8 +158,8 @@ def test_lengths_and_stride_are_chosen_when_opening(prepared):
     assert longer.config == prepared["config"]
     with pytest.raises(ValueError, match=r"no usable video of the \w+ part has 40 frames"):
         pdr_datasets.load("videos", **prepared, in_length=20, out_length=20)
-    with pytest.raises(ValueError, match="is given, so leave out height"):
-        pdr_datasets.load("videos", **prepared, height=8)
+    with pytest.raises(ValueError, match="leave one of them out, or let them agree"):
+        pdr_datasets.load("videos", **prepared, height=16)
 
 
 def test_what_was_read_is_said(prepared):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 
 from pallas_kernels import splat2d
 from pallas_kernels.splat2d import tiles, xla
@@ -55,6 +56,16 @@ def test_float32_at_a_real_size():
     for what, x, y in zip(NAMES, map(np.asarray, got), map(np.asarray, want), strict=True):
         assert x.dtype == np.float32
         assert np.abs(x - y).max() < 5e-6 * np.abs(y).max(), what
+
+
+def test_an_exported_program_draws_any_number_of_frames():
+    case = Case(3, 8, 11, 2, 5, 5)
+    draw = jax.jit(partial(splat2d, **case.options, implementation="tiles"))
+    arrays = case.arguments(1)
+    (frames,) = export.symbolic_shape("frames")
+    shapes = [jax.ShapeDtypeStruct((frames, *x.shape[1:]), x.dtype) for x in arrays]
+    program = export.export(draw)(*shapes)
+    np.testing.assert_array_equal(program.call(*arrays), draw(*arrays))
 
 
 @pytest.mark.parametrize(("window", "sampling"), [(None, "exact"), (5, "exact"), (5, "bilinear")])

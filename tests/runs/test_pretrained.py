@@ -66,6 +66,12 @@ def test_predictions_are_those_of_the_run(run, folder):
         assert found.predict(frames).tobytes() == run.predict(frames).tobytes()
 
 
+def test_the_command_predicts_from_an_exported_folder(run, folder, tmp_path, capsys):
+    np.save(tmp_path / "frames.npy", FRAMES)
+    main(["predict", str(folder), str(tmp_path / "frames.npy"), str(tmp_path / "future.npy")])
+    np.testing.assert_array_equal(np.load(tmp_path / "future.npy"), run.predict(FRAMES))
+
+
 def test_a_folder_is_written_again_as_it_is(folder, tmp_path):
     pdr_jax.from_pretrained(folder).save_pretrained(tmp_path / "model", platforms=())
     assert sorted(os.listdir(tmp_path / "model")) == [

@@ -1,14 +1,18 @@
 """A trace of a training's steps, and where their time goes."""
 
+import dataclasses
 import re
+import time
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from pdr_jax.runs import profile_parts
+from pdr_jax.runs.fit import fit
 from pdr_jax.runs.profile import Profiler, steps_of
 from pdr_jax.runs.profile_parts import PARTS, Event, divide, operations
+from pdr_jax.task import open_task
 
 HLO = """\
 HloModule jit_train_step, is_scheduled=true, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
@@ -268,3 +272,41 @@ def test_without_steps_nothing_is_done(tmp_path):
     assert profiler.watch(tiny_step) is tiny_step
     train(profiler, [1, 2])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def named_afresh():
+    """Of a program in the cache, the names may be those of an older version."""
+    jax.config.update("jax_compilation_cache_include_metadata_in_key", True)
+    yield
+    jax.config.update("jax_compilation_cache_include_metadata_in_key", False)
+
+
+def test_a_training_traces_its_steps(
+    small_recipe, small_dataset, named_afresh, tmp_path, monkeypatch
+):
+    """Of four steps the third and the fourth, with a checkpoint between them."""
+    seen, remarks, begun = [], [], time.perf_counter()
+
+    def describe(seconds, shares):
+        seen.append((seconds, shares))
+        return "..."
+
+    monkeypatch.setattr(profile_parts, "describe", describe)
+    quick = {"backbone": "convlstm", "backbone_options": {"num_hidden": (4,), "patch_size": 2}}
+    recipe = dataclasses.replace(small_recipe, **quick, save_every=3, holdout=0.0, ema_decay=0.0)
+    fit(
+        open_task(recipe, small_dataset),
+        tmp_path / "run",
+        profile=range(3, 5),
+        remark=remarks.append,
+    )
+    (folder,) = (tmp_path / "run/profile/plugins/profile").iterdir()
+    assert (folder / "perfetto_trace.json.gz").stat().st_size > 0
+    assert "a step takes ... (steps 3 to 4)" in remarks
+    assert any(str(folder) in remark for remark in remarks)
+    ((seconds, shares),) = seen
+    assert 0 < 2 * seconds < time.perf_counter() - begun
+    assert tuple(shares) == PARTS
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(shares[part] > 0 for part in PARTS[1:])

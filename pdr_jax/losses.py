@@ -19,6 +19,7 @@ from pallas_kernels import ssim as structural_similarity
 from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window
 from pdr_jax.arrays import on_pairs
 from pdr_jax.losses_wavelet import high_frequency_focal
+from pdr_jax.sharding import on_own_clips
 
 Loss = Callable[[Array, Array], Float[Array, ""]]
 DataRange = float | tuple[float, float]
@@ -71,15 +72,15 @@ def ssim(
         min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
         for length in prediction.shape[-3:-1]
     )
-    return structural_similarity(
-        prediction,
-        target,
+    measure = partial(
+        structural_similarity,
         windows=(gaussian_window(down), gaussian_window(across)),
         data_range=data_range,
         padding=padding,
         signed=signed,
         implementation=implementation,
-    ).mean()
+    )
+    return on_own_clips(measure)(prediction, target).mean()
 
 
 @on_pairs

@@ -6,6 +6,7 @@ The path of a clip:
     prediction = fuse(coarse frames, rendered frames)
 """
 
+import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -19,6 +20,7 @@ from pdr_jax.arrays import AnyArray
 from pdr_jax.backbones.base import ClipPredictor, Forcing
 from pdr_jax.fusion import CONV_INITS, ConvFusion, Fused, GatedFusion
 from pdr_jax.gaussians import Gaussians2D
+from pdr_jax.sharding import on_own_clips
 
 
 class PDROutput(struct.PyTreeNode):
@@ -134,7 +136,8 @@ class PDR(nn.Module):
             return PDROutput(prediction=coarse, coarse=coarse)
         gaussians = self.adapter(coarse, observed=frames, train=train)
         with jax.named_scope("renderer"):
-            rendered, coverage = gaussians.draw(implementation=self.implementation)
+            draw = functools.partial(Gaussians2D.draw, implementation=self.implementation)
+            rendered, coverage = on_own_clips(draw)(gaussians)
         with jax.named_scope("fusion"):
             prediction, gate = self.fuse(coarse, rendered, coverage)
         return PDROutput(prediction, coarse, rendered, gaussians, coverage, gate)

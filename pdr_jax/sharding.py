@@ -16,16 +16,21 @@ def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
     """A ("data", "model") mesh.
 
     Args:
-      devices: how many devices; 0 takes all.
+      devices: how many devices; 0 takes all, and several processes always take all.
       model: how many of these share a copy of the parameters.
 
     Raises:
-      ValueError: there are fewer devices, or `model` does not divide their number.
+      ValueError: there are fewer devices, `model` does not divide their number, or a process would
+        have none.
     """
-    available = jax.devices()
+    available, processes = jax.devices(), jax.process_count()
     devices = devices or len(available)
     if not 1 <= devices <= len(available):
         raise ValueError(f"devices={devices}: expected 1 to {len(available)}")
+    if processes > 1 and devices < len(available):
+        raise ValueError(
+            f"devices={devices}: expected all {len(available)} of the {processes} processes, or 0"
+        )
     if model < 1 or devices % model:
         raise ValueError(f"model_parallel={model}: expected a divisor of the {devices} devices")
     return jax.make_mesh(
@@ -34,6 +39,20 @@ def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
         (AxisType.Auto,) * 2,
         devices=available[:devices],
     )
+
+
+def own_mesh() -> Mesh:
+    """A mesh of this process's first device alone."""
+    devices = np.array(jax.local_devices()[:1]).reshape(1, 1)
+    return Mesh(devices, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+
+
+def own_copy(tree: Any) -> Any:
+    """A tree's arrays, whole, for this process alone; as they are where it has no others.
+
+    All processes have to call it together.
+    """
+    return tree if jax.process_count() == 1 else on_host(tree)
 
 
 def state_shardings(mesh: Mesh, state: Any) -> Any:
@@ -49,6 +68,47 @@ def state_shardings(mesh: Mesh, state: Any) -> Any:
     return jax.tree.map(sharding, state)
 
 
+def on_own_clips(function: Callable, *, summed: bool = False) -> Callable:
+    """`function` on each device's own part of the batch, as it lies over "data".
+
+    XLA's partitioner gathers a batch before a loop over its clips. In a program that is traced for
+    a mesh (`traced_for`), this keeps every device to its own clips; elsewhere it does nothing.
+
+    Args:
+      function: of trees of arrays whose leading axis is the batch, to a tree of such arrays.
+      summed: its results have no such axis; they are sums over clips, added up over the devices.
+    """
+
+    def total(*trees: Any) -> Any:
+        return jax.lax.psum(function(*trees), "data")
+
+    def run(*trees: Any) -> Any:
+        mesh = jax.sharding.get_abstract_mesh()
+        parts = dict(mesh.shape).get("data", 1)
+        clips = jax.tree.leaves(trees)[0].shape[0]
+        if parts == 1 or AxisType.Manual in mesh.axis_types or clips % parts:
+            return function(*trees)
+        own, everywhere = PartitionSpec("data"), PartitionSpec()
+        return jax.shard_map(
+            total if summed else function,
+            in_specs=own,
+            out_specs=everywhere if summed else own,
+            check_vma=False,
+        )(*trees)
+
+    return run
+
+
+def traced_for(mesh: Mesh, function: Callable) -> Callable:
+    """`function`, which is then jitted, for arrays that lie on a mesh; see `on_own_clips`."""
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return function(*args, **kwargs)
+
+    return traced
+
+
 def shard_batch(mesh: Mesh, frames: np.ndarray) -> jax.Array:
     """Puts a batch on the devices.
 
@@ -62,14 +122,38 @@ def shard_batch(mesh: Mesh, frames: np.ndarray) -> jax.Array:
     Raises:
       ValueError: the devices cannot share the batch evenly.
     """
-    parts = mesh.shape["data"]
-    if frames.shape[0] * jax.process_count() % parts:
-        raise ValueError(
-            f"batch_size={frames.shape[0] * jax.process_count()}: expected a multiple of the "
-            f"{parts} devices that share the batch"
-        )
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    sharding = _over_clips(mesh, len(frames) * jax.process_count())
     return jax.make_array_from_process_local_data(sharding, frames)
+
+
+def shard_whole(mesh: Mesh, batch: np.ndarray) -> jax.Array:
+    """As `shard_batch`, of a whole batch that every process has."""
+    sharding = _over_clips(mesh, len(batch))
+    return jax.make_array_from_callback(batch.shape, sharding, lambda part: batch[part])
+
+
+def _over_clips(mesh: Mesh, clips: int) -> NamedSharding:
+    parts = mesh.shape["data"]
+    if clips % parts:
+        raise ValueError(
+            f"batch_size={clips}: expected a multiple of the {parts} devices that share the batch"
+        )
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def on_host(tree: Any) -> Any:
+    """NumPy copies of a tree's arrays; whole in every process, wherever their parts lie.
+
+    All processes have to call it together.
+    """
+    return jax.tree.map(np.asarray, jax.tree.map(_whole, tree))
+
+
+def _whole(array: Any) -> Any:
+    if not isinstance(array, jax.Array) or array.is_fully_addressable or array.is_fully_replicated:
+        return array
+    everywhere = NamedSharding(array.sharding.mesh, PartitionSpec())
+    return jax.jit(lambda x: x, out_shardings=everywhere)(array)
 
 
 def make_gather(mesh: Mesh, frames: np.ndarray) -> Callable[[np.ndarray], jax.Array]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jax
 import tyro
 
-from pdr_jax import metrics, report
+from pdr_jax import metrics, processes, report
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.benchmarks.figures import published_figures
 from pdr_jax.commands.options import parse_options
@@ -23,6 +23,7 @@ from pdr_jax.runs import memory, scores
 from pdr_jax.runs.folder import read_recipe
 from pdr_jax.runs.state import load
 from pdr_jax.runs.units import Choice
+from pdr_jax.sharding import own_copy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,7 @@ def evaluate(
     published: bool = False,
     units: Choice | None = None,
     values: Path | None = None,
+    distributed: processes.Distributed = "auto",
 ) -> None:
     """Score runs by the field's metrics, beside persistence and controls of the renderer.
 
@@ -93,7 +95,10 @@ def evaluate(
         units: "run" takes the units that the run was trained in, and "data" those of the data,
             though they differ.
         values: A .csv or .parquet file for the figures of every frame of every clip.
+        distributed: Whether to join other processes: where the environment names them (auto),
+            always, or never.
     """
+    processes.join(distributed)
     if not run_folders:
         raise ValueError("no run folder is given: pdr eval RUN [RUN ...]")
     if batch_size < 1:
@@ -136,15 +141,20 @@ def evaluate(
                 names=metrics.WARPING if warping else (),
                 extra=extra,
             )
+        variables = own_copy(state.variables())
+        if not processes.first():
+            continue
         about = scores.describe(run, task, split=split, checkpoint=checkpoint)
         described[labels[run]] = about | {"step": int(state.step)}
         written = scores.write(run, described[labels[run]], measured)
         print(f"written: {written}")
         words = f"{about['checkpoint']}, step {int(state.step)}"
         evaluated[next(iter(measured))] = Evaluated(
-            task, state.variables(), measured, run / "metrics.jsonl", words
+            task, variables, measured, run / "metrics.jsonl", words
         )
         rows |= measured
+    if not processes.first():
+        return
     if values is not None:
         value_tables.write(values, rows)
         print(f"written: {values}")

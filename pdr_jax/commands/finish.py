@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pdr_jax import report
+from pdr_jax import processes, report
 from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import measured_split, write_beside
 from pdr_jax.evaluation import pictures
@@ -13,6 +13,7 @@ from pdr_jax.evaluation.measuring import Measured, measure
 from pdr_jax.files import write_json
 from pdr_jax.runs import scores
 from pdr_jax.runs.state import load
+from pdr_jax.sharding import own_copy
 from pdr_jax.task import Task
 
 
@@ -40,14 +41,18 @@ def finish(run: Path) -> None:
                 protocol=recipe.protocol,
                 keep_samples=True,
             )
+    variables = own_copy(state.variables())
+    if not processes.first():
+        return
+    if measured:
         rows = {name: row.figures for name, row in measured.items()}
         write_json(run / "metrics.json", {**described, "rows": rows})
         report.print_table(rows, title=scores.title({recipe.label: described}))
     log, words = run / "metrics.jsonl", f"{described['checkpoint']}, step {int(state.step)}"
-    show_pictures(task, state.variables(), run, {recipe.label: log})
+    show_pictures(task, variables, run, {recipe.label: log})
     write_beside(
         run / "report.html",
-        {recipe.label: Evaluated(task, state.variables(), measured, log, words)},
+        {recipe.label: Evaluated(task, variables, measured, log, words)},
         {recipe.label: described},
         batch_size=recipe.batch_size,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tyro
 
+from pdr_jax import processes
 from pdr_jax.commands.options import parse_option
 from pdr_jax.commands.progress import working
 from pdr_jax.evaluation import kinds, pictures, prediction
@@ -27,6 +28,7 @@ def predict(
     key: str | None = None,
     levels: str | None = None,
     gif: Path | None = None,
+    distributed: processes.Distributed = "auto",
 ) -> None:
     """Predict the frames that follow; no ground truth needed.
 
@@ -41,7 +43,10 @@ def predict(
         key: The variable of a .nc and the like; by default as in training.
         levels: Its levels; by default as in training.
         gif: Also writes the first clip, observed and predicted, as a GIF.
+        distributed: Whether to join other processes: where the environment names them (auto),
+            always, or never.
     """
+    processes.join(distributed)
     kind = kinds.kind_of(source)
     for name, value in (("key", key), ("levels", levels)):
         if value is not None and kind != "series":
@@ -65,9 +70,10 @@ def predict(
             future = prediction.predict_file(task, variables, frames, target, **options)
         else:
             future = prediction.predict_array(task, variables, frames, **options)
-            write(target, future)
+            if processes.first():
+                write(target, future)
     print(f"{target}: {future.dtype} {future.shape}")
-    if gif is not None:
+    if gif is not None and processes.first():
         pictures.draw_prediction(task, frames, future, gif)
         print(gif)
 

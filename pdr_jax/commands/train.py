@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pdr_datasets import VideoDataset
-from pdr_jax import recipes
+from pdr_jax import processes, recipes
 from pdr_jax.commands.columns import print_columns
 from pdr_jax.commands.defaults import default_folder, named_recipe
 from pdr_jax.commands.finish import finish
@@ -50,6 +50,7 @@ def train_command(argv: list[str]) -> Callable[..., None]:
         out: Path | None = None,
         resume: Path | None = None,
         profile: str | None = None,
+        distributed: processes.Distributed = "auto",
     ) -> None:
         """Train a predictor, with or without PDR, and leave a run folder.
 
@@ -59,7 +60,10 @@ def train_command(argv: list[str]) -> Callable[..., None]:
                 for other settings that are not the defaults.
             resume: A run folder to continue with its own recipe; see pdr train --resume --help.
             profile: Steps to trace for XProf and Perfetto, such as 10:20 for steps 10 to 19.
+            distributed: Whether to join other processes: where the environment names them (auto),
+                always, or never.
         """
+        processes.join(distributed)
         del resume  # `resume_run` takes it
         settings = Recipe(**vars(recipe))
         if settings.dataset != named.dataset:
@@ -88,6 +92,7 @@ def resume_run(
     ssim: recipes.Ssim | None = None,
     log: tuple[LoggerName, ...] | None = None,
     profile: str | None = None,
+    distributed: processes.Distributed = "auto",
 ) -> None:
     """Continue a run with its own recipe.
 
@@ -102,7 +107,10 @@ def resume_run(
         ssim: What computes the loss's SSIM. By default as before.
         log: Where figures and pictures go besides metrics.jsonl. By default as before.
         profile: Steps to trace for XProf and Perfetto, such as 10:20 for steps 10 to 19.
+        distributed: Whether to join other processes: where the environment names them (auto),
+            always, or never.
     """
+    processes.join(distributed)
     given: dict[str, Any] = {
         "devices": devices,
         "model_parallel": model_parallel,
@@ -189,9 +197,9 @@ def _train(
             )
         finish(run)
         log_results(run, recipe, note)
-    except (KeyboardInterrupt, SystemExit) as stopped:
+    except (KeyboardInterrupt, SystemExit):
         if (run / "recipe.json").exists():
-            note(f"{stopped or 'stopped'}. Continue with: pdr train --resume {run}")
+            note(f"continue with: pdr train --resume {run}")
         raise
 
 

@@ -18,7 +18,7 @@ from pdr_jax.pdr import PDROutput
 from pdr_jax.recipes import Recipe
 from pdr_jax.report.curves import read_curve
 from pdr_jax.report.html import Clip, Frames, Run
-from pdr_jax.sharding import make_mesh, shard_batch
+from pdr_jax.sharding import own_mesh, shard_whole
 from pdr_jax.task import Task
 
 ERROR = "mse"
@@ -117,7 +117,7 @@ def _decompose(run: Evaluated, stored: np.ndarray, batch_size: int) -> PDROutput
     task, parts = run.task, []
     plain = task.model.adapter is None
     method = "__call__" if plain else "decompose"
-    place = functools.partial(shard_batch, make_mesh(1))  # as in `measure`, which compiled it
+    place = functools.partial(shard_whole, own_mesh())  # as in `measure`, which compiled it
     for start in range(0, len(stored), batch_size):
         frames, valid = predictors.padded(stored[start : start + batch_size], batch_size)
         observed, _ = task.clip.split(place(frames))

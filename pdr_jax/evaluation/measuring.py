@@ -14,7 +14,7 @@ from pdr_jax import metrics
 from pdr_jax.evaluation import predictors, protocols
 from pdr_jax.evaluation.predictors import Batches, Predict
 from pdr_jax.recipes import Protocol
-from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.sharding import make_mesh, on_host, shard_whole, state_shardings, traced_for
 from pdr_jax.task import Task
 from pdr_jax.train import ClipSpec
 
@@ -55,7 +55,7 @@ def stream(
       clip: how to split and scale the clips.
       batch_size: clips at a time; the last batch may be smaller.
       evaluator: where the figures accumulate.
-      place: puts a batch on the devices, as `sharding.shard_batch` does for several.
+      place: puts a batch on the devices, as `sharding.shard_whole` does for several.
 
     Returns:
       The clips' ids in order, (clips,).
@@ -68,7 +68,7 @@ def stream(
         frames, valid = predictors.padded(np.asarray(batch["frames"]), batch_size)
         observed, target = clip.split(place(frames))
         predicted = predict(observed, clip.horizon)
-        finite = np.asarray(jnp.isfinite(predicted).all(axis=(1, 2, 3, 4)))
+        finite = on_host(jnp.isfinite(predicted).all(axis=(1, 2, 3, 4)))
         if not finite.all():
             bad = batch["id"][int(np.argmin(finite))]
             raise predictors.NotFiniteError(f"prediction: that of clip {bad} is not finite")
@@ -102,7 +102,7 @@ def measure(
       controls: adds persistence and, for a model with an adapter, the controls of
         `pdr_jax.evaluation.predictors.ablations`.
       protocol: which metrics; see `pdr_jax.evaluation.protocols`.
-      devices: how many share a batch.
+      devices: how many share a batch; several processes share it over all of theirs.
       keep_samples: whether to fill `Measured.values`.
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
@@ -120,7 +120,11 @@ def measure(
             "protocol openstl, or with holdout=0, none are held out"
         )
     batches = functools.partial(pdr_datasets.batches, source, batch_size)
+    if jax.process_count() > 1:
+        devices = jax.device_count()
+        batch_size = -(-batch_size // devices) * devices
     mesh = make_mesh(devices)
+    place = functools.partial(shard_whole, mesh)
     variables = jax.device_put(variables, state_shardings(mesh, variables))
     rows = {label: predictors.predictor(task.model, variables)}
     if controls:
@@ -132,6 +136,7 @@ def measure(
             functools.partial(pdr_datasets.batches, _HalfASplitAway(source), batch_size),
             clip=task.clip,
             batch_size=batch_size,
+            place=place,
         )
         if len(source) < 2:  # there is no other clip
             ablated.pop("shuffled Y", None)
@@ -143,12 +148,12 @@ def measure(
     for name, predict in rows.items():
         evaluator.reset()
         ids = stream(
-            predict,
+            traced_for(mesh, predict),
             batches,
             clip=task.clip,
             batch_size=batch_size,
             evaluator=evaluator,
-            place=functools.partial(shard_batch, mesh),
+            place=place,
         )
         values = evaluator.per_sample_frame() if keep_samples else {}
         measured[name] = Measured(evaluator.compute(), evaluator.per_frame(), values, ids)

@@ -1,17 +1,21 @@
 """Prediction on new data, without ground truth: arrays and their files."""
 
+import functools
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 import pdr_datasets
 from pdr_datasets.npy import open_npy
+from pdr_jax import processes
 from pdr_jax.evaluation import predictors
 from pdr_jax.files import replacing
+from pdr_jax.sharding import make_mesh, on_host, shard_whole, traced_for
 from pdr_jax.task import Task
 
 # Called with how many clips are done, and how many there are.
@@ -67,11 +71,16 @@ def predict_file(
     Memory is bounded by a few batches if `frames` is a memory map.
 
     Returns:
-      A memory map of the file.
+      A memory map of the file; of several processes, the first alone writes it, and the others have
+      zeros.
     """
     clips = () if frames.ndim == 4 else (len(frames),)
     shape = (*clips, horizon or task.clip.horizon, *task.dataset.frame_shape)
     blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, report)
+    if not processes.first():
+        for _ in blocks:  # this process's part of the work
+            pass
+        return np.broadcast_to(np.zeros((), frames.dtype), shape)
     with replacing(target) as partial:
         if 0 in shape:  # nothing can be mapped
             np.save(partial, np.zeros(shape, frames.dtype))
@@ -102,6 +111,11 @@ def _predicted_blocks(
     observed = (frames[None] if frames.ndim == 4 else frames)[:, -clip.in_length :]
     predict = predictors.predictor(task.model, variables)
     batch_size = min(batch_size, max(len(observed), 1))
+    place: Any = jnp.asarray
+    if jax.process_count() > 1:
+        mesh = make_mesh()
+        place, predict = functools.partial(shard_whole, mesh), traced_for(mesh, predict)
+        batch_size = -(-batch_size // mesh.size) * mesh.size
 
     def blocks() -> Iterator[tuple[int, np.ndarray]]:
         yield 0, np.zeros((0, horizon, *task.dataset.frame_shape), frames.dtype)
@@ -109,8 +123,8 @@ def _predicted_blocks(
             chosen = np.asarray(observed[start : start + batch_size])
             _check_finite("frames", chosen, start)
             stored, valid = predictors.padded(chosen, batch_size)
-            model_units = predict(clip.units.normalise(jnp.asarray(stored)), horizon)
-            future = np.asarray(clip.units.denormalise(model_units))[valid]
+            model_units = predict(clip.units.normalise(place(stored)), horizon)
+            future = on_host(clip.units.denormalise(model_units))[valid]
             _check_finite("prediction", future, start)
             if np.issubdtype(frames.dtype, np.integer):
                 limits = np.iinfo(frames.dtype)

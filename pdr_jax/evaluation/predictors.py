@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pdr_jax.pdr import PDR, PDROutput
+from pdr_jax.sharding import on_host
 from pdr_jax.train import ClipSpec
 
 # (observed frames (B, T, H, W, C), horizon) -> predicted frames (B, horizon, H, W, C), both in
@@ -76,6 +77,7 @@ def ablations(
     *,
     clip: ClipSpec,
     batch_size: int,
+    place: Callable[[np.ndarray], jax.Array] = jnp.asarray,
 ) -> dict[str, Predict]:
     """Predictors that tell whether the model uses its rendered frames Y; {} without adapter.
 
@@ -93,6 +95,7 @@ def ablations(
         takes one of these batches at each call, so it predicts whole passes over the clips.
       clip: how to split and scale them.
       batch_size: clips at a time; the last batch may be smaller.
+      place: puts a batch on the devices.
     """
     if model.adapter is None:
         return {}
@@ -102,20 +105,20 @@ def ablations(
 
     def observed_frames(batch: Mapping[str, np.ndarray]) -> tuple[jax.Array, np.ndarray]:
         frames, valid = padded(np.asarray(batch["frames"]), batch_size)
-        return clip.split(jnp.asarray(frames))[0], valid
+        return clip.split(place(frames))[0], valid
 
     total, count = np.zeros(()), 0
     for batch in batches():
         observed, valid = observed_frames(batch)
         rendered = decompose(observed, clip.horizon).rendered
-        chosen = np.asarray(rendered, np.float64)[valid]
+        chosen = on_host(rendered).astype(np.float64)[valid]
         total, count = total + chosen.sum(axis=(0, 1)), count + chosen.shape[0] * chosen.shape[1]
-    mean = jnp.asarray(total / count, jnp.float32)[None, None]
+    mean = np.asarray(total / count, np.float32)[None, None]
     passes = (batch for _ in itertools.count() for batch in others())
 
     def with_mean(observed: jax.Array, horizon: int) -> jax.Array:
         own = decompose(observed, horizon)
-        drawn = jnp.broadcast_to(mean, own.coarse.shape)
+        drawn = np.broadcast_to(mean, own.coarse.shape)
         return _fuse(model, variables, own.coarse, drawn, own.coverage)
 
     def with_another(observed: jax.Array, horizon: int) -> jax.Array:

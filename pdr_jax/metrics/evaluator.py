@@ -14,6 +14,7 @@ from pdr_jax.arrays import AnyArray
 from pdr_jax.metrics import quantities, warping
 from pdr_jax.metrics.table import BETTER, DEFAULT, METRICS, Metric
 from pdr_jax.metrics.weather import latitude_weights
+from pdr_jax.sharding import on_host
 
 FrameMetric = Callable[[Float[Array, "B T H W C"], Float[Array, "B T H W C"]], Float[Array, "B T"]]
 """A function of the predicted and the true clips."""
@@ -133,10 +134,7 @@ class Evaluator:
           TypeError: integer frames, which cannot be in model units.
         """
         chosen = self._check(prediction, target, valid)
-        values = {
-            name: np.asarray(value, np.float64)
-            for name, value in self._frame_values(prediction, target, chosen, self._extra).items()
-        }
+        values = _as_float64(self._frame_values(prediction, target, chosen, self._extra))
         if self._flow is not None:
             values |= self._warping_values(prediction, target, self._flow)
         kept = {
@@ -201,8 +199,8 @@ class Evaluator:
     def _warping_values(
         self, prediction: AnyArray, target: AnyArray, flow: warping.Flow
     ) -> dict[str, np.ndarray]:
-        unit, true_unit = self._unit_frames(prediction, target)
-        flows = warping.truth_flows(np.asarray(true_unit), flow)
+        unit, true_unit = on_host(self._unit_frames(prediction, target))
+        flows = warping.truth_flows(true_unit, flow)
         error, steps = warping.warping_error(unit, *flows)
         true_error, _ = warping.warping_error(true_unit, *flows)
         values = {
@@ -210,7 +208,7 @@ class Evaluator:
             "warping_target": true_error,
             "warping_steps": steps,
         }
-        return {name: np.asarray(value, np.float64) for name, value in values.items()}
+        return _as_float64(values)
 
     def _means(self) -> dict[str, np.ndarray]:
         """Means over clips at each step, (T,)."""
@@ -234,6 +232,10 @@ class Evaluator:
 
     def _metrics_of_clips(self) -> dict[str, Metric]:
         return {name: metric for name, metric in self.metrics.items() if not metric.across_clips}
+
+
+def _as_float64(values: Mapping[str, AnyArray]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value, np.float64) for name, value in on_host(values).items()}
 
 
 def _check_names(

@@ -10,11 +10,13 @@ import jax
 import numpy as np
 import tensorstore
 
+from pdr_jax.sharding import on_host
+
 
 def leaves(tree: Any) -> Iterator[tuple[str, np.ndarray]]:
     """The arrays of a tree on the host, each with the name that Orbax stores it by."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        yield jax.tree_util.keystr(path, simple=True, separator="."), np.asarray(leaf)
+        yield jax.tree_util.keystr(path, simple=True, separator="."), on_host(leaf)
 
 
 def digest(array: np.ndarray) -> int:

@@ -7,6 +7,7 @@ depth are functions of (seed, step), and each checkpoint holds the position in t
 import contextlib
 import functools
 import math
+import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import jax
 
+from pdr_jax import processes
 from pdr_jax.files import write_json
 from pdr_jax.runs import folder, loggers, memory, resuming, stopping
 from pdr_jax.runs.checkpoints import Checkpoints, check_path
@@ -26,7 +28,7 @@ from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.saver import Saver
 from pdr_jax.runs.state import start
 from pdr_jax.runs.warm_start import read_origin
-from pdr_jax.sharding import make_mesh
+from pdr_jax.sharding import make_mesh, traced_for
 from pdr_jax.task import Optimisation, Task, optimisation
 from pdr_jax.train import TrainState, train_step
 
@@ -68,10 +70,10 @@ def fit(
     out = Path(out)
     check_path(out)
     loggers.check(task.recipe.log)
-    first = jax.process_index() == 0
-    with claim(out) if first else contextlib.nullcontext():
+    with claim(out) if processes.first() else contextlib.nullcontext():
         if not resume:
             folder.check_vacant(out, task.recipe)
+            processes.wait_for_all("the run folder is vacant")
         saved, step = Saved(out / "checkpoints"), None
         if saved.steps:
             step = resuming.choose(saved, checkpoint, remark)
@@ -101,20 +103,26 @@ def _train(
     with contextlib.closing(clip_batches(task, task.train)) as one_pass:
         first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
-    step_function = profiler.watch(_jit_step(task, plan, state))
+    step_function = profiler.watch(_jit_step(task, plan, state, mesh))
     save_every = recipe.save_every or plan.steps_per_epoch
-    if go_on_from is not None:
+    processes.check_equal(state, "the first state")
+    if go_on_from is not None and processes.first():
         for moved in Saved(out / "checkpoints").set_aside(after=go_on_from):
             remark(f"a checkpoint was moved to {moved}")
+    processes.wait_for_all("later checkpoints are set aside")
     with (
         stopping.noticed(remark) as noticed,
         RunLog(out, remark, report) as log,  # its end may take long, so it comes after the others
         contextlib.closing(batches),
         Checkpoints(out / "checkpoints") as checkpoints,
         profiler,
+        processes.ends_together(
+            lambda: f"the last checkpoint of {out} is that of step {checkpoints.last}"
+        ),
     ):
         if go_on_from is not None:
             state, saved = checkpoints.restore(state, go_on_from)
+            processes.check_equal(state, "the restored state")
             if saved["data"] is not None:  # an imported run has no position in the data
                 batches.set_state(saved["data"])
         record = _Description(task, out, source, begins=begins, step=int(state.step))
@@ -125,7 +133,7 @@ def _train(
         pace = Pace(
             plan, frames_per_step=recipe.batch_size * (recipe.in_length + recipe.out_length)
         )
-        saver = Saver(task, checkpoints, log, batches)
+        saver, votes = Saver(task, checkpoints, log, batches), processes.Votes(mesh)
         for step in range(int(state.step) + 1, plan.steps + 1):
             with profiler.step(step):
                 with profiler.data():
@@ -136,8 +144,8 @@ def _train(
                 scored = step % save_every == 0 or step == plan.steps
                 if scored or step % recipe.log_every == 0:
                     log.write(pace.figures(checkpoints.last_saved))
-            ends = noticed() is not None
-            if scored or ends or saver.is_due():
+            ends, due = votes.cast(noticed() or 0, saver.is_due())
+            if scored or ends or due:
                 if scored:
                     saver.score(state, frames, float(scalars["loss"]))
                 else:
@@ -146,8 +154,11 @@ def _train(
                 pace.restart()
             if ends:
                 break
-    if signalled := noticed():
-        stopping.stop(signalled, f"{signalled.name}: {out} is saved up to step {int(state.step)}")
+        ends, _ = votes.cast(noticed() or 0, False)  # during the last step
+    if ends:
+        signalled = signal.Signals(ends)
+        remark(f"{signalled.name}: {out} is saved up to step {int(state.step)}")
+        stopping.stop(signalled)
     return state
 
 
@@ -162,19 +173,21 @@ class _Description:
     ) -> None:
         self._task, self._path = task, out / "data.json"
         self._imported = {} if begins or step else folder.read_data(out)
-        if step == 0 and jax.process_index() == 0:
+        if step == 0 and processes.first():
             write_json(out / "recipe.json", task.recipe.to_json())
             if not self._imported:
                 write_json(self._path, folder.describe_training(task) | source)
 
     def trained(self) -> None:
         """Adds the training to the data.json of an imported run, at its first checkpoint."""
-        if self._imported and jax.process_index() == 0:
+        if self._imported and processes.first():
             write_json(self._path, self._imported | folder.describe_training(self._task))
             self._imported = {}
 
 
-def _jit_step(task: Task, plan: Optimisation, state: TrainState) -> Callable:
+def _jit_step(
+    task: Task, plan: Optimisation, state: TrainState, mesh: jax.sharding.Mesh
+) -> Callable:
     """`train_step` of a task, compiled for the shardings of the state."""
     recipe = task.recipe
     step = functools.partial(
@@ -189,4 +202,4 @@ def _jit_step(task: Task, plan: Optimisation, state: TrainState) -> Callable:
         sampling=recipe.build_sampling(plan.steps_per_epoch),
     )
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
-    return jax.jit(step, donate_argnums=0, out_shardings=(shardings, None))
+    return jax.jit(traced_for(mesh, step), donate_argnums=0, out_shardings=(shardings, None))

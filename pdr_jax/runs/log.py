@@ -4,8 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import jax
-
+from pdr_jax import processes
 from pdr_jax.files import finite, read_json, replacing
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.loggers import Logger, Picture, open_logger
@@ -27,7 +26,7 @@ class RunLog:
         """Opens the log of a run folder; `report` is also called with every line's figures."""
         self._run, self._path = run, run / "metrics.jsonl"
         self._remark, self._report = remark, report
-        self._first = jax.process_index() == 0
+        self._first = processes.first()
         self._loggers: dict[str, Logger] = {}
         self._draws = True
 

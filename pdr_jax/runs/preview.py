@@ -4,22 +4,30 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from pdr_jax.evaluation import predictors
 from pdr_jax.report import style
 from pdr_jax.runs.loggers import Picture
+from pdr_jax.sharding import on_host, shard_whole, traced_for
 from pdr_jax.task import Task
 
 _SIZE = 128
 """Pixels that a smaller frame is enlarged to, or nearly: each pixel by one whole number."""
 
 
-def predict(task: Task, variables: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    task: Task, variables: Mapping[str, Any], mesh: jax.sharding.Mesh
+) -> tuple[np.ndarray, np.ndarray]:
     """The first clip of the split that chooses the checkpoint, or else of the training clips.
 
     It is predicted in a batch as large as those that are scored, for which the model is compiled.
+
+    Args:
+      task: what is trained.
+      variables: of the model.
+      mesh: the devices that they lie on.
 
     Returns:
       The clip, (T + T', H, W, C) in model units, and the predicted frames, (T', H, W, C).
@@ -27,9 +35,11 @@ def predict(task: Task, variables: Mapping[str, Any]) -> tuple[np.ndarray, np.nd
     _, source = task.selection or ("train", task.train)
     clip = np.asarray(source[0]["frames"])[np.newaxis]
     frames, _ = predictors.padded(clip, task.recipe.batch_size)
-    observed, target = task.clip.split(jnp.asarray(frames))
-    predicted = predictors.predictor(task.model, variables)(observed, task.clip.horizon)
-    return np.concatenate([observed[0], target[0]]), np.asarray(predicted[0])
+    observed, target = task.clip.split(shard_whole(mesh, frames))
+    predict = traced_for(mesh, predictors.predictor(task.model, variables))
+    predicted = predict(observed, task.clip.horizon)
+    observed, target, predicted = on_host((observed, target, predicted))
+    return np.concatenate([observed[0], target[0]]), predicted[0]
 
 
 def draw(clip: np.ndarray, predicted: np.ndarray, data_range: tuple[float, float]) -> list[Picture]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import jax
 
+from pdr_jax import processes
 from pdr_jax.evaluation.predictors import NotFiniteError
 from pdr_jax.runs import preview
 from pdr_jax.runs.checkpoints import Checkpoints
 from pdr_jax.runs.digests import first_not_finite
-from pdr_jax.runs.feed import clip_batches
 from pdr_jax.runs.log import RunLog
 from pdr_jax.runs.pace import DivergedError, diverged
 from pdr_jax.runs.validation import validate
@@ -28,16 +28,14 @@ class Saver:
 
     def is_due(self) -> bool:
         """Whether the last checkpoint is `save_minutes` old."""
-        # The clocks of several processes differ, and they must save together.
-        minutes = self._task.recipe.save_minutes if jax.process_count() == 1 else 0
+        minutes = self._task.recipe.save_minutes
         return 0 < 60 * minutes < time.monotonic() - self._time
 
     def score(self, state: TrainState, frames: jax.Array, loss: float) -> None:
         """Validates a state, and saves it with its score; `frames` and `loss` are of its step."""
         self._check(state)
         try:
-            batches = functools.partial(clip_batches, self._task)
-            figures = validate(self._task, state, batches, frames)
+            figures = validate(self._task, state, frames)
         except NotFiniteError as error:
             raise self._diverged(str(error), int(state.step)) from error
         self._log.write({"step": int(state.step), **figures})
@@ -48,7 +46,8 @@ class Saver:
             raise self._diverged(f"{name}={score}", int(state.step))
         self.save(state, score)
         if self._task.recipe.log:  # on all processes: they may hold the parameters together
-            clip, predicted = preview.predict(self._task, state.variables())
+            mesh = frames.sharding.mesh
+            clip, predicted = preview.predict(self._task, state.variables(), mesh)
             data_range = self._task.dataset.data_range
             draw = functools.partial(preview.draw, clip, predicted, data_range)
             self._log.show(int(state.step), draw)
@@ -56,6 +55,7 @@ class Saver:
     def save(self, state: TrainState, score: float) -> None:
         """Saves a state; `score` is infinity for one that was not validated."""
         self._check(state)
+        processes.check_equal(state, f"step {int(state.step)}")
         self._checkpoints.save(
             state, data=self._batches.get_state(), config=self._task.recipe.to_json(), score=score
         )

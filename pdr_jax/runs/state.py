@@ -19,7 +19,7 @@ from pdr_jax.runs.memory import check_state
 from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.units import Choice, in_units_of
 from pdr_jax.runs.warm_start import Origin
-from pdr_jax.sharding import make_mesh, state_shardings
+from pdr_jax.sharding import make_mesh, own_mesh, shard_batch, state_shardings, traced_for
 from pdr_jax.task import Task, open_dataset, open_task, optimisation
 from pdr_jax.train import TrainState, init_state
 
@@ -36,7 +36,7 @@ def start(
     Args:
       task: what is trained.
       tx: the optimiser.
-      frames: a batch of clips, (B, T + T', H, W, C), stored units.
+      frames: this process's part of a batch of clips, (B, T + T', H, W, C), stored units.
       mesh: the devices that the state is laid out over.
       origin: the run to copy parameters from, if there is one.
 
@@ -53,8 +53,8 @@ def start(
     # `make` runs once; on a CPU, optimising it in LLVM takes longer than running it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     shardings = state_shardings(mesh, shapes)
-    compiled = jax.jit(make, out_shardings=shardings, compiler_options=options)
-    state = compiled(jnp.asarray(frames))
+    compiled = jax.jit(traced_for(mesh, make), out_shardings=shardings, compiler_options=options)
+    state = compiled(shard_batch(mesh, frames))
     if origin is None:
         return state, {}
     return origin.into(state, parts), {"init_from": origin.to_json(parts)}
@@ -93,7 +93,8 @@ def load(
     length = task.clip.in_length + task.clip.horizon
     frames = jax.ShapeDtypeStruct((1, length, *task.dataset.frame_shape), jnp.float32)
     like = jax.eval_shape(_initial(task, tx), frames)
-    shardings = state_shardings(make_mesh(1), like)
+    mesh = own_mesh() if jax.process_count() == 1 else make_mesh()
+    shardings = state_shardings(mesh, like)
     like = jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         like,

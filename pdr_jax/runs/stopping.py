@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-import jax
-
 from pdr_jax.runs.log import Remark
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -34,9 +32,9 @@ def noticed(remark: Remark) -> Iterator[Callable[[], signal.Signals | None]]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    # Python handles signals in its main thread only; several processes would not stop together.
-    alone = threading.current_thread() is threading.main_thread() and jax.process_count() == 1
-    before = {number: signal.getsignal(number) for number in _SIGNALS} if alone else {}
+    # Python handles signals in its main thread only.
+    handled = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in _SIGNALS} if handled else {}
     for number in before:
         signal.signal(number, notice)
     try:
@@ -45,8 +43,6 @@ def noticed(remark: Remark) -> Iterator[Callable[[], signal.Signals | None]]:
         _restore()
 
 
-def stop(number: signal.Signals, message: str) -> None:
+def stop(number: signal.Signals) -> None:
     """Ends the program as the signal would have, KeyboardInterrupt or exit status 143."""
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt(message)
-    raise SystemExit(128 + number)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)

@@ -1,7 +1,6 @@
 """What is measured at each checkpoint of a run."""
 
 import functools
-from collections.abc import Callable, Iterable
 
 import jax
 
@@ -9,6 +8,7 @@ import pdr_datasets
 from pdr_jax import diagnostics, metrics
 from pdr_jax.evaluation import predictors
 from pdr_jax.evaluation.measuring import stream
+from pdr_jax.sharding import on_host, shard_whole, traced_for
 from pdr_jax.task import Task
 from pdr_jax.train import TrainState
 
@@ -16,7 +16,6 @@ from pdr_jax.train import TrainState
 def validate(
     task: Task,
     state: TrainState,
-    batches: Callable[[pdr_datasets.Source], Iterable],
     frames: jax.Array,
 ) -> dict[str, float]:
     """The error that chooses the checkpoint, and statistics of a batch's Gaussians.
@@ -24,8 +23,7 @@ def validate(
     Args:
       task: what is trained.
       state: the state after the step.
-      batches: a function from a source to its batches.
-      frames: the step's batch, (B, T + T', H, W, C), stored units.
+      frames: the step's batch on its devices, (B, T + T', H, W, C), stored units.
 
     Returns:
       "SPLIT_mse" of `task.selection`, if there is one, and with an adapter the figures of
@@ -33,22 +31,23 @@ def validate(
     """
     figures: dict[str, float] = {}
     variables = state.variables()
+    mesh = frames.sharding.mesh
     if task.selection is not None:
         name, source = task.selection
         evaluator = metrics.Evaluator(("mse",))
         stream(
-            predictors.predictor(task.model, variables),
-            functools.partial(batches, source),
+            traced_for(mesh, predictors.predictor(task.model, variables)),
+            functools.partial(pdr_datasets.batches, source, task.recipe.batch_size),
             clip=task.clip,
             batch_size=task.recipe.batch_size,
             evaluator=evaluator,
+            place=functools.partial(shard_whole, mesh),
         )
         figures[f"{name}_mse"] = evaluator.compute()["mse"]
     if task.model.adapter is not None:
         observed, _ = task.clip.split(frames)
-        output = predictors.apply(
-            task.model, variables, observed, task.clip.horizon, method="decompose"
-        )
-        described = diagnostics.describe(variables["params"], output)
+        decompose = traced_for(mesh, predictors.apply)
+        output = decompose(task.model, variables, observed, task.clip.horizon, method="decompose")
+        described = on_host(diagnostics.describe(variables["params"], output))
         figures |= {name: float(value) for name, value in described.items()}
     return figures

@@ -33,6 +33,8 @@ ROOMS = (
 APART = {
     "arrays": "pdr_jax.base",
     "files": "pdr_jax.base",
+    "processes": "pdr_jax.base",
+    "sharding": "pdr_jax.base",
     "torch_files": "pdr_jax.base",
     "warp": "pdr_jax.base",
     "zip_files": "pdr_jax.base",

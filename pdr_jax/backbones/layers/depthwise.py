@@ -15,6 +15,7 @@ from jax import Array, lax
 
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.loop_conv import grouped_conv
+from pdr_jax.sharding import on_own_clips
 
 # Columns summed in one step of the kernel gradient. From 16 terms on, XLA's CPU back end copies
 # the step's inputs out instead of recomputing their addresses for every term.
@@ -119,17 +120,18 @@ def _backward(
 ) -> tuple[Array, Array]:
     x, kernel = residuals
     rows, columns = kernel.shape[:2]
+    by_kernel = functools.partial(kernel_gradient, rows=rows, columns=columns, dilation=dilation)
     return (
         shifted_sum(cotangent, kernel[::-1, ::-1], dilation),
-        kernel_gradient(x, cotangent, rows, columns, dilation),
+        on_own_clips(by_kernel, summed=True)(x, cotangent),
     )
 
 
 cpu_conv.defvjp(_forward, _backward)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def kernel_gradient(x: Array, cotangent: Array, rows: int, columns: int, dilation: int) -> Array:
+@functools.partial(jax.jit, static_argnames=("rows", "columns", "dilation"))
+def kernel_gradient(x: Array, cotangent: Array, *, rows: int, columns: int, dilation: int) -> Array:
     """Gradient with respect to the kernel: each tap's sum of x, shifted, times the cotangent.
 
     A loop over runs of pixels within a row; each step is one fused sum over the run, all taps and

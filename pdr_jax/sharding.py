@@ -55,6 +55,13 @@ def own_copy(tree: Any) -> Any:
     return tree if jax.process_count() == 1 else on_host(tree)
 
 
+def mesh_of(array: jax.Array) -> Mesh:
+    """The mesh that an array lies on."""
+    sharding = array.sharding
+    assert isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, Mesh)
+    return sharding.mesh
+
+
 def state_shardings(mesh: Mesh, state: Any) -> Any:
     """A NamedSharding for each array of a train state; `state` may hold shapes only."""
 
@@ -152,7 +159,7 @@ def on_host(tree: Any) -> Any:
 def _whole(array: Any) -> Any:
     if not isinstance(array, jax.Array) or array.is_fully_addressable or array.is_fully_replicated:
         return array
-    everywhere = NamedSharding(array.sharding.mesh, PartitionSpec())
+    everywhere = NamedSharding(mesh_of(array), PartitionSpec())
     return jax.jit(lambda x: x, out_shardings=everywhere)(array)
 
 

@@ -15,6 +15,7 @@ from pdr_jax.runs.digests import first_not_finite
 from pdr_jax.runs.log import RunLog
 from pdr_jax.runs.pace import DivergedError, diverged
 from pdr_jax.runs.validation import validate
+from pdr_jax.sharding import mesh_of
 from pdr_jax.task import Task
 from pdr_jax.train import TrainState
 
@@ -46,8 +47,7 @@ class Saver:
             raise self._diverged(f"{name}={score}", int(state.step))
         self.save(state, score)
         if self._task.recipe.log:  # on all processes: they may hold the parameters together
-            mesh = frames.sharding.mesh
-            clip, predicted = preview.predict(self._task, state.variables(), mesh)
+            clip, predicted = preview.predict(self._task, state.variables(), mesh_of(frames))
             data_range = self._task.dataset.data_range
             draw = functools.partial(preview.draw, clip, predicted, data_range)
             self._log.show(int(state.step), draw)

@@ -57,4 +57,4 @@ def write_run(
                 raise FileExistsError(f"out={str(out)!r}: made by another meanwhile") from error
             raise
     if signalled := noticed():
-        stopping.stop(signalled, f"{signalled.name}: {out} is written")
+        stopping.stop(signalled)

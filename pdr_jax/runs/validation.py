@@ -8,7 +8,7 @@ import pdr_datasets
 from pdr_jax import diagnostics, metrics
 from pdr_jax.evaluation import predictors
 from pdr_jax.evaluation.measuring import stream
-from pdr_jax.sharding import on_host, shard_whole, traced_for
+from pdr_jax.sharding import mesh_of, on_host, shard_whole, traced_for
 from pdr_jax.task import Task
 from pdr_jax.train import TrainState
 
@@ -31,7 +31,7 @@ def validate(
     """
     figures: dict[str, float] = {}
     variables = state.variables()
-    mesh = frames.sharding.mesh
+    mesh = mesh_of(frames)
     if task.selection is not None:
         name, source = task.selection
         evaluator = metrics.Evaluator(("mse",))

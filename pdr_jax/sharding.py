@@ -58,7 +58,8 @@ def own_copy(tree: Any) -> Any:
 def mesh_of(array: jax.Array) -> Mesh:
     """The mesh that an array lies on."""
     sharding = array.sharding
-    assert isinstance(sharding, NamedSharding) and isinstance(sharding.mesh, Mesh)
+    assert isinstance(sharding, NamedSharding)
+    assert isinstance(sharding.mesh, Mesh)
     return sharding.mesh
 
 

@@ -4,12 +4,15 @@ It has two axes. "data" splits the batch. "model" splits the last axis of large 
 channels of kernels) in parameters, averages and optimiser state.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+SPLIT_FROM = 2**12  # numbers in an array; gathering a smaller one takes longer than it saves
 
 
 def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
@@ -63,15 +66,26 @@ def mesh_of(array: jax.Array) -> Mesh:
     return sharding.mesh
 
 
-def state_shardings(mesh: Mesh, state: Any) -> Any:
-    """A NamedSharding for each array of a train state; `state` may hold shapes only."""
+def state_shardings(mesh: Mesh, state: Any, *, split: bool = False) -> Any:
+    """A NamedSharding for each array of a train state.
+
+    Args:
+      mesh: the devices.
+      state: its arrays, or their shapes.
+      split: whether every device keeps only its part of the large arrays, cut along their largest
+        axis that "data" divides. A step gathers the parameters that it uses.
+    """
+    parts, parts_model = mesh.shape["data"], mesh.shape["model"]
 
     def sharding(leaf: Any) -> NamedSharding:
         shape = np.shape(leaf)
-        parts = mesh.shape["model"]
-        if parts > 1 and len(shape) >= 2 and shape[-1] % parts == 0:
+        if parts_model > 1 and len(shape) >= 2 and shape[-1] % parts_model == 0:
             return NamedSharding(mesh, PartitionSpec(*(None,) * (len(shape) - 1), "model"))
-        return NamedSharding(mesh, PartitionSpec())
+        axes = [axis for axis, size in enumerate(shape) if size % parts == 0]
+        if not split or math.prod(shape) < SPLIT_FROM or not axes:
+            return NamedSharding(mesh, PartitionSpec())
+        cut = max(axes, key=shape.__getitem__)
+        return NamedSharding(mesh, PartitionSpec(*(None,) * cut, "data"))
 
     return jax.tree.map(sharding, state)
 

@@ -154,7 +154,7 @@ def test_a_package_that_is_missing_is_named(name, package, extra, monkeypatch):
 
 
 def test_the_first_process_logs(tmp_path, monkeypatch):
-    monkeypatch.setattr(log.jax, "process_index", lambda: 1)
+    monkeypatch.setattr(log.processes, "first", lambda: False)
     assert write(tmp_path, "tensorboard", after=0, steps=(1,)) == []
     assert list(tmp_path.iterdir()) == []
 

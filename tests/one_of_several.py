@@ -1,4 +1,4 @@
-"""What each of several processes does in tests/processes: `python one_of_several.py PART FOLDER`."""
+"""What each of several processes does: `python one_of_several.py PART FOLDER`."""
 
 import dataclasses
 import json

@@ -53,8 +53,9 @@ longer: $(ENV)/ready
 coverage:
 	$(ENV)/bin/coverage report --skip-covered --fail-under=90
 
+# The tests of `make test` on another Python.
 suite-%: fresh-%
-	.venv/$*/bin/$(PYTEST)
+	.venv/$*/bin/$(PYTEST) -m "not slow and not rest"
 
 fresh-%:
 	$(call find_python,$*) -m venv --clear .venv/$*

@@ -120,6 +120,7 @@ def environment(topology: Topology) -> dict[str, str]:
             "TPU_LIBRARY_PATH": _libtpu(),
             "TPU_ACCELERATOR_TYPE": f"v5litepod-{topology.devices}",
             "TPU_SKIP_MDS_QUERY": "1",
+            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # two processes may compile at once
             "TPU_WORKER_HOSTNAMES": "localhost",
             "TPU_WORKER_ID": "0",
         }

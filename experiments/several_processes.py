@@ -2,8 +2,8 @@
 
     python -m experiments.several_processes
 
-Both take the README's backbone and adapter, small, on eight simulated devices in all. What is printed
-is kept, and the losses and the tables are compared.
+Both take the README's backbone and adapter, small, on eight simulated devices in all. What is
+printed is kept, and the losses and the tables are compared.
 """
 
 import json

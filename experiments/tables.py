@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.pages import adaptive, backbones, cpu, faults, front, judge, kernels
+from experiments.pages import (
+    adaptive,
+    backbones,
+    cpu,
+    faults,
+    front,
+    judge,
+    kernels,
+    several_processes,
+)
 from experiments.pages.markdown import page
 from experiments.provenance import RESULTS
 
@@ -64,6 +73,7 @@ def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         "loader_cpu": cpu.loader(results["loader_cpu"]),
         "step_cost_cpu": cpu.steps(results["step_cost_cpu"]),
         "faults": faults.document(results["faults"]),
+        "several_processes": several_processes.document(results["several_processes"]),
     }
 
 

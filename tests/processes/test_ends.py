@@ -1,11 +1,12 @@
 """The end of one process: all save at the same step, or all end soon; and the run goes on."""
 
 import json
+import re
 import signal
 
 import pytest
 
-from experiments.launched import run, signalled, start
+from experiments.launched import ROOT, run, signalled, start
 from experiments.several_processes import losses
 from pdr_jax.processes import SILENCE
 from pdr_jax.runs.saved import Saved
@@ -13,11 +14,15 @@ from pdr_jax.runs.saved import Saved
 pytestmark = pytest.mark.rest
 
 FLAGS = "--xla_backend_optimization_level=0"
+TOY = (
+    "--backbone convlstm --adapter none --backbone-options.num-hidden 4 "
+    "--backbone-options.patch-size 2 --in-length 2 --out-length 2 --data-options.size 16 "
+    "--data-options.num-train 16 --data-options.num-test 4 --data-dir data"
+)
+# The processes find no data, and one makes it for both.
 TRAIN = (
-    "-m pdr_jax.commands train moving_sprites --backbone convlstm --adapter none "
-    "--backbone-options.num-hidden 4 --backbone-options.patch-size 2 --in-length 2 --out-length 2 "
-    "--data-options.size 8 --data-options.num-train 16 --data-options.num-test 4 --batch-size 4 "
-    "--steps 2000 --save-every 20 --log-every 1 --out run"
+    f"-m pdr_jax.commands train moving_sprites {TOY} --batch-size 4 --steps 2000 --save-every 20 "
+    "--log-every 1 --out run"
 ).split()
 
 
@@ -51,3 +56,17 @@ def test_a_process_that_is_lost_ends_the_others(lost, tmp_path):
     assert other.status not in (0, -signal.SIGKILL), other
     assert other.seconds < 2 * SILENCE
     assert Saved(tmp_path / "run/checkpoints").last == 20
+
+
+def test_the_pages_two_terminals_train_together(tmp_path):
+    page = (ROOT / "docs/several-processes.md").read_text()
+    exported, command = re.search(r"```bash\nexport (.*)\npdr (train .*)\n```", page).groups()
+    names = [word.partition("=")[0] for word in exported.split()]
+    assert names == ["JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"]
+    assert "--steps 100" in command
+    words = command.replace("--steps 100", f"--steps 3 {TOY}").split()
+    first, second = run(["-m", "pdr_jax.commands", *words], cwd=tmp_path, flags=FLAGS)
+    assert first.out.startswith("processes: 2, started by JAX_NUM_PROCESSES; this is 0, with 1 of")
+    assert "persistence" in first.out
+    assert "persistence" not in second.out
+    assert (tmp_path / "runs/two/report.html").exists()

@@ -93,6 +93,14 @@ def stubbed(script, tmp_path, *words, status=0):
     return ended.returncode, (tmp_path / "called").read_text().splitlines()
 
 
+def test_the_page_calls_the_scripts_as_they_want_to_be_called():
+    page = (ROOT / "docs/several-processes.md").read_text()
+    for name, lead in (("slurm.sh", "sbatch experiments/"), ("tpu_pod.sh", "experiments/")):
+        usage = (ROOT / "experiments/launch" / name).read_text()
+        assert f"#   {lead}launch/{name} " in usage
+        assert f"\n{lead}launch/{name} " in page
+
+
 def test_the_slurm_script_begins_goes_on_and_queues_again(tmp_path):
     words = ("runs/a", "kth", "--backbone", "tau")
     begun = stubbed("slurm.sh", tmp_path, *words)

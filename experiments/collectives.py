@@ -2,8 +2,8 @@
 
     program = read(jax.jit(f).lower(x).compile().as_text())
 
-The text is XLA's HLO. What stands in the body of a loop counts as often as the loop runs, where
-XLA knows how often that is, and else once.
+The text is XLA's HLO. Operations in groups of one device move nothing and are left out. What stands
+in the body of a loop counts as often as it runs, where XLA knows how often that is, and else once.
 """
 
 import math
@@ -24,6 +24,7 @@ _INSTRUCTION = re.compile(r"\s+(?:ROOT )?%?[\w.-]+ = (.*?) ([a-z][\w-]*)\(")
 _CALLED = re.compile(r"(?:calls|to_apply|body|condition|\w+_computations?)=(\{[^}]*\}|%?[\w.-]+)")
 _TRIPS = re.compile(r"known_trip_count\W+n\W+(\d+)")
 _TARGET = re.compile(r'custom_call_target="([^"]*)"')
+_MESH_GROUPS = re.compile(r"replica_groups=mesh\[([^]]*)\] \{([^}]*)\}")
 _WHERE = re.compile(r'op_name="([^"]*)"')
 _ARRAY = re.compile(r"(pred|[a-z]+\d+)\w*\[([\d,]*)\]")
 
@@ -64,7 +65,7 @@ def read(text: str) -> Program:
         for line in lines:
             shape, operation = _shape_and_operation(line)
             kind = operation.removesuffix("-start")
-            if kind in KINDS:
+            if kind in KINDS and not _alone(line):
                 where = _found(_WHERE, line) or ""
                 size = _bytes(_result(shape) if operation != kind else shape)
                 collectives.append(Collective(kind, size, times, where))
@@ -144,6 +145,14 @@ def _shape_and_operation(line: str) -> tuple[str, str]:
     found = _INSTRUCTION.match(line)
     assert found is not None
     return found[1], found[2]
+
+
+def _alone(line: str) -> bool:
+    """Whether an operation's groups have one device each, as along an axis of length 1."""
+    if found := _MESH_GROUPS.search(line):
+        sizes = dict(re.findall(r"('\w+')=(\d+)", found[1]))
+        return all(sizes[axis] == "1" for axis in re.findall(r"'\w+'", found[2]))
+    return bool(re.search(r"replica_groups=(\{\{\d+\}|\[\d+,1\]<=)", line))
 
 
 def _result(shape: str) -> str:

@@ -48,26 +48,36 @@ def main() -> None:
     if options.compile is not None:
         write_json(options.output, compile_case(CASES[options.compile]))
         return
-    for index, case in enumerate(CASES):
+    for case in CASES:
         if all(word in case.name for word in options.only) and case.name not in _rows():
             if reason := missing(TOPOLOGIES[case.topology]):
                 print(f"{case.name}: left out, {reason}")
                 continue
-            outcome = _in_a_process(index, case, options.minutes)
+            outcome = compile_apart(case, options.minutes)
             print(case.name, outcome, flush=True)
             _keep(case, outcome)
 
 
-def _in_a_process(index: int, case: Case, minutes: float) -> dict[str, Any]:
-    """What `compile_case` returns, or {"error": why there is nothing}."""
+def compile_apart(case: Case, minutes: float) -> dict[str, Any]:
+    """What `compile_case` returns in a process of its own, or {"error": why there is nothing}.
+
+    Args:
+      case: one of CASES.
+      minutes: after which it is given up.
+    """
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "row.json"
         command = [sys.executable, "-m", "experiments.topologies"]
-        command += ["--compile", str(index), "--output", str(output)]
+        command += ["--compile", str(CASES.index(case)), "--output", str(output)]
         variables = {**os.environ, **environment(TOPOLOGIES[case.topology])}
         try:
             ended = subprocess.run(
-                command, env=variables, capture_output=True, text=True, timeout=60 * minutes
+                command,
+                cwd=Path(__file__).parent.parent,
+                env=variables,
+                capture_output=True,
+                text=True,
+                timeout=60 * minutes,
             )
         except subprocess.TimeoutExpired:
             return {"error": f"not compiled after {minutes:g} minutes"}

@@ -166,7 +166,8 @@ def lowered(task: Task, mesh: Mesh) -> jax.stages.Lowered:
             shapes,
             state_shardings(mesh, shapes),
         )
-        return _jit_step(task, plan, state, mesh).lower(state, frames)
+        step: Any = _jit_step(task, plan, state, mesh)
+        return step.lower(state, frames)
 
 
 def task_of(case: Case) -> Task:
@@ -174,8 +175,10 @@ def task_of(case: Case) -> Task:
     recipe = case.recipe
     shape = (recipe.in_length + recipe.out_length, *BENCHMARKS[recipe.dataset].frame_shape)
     noise = np.random.default_rng(0).integers(0, 255, (2, *shape), np.uint8, endpoint=True)
-    lengths = {"in_length": recipe.in_length, "out_length": recipe.out_length}
-    return open_task(recipe, pdr_datasets.load("arrays", array=noise, **lengths))
+    dataset = pdr_datasets.load(
+        "arrays", array=noise, in_length=recipe.in_length, out_length=recipe.out_length
+    )
+    return open_task(recipe, dataset)
 
 
 def compile_case(case: Case) -> dict[str, Any]:
@@ -191,7 +194,8 @@ def compile_case(case: Case) -> dict[str, Any]:
     options = {"xla_gpu_autotune_level": 0} if mesh.devices.flat[0].platform == "gpu" else None
     compiled = step.compile(options)
     seconds = time.monotonic() - traced
-    program, memory = read(compiled.as_text()), compiled.memory_analysis()
+    program = read(compiled.as_text() or "")
+    memory: Any = compiled.memory_analysis()
     cost = compiled.cost_analysis()  # of a GPU that is not here, None
     cost = cost or {"flops": _flops(task, mesh.size), "bytes accessed": program.traffic}
     return {
@@ -219,7 +223,8 @@ def _flops(task: Task, devices: int) -> float:
         ssim="xla",
     )
     model = recipe.build(task.dataset.frame_shape)
-    return lowered(task._replace(recipe=recipe, model=model), own_mesh()).cost_analysis()["flops"]
+    cost: Any = lowered(task._replace(recipe=recipe, model=model), own_mesh()).cost_analysis()
+    return cost["flops"]
 
 
 def _libtpu() -> str:

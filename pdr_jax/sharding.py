@@ -1,7 +1,8 @@
 """The mesh of devices that a training step runs on: one CPU, or many GPUs or TPUs.
 
-It has two axes. "data" splits the batch. "model" splits the last axis of large arrays (the output
-channels of kernels) in parameters, averages and optimiser state.
+It has two axes. "data" splits the batch and, where asked for, large arrays of parameters, averages
+and optimiser state. "model" splits the last axis of these arrays (the output channels of kernels),
+and with it the activations.
 """
 
 import math
@@ -88,6 +89,57 @@ def state_shardings(mesh: Mesh, state: Any, *, split: bool = False) -> Any:
         return NamedSharding(mesh, PartitionSpec(*(None,) * cut, "data"))
 
     return jax.tree.map(sharding, state)
+
+
+def averaged_over_devices(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The mean over the devices of `function`, each on its own part of the batch.
+
+    XLA's partitioner sums gradients where they arise: once for each time step of a recurrent
+    backbone, each micro-batch and each parameter, in the backbone's dtype. In a program that is
+    traced for a mesh (`traced_for`), this sums them once, in their own. What crosses clips inside
+    has to say so: `mean_over_devices`, `drawn_for_clips`.
+
+    Args:
+      function: of a tree that every device has and a tree of arrays whose leading axis is the
+        batch, to a tree of means over clips.
+    """
+
+    def mean(everywhere: Any, clips: Any) -> Any:
+        return jax.lax.pmean(function(everywhere, clips), "data")
+
+    def run(everywhere: Any, clips: Any) -> Any:
+        mesh = jax.sharding.get_abstract_mesh()
+        if dict(mesh.shape).get("data", 1) == 1 or mesh.shape["model"] > 1:
+            return function(everywhere, clips)
+        return jax.shard_map(
+            mean,
+            in_specs=(PartitionSpec(), PartitionSpec("data")),
+            out_specs=PartitionSpec(),
+            check_vma=False,
+        )(everywhere, clips)
+
+    return run
+
+
+def clips_apart() -> int:
+    """The devices that share a batch, in what is traced for each of them alone; 1 elsewhere."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.shape["data"] if AxisType.Manual in mesh.axis_types else 1
+
+
+def mean_over_devices(own: jax.Array) -> jax.Array:
+    """The mean of each device's mean over its own clips; `own` where there is one batch for all."""
+    return jax.lax.pmean(own, "data") if clips_apart() > 1 else own
+
+
+def drawn_for_clips(draw: Callable[[tuple[int, ...]], jax.Array], shape: tuple[int, ...]) -> Any:
+    """draw(shape), the same for each clip however many devices share the batch, the first axis."""
+    clips, *rest = shape
+    parts = clips_apart()
+    if parts == 1:
+        return draw(shape)
+    own = jax.lax.axis_index("data") * clips
+    return jax.lax.dynamic_slice_in_dim(draw((parts * clips, *rest)), own, clips)
 
 
 def on_own_clips(function: Callable, *, summed: bool = False) -> Callable:

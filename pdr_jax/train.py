@@ -19,6 +19,7 @@ from flax import struct
 from pdr_jax.backbones import Forcing
 from pdr_jax.diagnostics import gradient_norms
 from pdr_jax.sampling import Sampling
+from pdr_jax.sharding import averaged_over_devices
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -132,6 +133,7 @@ def train_step(
     ema_decay: float = 0.999,
     coarse_weight: float = 0.0,
     sampling: Sampling | None = None,
+    accumulate: int = 1,
 ) -> tuple[TrainState, Mapping[str, jax.Array]]:
     """One optimisation step.
 
@@ -150,27 +152,30 @@ def train_step(
       ema_decay: decay of the averages, if the state keeps them.
       coarse_weight: weight of the same loss on the coarse frames.
       sampling: which true frames a recurrent backbone sees; None shows it the observed frames only.
+      accumulate: micro-batches of B / accumulate clips that the gradient is averaged over, for less
+        memory. Batch normalisation sees a micro-batch at a time, and moves its statistics each
+        time. All else is as for the whole batch, but that dropout draws anew.
 
     Returns:
       The state after the step, and scalars to log: loss, grad_norm, and grad_norm/PART for the
       parts of the model.
     """
-    observed, target = clip.split(frames)
     key = jax.random.fold_in(jax.random.key(seed), state.step)
-    forcing = None
+    given = None
     if sampling is not None:
         given = sampling.given(
             jax.random.fold_in(key, 1), state.step, len(frames), clip.in_length, clip.horizon
         )
-        forcing = Forcing(target, given)
 
-    def objective(params: Any) -> tuple[jax.Array, Any]:
+    def objective(params: Any, batch_stats: Any, key: jax.Array, clips: Any) -> Any:
+        frames, given = clips
+        observed, target = clip.split(frames)
         output, updates = model.apply(
-            {"params": params, "batch_stats": state.batch_stats},
+            {"params": params, "batch_stats": batch_stats},
             observed,
             clip.horizon,
             train=True,
-            forcing=forcing,
+            forcing=None if given is None else Forcing(target, given),
             method="decompose",
             rngs={"dropout": key},
             mutable=["batch_stats", "losses", "warmup"],
@@ -189,7 +194,13 @@ def train_step(
             value += sum(jnp.sum(term) for term in jax.tree.leaves(updates.get("losses", {})))
         return value, updates.get("batch_stats", {})
 
-    (value, batch_stats), grads = jax.value_and_grad(objective, has_aux=True)(state.params)
+    def gradient(everywhere: Any, clips: Any) -> Any:
+        return jax.value_and_grad(objective, has_aux=True)(*everywhere, clips)
+
+    averaged = _in_micro_batches(gradient, accumulate) if accumulate > 1 else gradient
+    (value, batch_stats), grads = averaged_over_devices(averaged)(
+        (state.params, state.batch_stats, key), (frames, given)
+    )
     with jax.named_scope("optimiser"):
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -200,3 +211,24 @@ def train_step(
     logs = {"loss": value, "grad_norm": optax.tree.norm(grads)}
     logs |= {f"grad_norm/{part}": norm for part, norm in gradient_norms(grads).items()}
     return TrainState(state.step + 1, params, batch_stats, opt_state, ema), logs
+
+
+def _in_micro_batches(gradient: Callable[[Any, Any], Any], parts: int) -> Callable[[Any, Any], Any]:
+    """The mean of `gradient`, of one micro-batch after the other: every `parts`-th clip."""
+
+    def mean(everywhere: Any, clips: Any) -> Any:
+        params, batch_stats, key = everywhere
+
+        def add(carry: Any, part: Any) -> tuple[Any, jax.Array]:
+            total, batch_stats = carry
+            index, clips = part
+            here = (params, batch_stats, jax.random.fold_in(key, index))
+            (value, batch_stats), grads = gradient(here, clips)
+            return (jax.tree.map(jnp.add, total, grads), batch_stats), value
+
+        split = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), clips)
+        start = (optax.tree.zeros_like(params), batch_stats)
+        (total, batch_stats), values = jax.lax.scan(add, start, (jnp.arange(parts), split))
+        return (values.mean(), batch_stats), jax.tree.map(lambda x: x / parts, total)
+
+    return mean

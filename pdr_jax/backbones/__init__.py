@@ -51,19 +51,22 @@ _BACKBONES = {
 }
 
 
+_NOT_ASKED = ("in_shape", "remat", "parent", "name")
+
+
 def names() -> tuple[str, ...]:
     """The names that `create` knows."""
     return tuple(_BACKBONES)
 
 
 def hyperparameters(name: str) -> dict[str, Any]:
-    """The hyperparameters of backbone `name`, with their defaults.
+    """The hyperparameters of backbone `name`, with their defaults; `remat` changes no figures.
 
     Raises:
       ValueError: if there is no such backbone.
     """
     fields = dataclasses.fields(backbone(name))
-    return {f.name: f.default for f in fields if f.name not in ("in_shape", "parent", "name")}
+    return {f.name: f.default for f in fields if f.name not in _NOT_ASKED}
 
 
 def card(name: str) -> Card:

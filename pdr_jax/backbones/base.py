@@ -54,15 +54,20 @@ class Backbone(nn.Module):
 
     Called as `module.apply(variables, frames, horizon=None, train=False)`. Training draws from the
     "dropout" key, updates the "batch_stats" collection where there is one, and sows further terms
-    of its paper's loss into "losses": scalars, already weighted, that the trainer adds.
+    of its paper's loss into "losses": scalars, already weighted, that the trainer adds. Each
+    of several devices trains on its own clips (`pdr_jax.sharding.averaged_over_devices`): layers
+    whose training mixes clips, or draws for them, are those of `layers.norm` and `layers.dropout`.
 
     Attributes:
       in_shape: (T, H, W, C) of the input clip; T is fixed, the horizon is not.
       dtype: compute dtype; None follows the frames. Parameters are float32 always.
+      remat: whether the gradient keeps no more than what blocks and time steps begin with, and
+        computes these again.
     """
 
     in_shape: tuple[int, ...]
     dtype: DTypeLike | None = None
+    remat: bool = False
 
     card: ClassVar[Card]
 
@@ -305,7 +310,7 @@ class FramePredictor(Backbone):
             return (state, following), following
 
         scan = nn.scan(
-            advance,
+            nn.remat(advance, prevent_cse=False) if self.remat else advance,
             variable_broadcast="params" if train else ("params", "batch_stats"),
             variable_carry="batch_stats" if train else False,
             variable_axes={"losses": 0},

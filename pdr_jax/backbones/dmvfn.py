@@ -19,6 +19,7 @@ from pdr_jax.backbones.layers.conv_transpose import ConvTranspose
 from pdr_jax.backbones.layers.laplacian import laplacian_pyramid, most_levels
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.per_channel import apply_gain
+from pdr_jax.sharding import drawn_for_clips
 from pdr_jax.warp import warp
 
 FINE_WIDTH = 8
@@ -188,7 +189,9 @@ class DMVFN(FramePredictor):
         """Which blocks run, (B, blocks): 1 or 0, in training with the probability's gradient."""
         chances = self.chances(older, newer)
         if train:
-            drawn = jax.random.bernoulli(self.make_rng("dropout"), chances).astype(chances.dtype)
+            key = self.make_rng("dropout")
+            number = drawn_for_clips(lambda shape: jax.random.uniform(key, shape), chances.shape)
+            drawn = (number < chances).astype(chances.dtype)
             return chances + jax.lax.stop_gradient(drawn - chances)
         gates = jnp.round(chances)
         return jnp.broadcast_to(gates[:1], gates.shape) if self.faithful else gates

@@ -20,6 +20,7 @@ from pdr_jax.backbones.layers.cuboid_attention import (
 from pdr_jax.backbones.layers.cuboids import Size, cross_side, self_cuboids
 from pdr_jax.backbones.layers.initializers import lecun_normal
 from pdr_jax.backbones.layers.linear import Linear
+from pdr_jax.backbones.layers.remat import recompute
 from pdr_jax.backbones.layers.token_grid import (
     Enlarge,
     Merge,
@@ -75,6 +76,7 @@ class Encoder(nn.Module):
       scale: rows and columns that merge, and the factor by which channels grow.
       settings: of the attention.
       updates: whether the very last attention updates the global vectors, which nothing reads.
+      remat: whether the blocks are computed again for their gradient.
     """
 
     depths: tuple[int, ...]
@@ -82,6 +84,7 @@ class Encoder(nn.Module):
     scale: int
     settings: Settings
     updates: bool
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, vectors: Array | None, train: bool) -> list[Array]:
@@ -101,7 +104,7 @@ class Encoder(nn.Module):
                 block = SelfAttentionBlock(
                     cuboids, self.settings, self.updates or not last, name=f"block_{level}_{i}"
                 )
-                x, vectors = block(x, vectors, train)
+                x, vectors = recompute(block, x, vectors, train=train, when=self.remat)
             memories.append(x)
         return memories
 
@@ -118,6 +121,7 @@ class Decoder(nn.Module):
       last_frames: of the memory that can be attended to; None for all.
       cuboid_frames: length of the clip for which the self-attention's cuboids are made.
       settings: of the attention.
+      remat: whether the blocks are computed again for their gradient.
     """
 
     depths: tuple[int, ...]
@@ -126,6 +130,7 @@ class Decoder(nn.Module):
     last_frames: int | None
     cuboid_frames: int
     settings: Settings
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, memories: list[Array], train: bool) -> Array:
@@ -147,9 +152,10 @@ class Decoder(nn.Module):
                 own = i if level < top else i - 1
                 if own >= 0:
                     name = f"self_{level}_{own}"
-                    x, _ = SelfAttentionBlock(cuboids, self.settings, name=name)(x, None, train)
+                    block = SelfAttentionBlock(cuboids, self.settings, name=name)
+                    x, _ = recompute(block, x, None, train=train, when=self.remat)
                 cross = CrossAttentionBlock(side, reach, self.settings, name=f"cross_{level}_{i}")
-                x = cross(x, seen, train)
+                x = recompute(cross, x, seen, train=train, when=self.remat)
         return x
 
 
@@ -348,7 +354,12 @@ class Earthformer(ClipPredictor):
                 "vectors", normal(0.02), (self.num_global_vectors, self.base_units)
             )
         self.encoder = Encoder(
-            self.enc_depth, self.self_pattern, self.downsample, settings, updates=self.faithful
+            self.enc_depth,
+            self.self_pattern,
+            self.downsample,
+            settings,
+            updates=self.faithful,
+            remat=self.remat,
         )
         self.coming_position = PositionEmbedding(
             self.pos_embed_type, (self.clip_length, *grids[-1]), top
@@ -361,6 +372,7 @@ class Earthformer(ClipPredictor):
             self.dec_cross_last_n_frames,
             length if self.faithful else self.clip_length,
             settings,
+            self.remat,
         )
         self.painter = Painter(stages, several, (height, width), self.dtype)
         self.readout = Linear(channels, True, lecun_normal, self.dtype)

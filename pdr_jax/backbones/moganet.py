@@ -10,7 +10,7 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import Dropout, stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
@@ -80,7 +80,7 @@ class ChannelAggregation(nn.Module):
         width = x.shape[-1]
         hidden = int(width * self.ratio)
         conv = functools.partial(Conv, initializer=he_fan_out, dtype=self.dtype)
-        dropout = nn.Dropout(self.drop, deterministic=not train)
+        dropout = Dropout(self.drop, deterministic=not train)
         y = conv(hidden, name="expand")(x)
         y = dropout(gelu(conv(hidden, 3, groups=hidden, name="depthwise")(y)))
         deviation = y - gelu(conv(1, name="decompose")(y))

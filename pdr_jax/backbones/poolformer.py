@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import stochastic_depth
 from pdr_jax.backbones.layers.layer_scale import layer_scale
 from pdr_jax.backbones.layers.mlp import Mlp
 from pdr_jax.backbones.layers.norm import group_norm

@@ -16,11 +16,12 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card, ClipPredictor
 from pdr_jax.backbones.checks import at_least, fraction, one_of
 from pdr_jax.backbones.layers.attention import SelfAttention
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import Dropout, stochastic_depth
 from pdr_jax.backbones.layers.initializers import trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.layers.patches import patchify
+from pdr_jax.backbones.layers.remat import recompute
 
 # Variant -> the transformers of one layer, in their order. A triplet's first and second are of one
 # kind; a quadruplet is the two binary layers, one after the other.
@@ -69,7 +70,7 @@ class SwiGLU(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Maps (..., C) to the same shape."""
         linear = functools.partial(Linear, initializer=trunc_normal_002, dtype=self.dtype)
-        dropout = nn.Dropout(self.drop, deterministic=not train)
+        dropout = Dropout(self.drop, deterministic=not train)
         gate = jax.nn.silu(linear(self.hidden, name="gate")(x))
         y = dropout(gate * linear(self.hidden, name="value")(x))
         return dropout(linear(x.shape[-1], name="contract")(y))
@@ -121,17 +122,19 @@ class GatedTransformer(nn.Module):
       block: block(name=) makes a module called as module(x, train).
       depth: number of blocks.
       dtype: compute dtype.
+      remat: whether the blocks are computed again for their gradient.
     """
 
     block: Callable[..., nn.Module]
     depth: int
     dtype: DTypeLike | None = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         """Transforms `x` (N, L, C) to the same shape."""
         for i in range(self.depth):
-            x = self.block(name=f"block_{i}")(x, train)
+            x = recompute(self.block(name=f"block_{i}"), x, train=train, when=self.remat)
         return layer_norm(dtype=self.dtype, name="norm")(x)
 
 
@@ -248,7 +251,7 @@ class PredFormer(ClipPredictor):
             dtype=self.dtype,
         )
         transformer = functools.partial(
-            GatedTransformer, block=block, depth=depth, dtype=self.dtype
+            GatedTransformer, block=block, depth=depth, dtype=self.dtype, remat=self.remat
         )
         self.embed = Linear(self.dim, dtype=self.dtype)
         self.encoder = Encoder(self.variant, transformer, layers, self.residual, self.faithful)

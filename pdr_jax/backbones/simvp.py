@@ -18,6 +18,7 @@ from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.gated_attention import GatedAttentionBlock, large_kernel
 from pdr_jax.backbones.layers.initializers import LayerInit
 from pdr_jax.backbones.layers.norm import group_norm
+from pdr_jax.backbones.layers.remat import recompute
 from pdr_jax.backbones.metaformer import Block
 from pdr_jax.backbones.simvp_shell import SimVPShell
 
@@ -60,6 +61,7 @@ class IncepU(nn.Module):
     hidden: int
     depth: int
     dtype: DTypeLike | None = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
@@ -68,14 +70,16 @@ class IncepU(nn.Module):
         channels, half = x.shape[-1], self.hidden // 2
         skips: list[Array] = []
         for i in range(self.depth):
-            x = InceptionBlock(half, self.hidden, self.dtype, name=f"down_{i}")(x)
+            block = InceptionBlock(half, self.hidden, self.dtype, name=f"down_{i}")
+            x = recompute(block, x, when=self.remat)
             skips.append(x)
         skips.pop()
         for i in range(self.depth):
             if i > 0:
                 x = jnp.concatenate([x, skips.pop()], axis=-1)
             width = self.hidden if i < self.depth - 1 else channels
-            x = InceptionBlock(half, width, self.dtype, name=f"up_{i}")(x)
+            block = InceptionBlock(half, width, self.dtype, name=f"up_{i}")
+            x = recompute(block, x, when=self.remat)
         return x
 
 
@@ -92,7 +96,7 @@ class SimVPIncepU(SimVPShell):
 
     def make_translator(self) -> nn.Module:
         """The U-Net of 2 N_T inception blocks."""
-        return IncepU(self.hid_T, self.N_T, self.dtype)
+        return IncepU(self.hid_T, self.N_T, self.dtype, self.remat)
 
     def check(self) -> None:
         """Refuses widths that the grouped normalisation cannot divide."""

@@ -15,19 +15,22 @@ from pdr_jax.backbones.base import ClipPredictor
 from pdr_jax.backbones.checks import at_least, divisible, fraction, odd
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv_sc import ConvSC
+from pdr_jax.backbones.layers.remat import recompute
 from pdr_jax.backbones.metaformer import Block, MetaFormer
 
 
 class Encoder(nn.Module):
     """Frames (N, H, W, C) -> latent (N, H', W', width) and skip (N, H, W, width).
 
-    Every second layer halves the resolution; the skip is the first layer's output.
+    Every second layer halves the resolution; the skip is the first layer's output. With `remat` the
+    layers are computed again for their gradient.
     """
 
     width: int
     depth: int
     kernel_size: int
     dtype: DTypeLike | None = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> tuple[Array, Array]:
@@ -37,19 +40,23 @@ class Encoder(nn.Module):
             layer = ConvSC(
                 self.width, self.kernel_size, down=i % 2 == 1, dtype=self.dtype, name=f"layer_{i}"
             )
-            x = layer(x)
+            x = recompute(layer, x, when=self.remat)
             outputs.append(x)
         return x, outputs[0]
 
 
 class Decoder(nn.Module):
-    """Latent and skip -> frames: the encoder mirrored; its last layer also sees the skip."""
+    """Latent and skip -> frames: the encoder mirrored; its last layer also sees the skip.
+
+    With `remat` the layers are computed again for their gradient.
+    """
 
     width: int
     depth: int
     kernel_size: int
     channels: int
     dtype: DTypeLike | None = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, skip: Array) -> Array:
@@ -60,7 +67,7 @@ class Decoder(nn.Module):
             layer = ConvSC(
                 self.width, self.kernel_size, up=i % 2 == 0, dtype=self.dtype, name=f"layer_{i}"
             )
-            x = layer(x)
+            x = recompute(layer, x, when=self.remat)
         return Conv(self.channels, dtype=self.dtype, name="readout")(x)
 
 
@@ -91,7 +98,7 @@ class SimVPShell(ClipPredictor):
 
     def make_translator(self) -> nn.Module:
         """A module from (B, H', W', T * hid_S) to the same shape, called with (x, train)."""
-        return MetaFormer(tuple(self.make_blocks()), self.hid_T, self.dtype)
+        return MetaFormer(tuple(self.make_blocks()), self.hid_T, self.dtype, self.remat)
 
     def make_blocks(self) -> Sequence[Block]:
         """What makes each of the translator's N_T blocks."""
@@ -130,10 +137,10 @@ class SimVPShell(ClipPredictor):
     def setup(self) -> None:
         """Builds the three parts."""
         self.check()
-        channels = self.in_shape[-1]
-        self.encoder = Encoder(self.hid_S, self.N_S, self.spatio_kernel_enc, self.dtype)
+        width, depth, how = self.hid_S, self.N_S, (self.dtype, self.remat)
+        self.encoder = Encoder(width, depth, self.spatio_kernel_enc, *how)
         self.translator = self.make_translator()
-        self.decoder = Decoder(self.hid_S, self.N_S, self.spatio_kernel_dec, channels, self.dtype)
+        self.decoder = Decoder(width, depth, self.spatio_kernel_dec, self.in_shape[-1], *how)
 
     def predict_clip(self, frames: Array, train: bool) -> Array:
         """One pass, (B, T, H, W, C) -> the same shape."""

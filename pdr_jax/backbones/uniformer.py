@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.checks import divisible
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import Dropout, stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import he_fan_out
 from pdr_jax.backbones.layers.norm import BatchNorm
@@ -48,7 +48,7 @@ class LocalBlock(nn.Module):
         """Transforms `x` (N, H, W, C) to the same shape."""
         width = x.shape[-1]
         drop_path = stochastic_depth(self.drop_path, train)
-        dropout = nn.Dropout(self.drop, deterministic=not train)
+        dropout = Dropout(self.drop, deterministic=not train)
 
         x = x + self._depthwise("position", x, 3)
         y = BatchNorm(dtype=self.dtype, name="norm_1")(x, train)

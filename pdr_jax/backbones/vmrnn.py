@@ -9,7 +9,7 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.base import Card
 from pdr_jax.backbones.checks import fraction
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import stochastic_depth
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import layer_norm
 from pdr_jax.backbones.layers.selective_scan import SelectiveScan2D

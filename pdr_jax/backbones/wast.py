@@ -18,10 +18,11 @@ from pdr_jax.backbones.base import Card, ClipPredictor
 from pdr_jax.backbones.checks import at_least, fraction, integers
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.conv3d import Conv3D
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.norm import BatchNorm
 from pdr_jax.backbones.layers.per_channel import apply_gain
+from pdr_jax.backbones.layers.remat import recompute
 from pdr_jax.backbones.layers.wavelet import haar, inverse_haar
 
 LARGE_KERNEL, BOTTLENECK_KERNEL, WIDTH, SMALL_KERNEL = 51, 21, 5, 5
@@ -145,6 +146,7 @@ class Translator(nn.Module):
       drop_path: rate of each block.
       faithful: likewise.
       dtype: compute dtype.
+      remat: whether the blocks are computed again for their gradient.
     """
 
     kernel: int
@@ -152,6 +154,7 @@ class Translator(nn.Module):
     drop_path: tuple[float, ...]
     faithful: bool
     dtype: DTypeLike | None = None
+    remat: bool = False
 
     @nn.compact
     def __call__(self, x: Array, train: bool, skip: Array | None = None) -> Array:
@@ -165,7 +168,7 @@ class Translator(nn.Module):
             block = TimeFrequencyBlock(
                 self.kernel, self.mlp_ratio, rate, self.faithful, self.dtype, name=f"block_{i}"
             )
-            x = block(x, train)
+            x = recompute(block, x, train=train, when=self.remat)
         return rearrange(x, "b h w (c t) -> b t h w c", t=length)
 
 
@@ -300,7 +303,7 @@ class WaST(ClipPredictor):
         def translator(stage: int, kernel: int) -> Translator:
             first = sum(self.block_list[:stage])
             drop_path = tuple(rates[first : first + self.block_list[stage]])
-            return Translator(kernel, self.mlp_ratio, drop_path, self.faithful, dtype)
+            return Translator(kernel, self.mlp_ratio, drop_path, self.faithful, dtype, self.remat)
 
         self.conv_in = ConvNormGelu(width, dtype=dtype)
         self.translator_in = translator(0, LARGE_KERNEL)

@@ -105,6 +105,13 @@ class Recipe:
       log: where figures and pictures go besides metrics.jsonl: "tensorboard", "wandb" or both.
       devices: how many to train on; 0 takes all.
       model_parallel: of these, how many share a copy of the parameters.
+      shard_parameters: whether each device keeps only its part of large parameters, of their
+        averages and of the optimiser's state; a step gathers the parameters.
+      accumulate: micro-batches that a step's batch is taken in, one after the other, for less
+        memory. Figures are those of the whole batch but for batch normalisation, which sees
+        micro-batches, and the draws of dropout.
+      remat: whether the backbone's blocks and time steps are computed again for their gradient, for
+        less memory.
       resident_mib: keeps a copy of the training clips on every device. The run is refused if their
         distinct frames take more than so many MiB. 0 streams the clips; the figures are the same.
     """
@@ -151,15 +158,24 @@ class Recipe:
     log: tuple[LoggerName, ...] = ()
     devices: int = 0
     model_parallel: int = 1
+    shard_parameters: bool = False
+    accumulate: int = 1
+    remat: bool = False
     resident_mib: int = 0
 
     def __post_init__(self) -> None:
         fields.check_fields(self)
-        positive = ("batch_size", "epochs", "log_every", "model_parallel")
+        positive = ("batch_size", "epochs", "log_every", "model_parallel", "accumulate")
         fields.check_range(self, positive, 1)
         fields.check_range(self, _NOT_NEGATIVE, 0)
         fields.check_range(self, ("in_length", "out_length"), 1, fields.LARGEST_SIZE)
         _require(self, "resident_mib", not (self.resident_mib and self.augment), "0 with augment")
+        _require(
+            self,
+            "accumulate",
+            self.batch_size % self.accumulate == 0,
+            f"a divisor of batch_size={self.batch_size}",
+        )
         for name in ("learning_rate", "gate_start"):
             _require(self, name, getattr(self, name) > 0, "more than 0")
         _require(self, "holdout", 0 <= self.holdout < 1, "at least 0 and less than 1")
@@ -200,7 +216,7 @@ class Recipe:
                 in_shape=(self.in_length, *frame_shape),
                 dtype=jnp.dtype(self.dtype),
                 **self.backbone_options,
-            )
+            ).clone(remat=self.remat)
         except FrameSizeError as error:
             resize = "set data_options.crop or data_options.pad to another (height, width)"
             advice = f"; or {resize}" if self.dataset == "arrays" else ""

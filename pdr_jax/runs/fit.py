@@ -17,6 +17,7 @@ import jax
 
 from pdr_jax import processes
 from pdr_jax.files import write_json
+from pdr_jax.recipes import Recipe
 from pdr_jax.runs import folder, loggers, memory, resuming, stopping
 from pdr_jax.runs.checkpoints import Checkpoints, check_path
 from pdr_jax.runs.claim import claim
@@ -97,12 +98,18 @@ def _train(
     plan = optimisation(recipe, len(task.train))
     profiler = Profiler(profile, out, remark, done=go_on_from or 0, last=plan.steps)
     mesh = make_mesh(recipe.devices, recipe.model_parallel)
+    _check_shares(recipe, mesh)
     batches, place = feed(task, mesh)
     begins = go_on_from is None
     origin = read_origin(Path(recipe.init_from)) if begins and recipe.init_from else None
     with contextlib.closing(clip_batches(task, task.train)) as one_pass:
         first = next(one_pass)["frames"]
     state, source = start(task, plan.tx, first, mesh, origin)
+    if recipe.accumulate > 1 and state.batch_stats:
+        remark(
+            f"accumulate={recipe.accumulate}: batch normalisation sees "
+            f"{recipe.batch_size // recipe.accumulate} clips at a time, not {recipe.batch_size}"
+        )
     step_function = profiler.watch(_jit_step(task, plan, state, mesh))
     save_every = recipe.save_every or plan.steps_per_epoch
     processes.check_equal(state, "the first state")
@@ -162,6 +169,16 @@ def _train(
     return state
 
 
+def _check_shares(recipe: Recipe, mesh: jax.sharding.Mesh) -> None:
+    """Refuses a batch whose micro-batches the devices cannot share evenly."""
+    devices = mesh.shape["data"]
+    if recipe.batch_size % (recipe.accumulate * devices):
+        raise ValueError(
+            f"batch_size={recipe.batch_size}: expected a multiple of {recipe.accumulate * devices}"
+            f": accumulate={recipe.accumulate} times the {devices} devices that share the batch"
+        )
+
+
 class _Description:
     """recipe.json and data.json of a run, written by the first process.
 
@@ -200,6 +217,7 @@ def _jit_step(
         ema_decay=recipe.ema_decay,
         coarse_weight=recipe.coarse_weight,
         sampling=recipe.build_sampling(plan.steps_per_epoch),
+        accumulate=recipe.accumulate,
     )
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
     return jax.jit(traced_for(mesh, step), donate_argnums=0, out_shardings=(shardings, None))

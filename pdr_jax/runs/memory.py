@@ -41,10 +41,8 @@ def check_batch(recipe: Recipe, frame_shape: tuple[int, int, int]) -> None:
     frames = (recipe.in_length + recipe.out_length) * math.prod(frame_shape)
     count = recipe.predgs.num_gaussians if recipe.adapter != "none" else 0
     clip = 4 * (frames + recipe.out_length * count * (5 + frame_shape[-1]))
-    # The devices of a CPU share its memory.
-    on_cpu = jax.local_devices()[0].platform == "cpu"
-    parts = 1 if on_cpu else max(1, (recipe.devices or jax.device_count()) // recipe.model_parallel)
-    if (clips := math.ceil(recipe.batch_size / parts)) * clip > available():
+    clips = math.ceil(recipe.batch_size / recipe.accumulate / _sharing(recipe))
+    if clips * clip > available():
         height, width, channels = frame_shape
         raise ValueError(
             f"batch_size={recipe.batch_size}: expected clips that fit in {_gib(available())} of "
@@ -64,7 +62,8 @@ def check_state(recipe: Recipe, state: Any) -> None:
     Raises:
       ValueError: the model is too large.
     """
-    needed = (_bytes(state) + _bytes(state.params)) // recipe.model_parallel
+    kept = _bytes(state) // (_sharing(recipe) if recipe.shard_parameters else 1)
+    needed = (kept + _bytes(state.params)) // recipe.model_parallel
     if needed > available():
         parts = {name: _bytes(part) for name, part in state.params.items()}
         field = "backbone_options" if max(parts, key=parts.__getitem__) == "backbone" else "predgs"
@@ -86,6 +85,13 @@ def told(batch_size: int) -> Iterator[None]:
         raise ValueError(
             f"batch_size={batch_size}: expected what fits in {_gib(available())} of memory: {first}"
         ) from error
+
+
+def _sharing(recipe: Recipe) -> int:
+    """The devices that share a batch, each with memory of its own: those of a CPU have the same."""
+    if jax.local_devices()[0].platform == "cpu":
+        return 1
+    return max(1, (recipe.devices or jax.device_count()) // recipe.model_parallel)
 
 
 def _bytes(tree: Any) -> int:

@@ -52,7 +52,7 @@ def start(
     parts = origin.parts(task.recipe, shapes) if origin else ()
     # `make` runs once; on a CPU, optimising it in LLVM takes longer than running it.
     options = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    shardings = state_shardings(mesh, shapes)
+    shardings = state_shardings(mesh, shapes, split=task.recipe.shard_parameters)
     compiled = jax.jit(traced_for(mesh, make), out_shardings=shardings, compiler_options=options)
     state = compiled(shard_batch(mesh, frames))
     if origin is None:

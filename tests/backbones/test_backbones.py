@@ -9,7 +9,7 @@ import pytest
 
 from pdr_jax import backbones
 from pdr_jax.backbones.layers.conv_sc import ConvSC
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import stochastic_depth
 from pdr_jax.backbones.layers.norm import BatchNorm
 from pdr_jax.backbones.simvp import InceptionBlock
 

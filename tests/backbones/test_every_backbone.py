@@ -12,7 +12,7 @@ from jax import export
 from pdr_datasets import Units
 from pdr_jax import PDR, PredGS, backbones, losses, predgs, sampling
 from pdr_jax.backbones.base import FramePredictor
-from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings, traced_for
 from pdr_jax.train import ClipSpec, TrainState, train_step
 
 SQUARE, OBLONG = (3, 16, 16, 2), (3, 16, 32, 2)
@@ -212,7 +212,7 @@ def test_eight_devices_equal_one(name):
     step, state, frames, alone = one_step(name)
     mesh = make_mesh(8)
     spread = jax.device_put(state, state_shardings(mesh, state))
-    _, together = jax.jit(step)(spread, shard_batch(mesh, frames))
+    _, together = jax.jit(traced_for(mesh, step))(spread, shard_batch(mesh, frames))
     for key in ("loss", "grad_norm"):
         np.testing.assert_allclose(together[key], alone[key], rtol=2e-5)
 

@@ -10,7 +10,7 @@ import pytest
 
 from pdr_datasets import Units
 from pdr_jax import PDR, PredGS, backbones, losses, optim, predgs
-from pdr_jax.sharding import make_mesh, shard_batch, state_shardings
+from pdr_jax.sharding import make_mesh, shard_batch, state_shardings, traced_for
 from pdr_jax.train import ClipSpec, init_state, train_step
 
 CLIP = ClipSpec(in_length=2, horizon=3, units=Units())
@@ -154,7 +154,9 @@ def one_step(devices, model_parallel=1):
     shardings = state_shardings(mesh, jax.eval_shape(start, frames))
     state = jax.jit(start, out_shardings=shardings)(frames)
     jitted = jax.jit(
-        functools.partial(step, tx=tx), donate_argnums=0, out_shardings=(shardings, None)
+        traced_for(mesh, functools.partial(step, tx=tx)),
+        donate_argnums=0,
+        out_shardings=(shardings, None),
     )
     state, logs = jitted(state, shard_batch(mesh, frames))
     assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == mesh.size

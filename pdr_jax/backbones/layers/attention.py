@@ -9,6 +9,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
+from pdr_jax.backbones.layers.dropout import Dropout
 from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 
@@ -55,4 +56,4 @@ class SelfAttention(nn.Module):
         weights = jax.nn.softmax(scores).astype(v.dtype)
         out = rearrange(jnp.einsum("...qk,...kd->...qd", weights, v), "... h l d -> ... l (h d)")
         out = linear(width, name="proj")(out)
-        return nn.Dropout(self.drop, deterministic=not train)(out)
+        return Dropout(self.drop, deterministic=not train)(out)

@@ -24,6 +24,7 @@ from pdr_jax.backbones.layers.cuboids import (
     relative_index,
     shift_mask,
 )
+from pdr_jax.backbones.layers.dropout import Dropout
 from pdr_jax.backbones.layers.initializers import lecun_normal
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.mlp import Mlp
@@ -117,8 +118,8 @@ class CuboidAttention(nn.Module):
         norm = functools.partial(layer_norm, dtype=dtype)
         project = functools.partial(HeadProjection, heads, dtype=dtype)
         linear = functools.partial(Linear, width, dtype=dtype)
-        drop_weights = nn.Dropout(attn_drop, deterministic=not train)
-        drop = nn.Dropout(proj_drop, deterministic=not train)
+        drop_weights = Dropout(attn_drop, deterministic=not train)
+        drop = Dropout(proj_drop, deterministic=not train)
 
         cuboid = self.cuboid.within(clip)
         tokens = cut(norm(name="norm")(x), cuboid)
@@ -178,9 +179,9 @@ class CuboidCrossAttention(nn.Module):
         k, v = project(2, name="key_value")(remembered)
         bias = RelativeBias((self.reach, *square), heads, name="position_bias")
         scores = score(q, k) + bias(q.shape[-2], k.shape[-2])
-        out = attend([(scores, v)], nn.Dropout(attn_drop, deterministic=not train))
+        out = attend([(scores, v)], Dropout(attn_drop, deterministic=not train))
         out = Linear(width, initializer=lecun_normal, dtype=dtype, name="proj")(out)
-        return x + join(nn.Dropout(proj_drop, deterministic=not train)(out), cuboid, clip)
+        return x + join(Dropout(proj_drop, deterministic=not train)(out), cuboid, clip)
 
 
 class FeedForward(nn.Module):
@@ -238,7 +239,7 @@ class RelativeBias(nn.Module):
         return rearrange(table[relative_index(self.size)[:queries, :keys]], "q k h -> 1 1 h q k")
 
 
-def attend(sources: Sequence[tuple[Array, Array]], dropout: nn.Dropout) -> Array:
+def attend(sources: Sequence[tuple[Array, Array]], dropout: Dropout) -> Array:
     """Values, weighted by one softmax over the scores of all sources, heads side by side.
 
     Args:

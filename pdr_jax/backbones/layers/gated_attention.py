@@ -7,7 +7,7 @@ from jax import Array
 from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.conv import Conv
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import Dropout, stochastic_depth
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import LayerInit, he_fan_out
 from pdr_jax.backbones.layers.layer_scale import layer_scale
@@ -57,7 +57,7 @@ class MixMlp(nn.Module):
         """Mixes channels and near pixels of `x` (N, H, W, C)."""
         width = x.shape[-1]
         hidden = int(width * self.ratio)
-        dropout = nn.Dropout(self.drop, deterministic=not train)
+        dropout = Dropout(self.drop, deterministic=not train)
         y = Conv(hidden, initializer=he_fan_out, dtype=self.dtype, name="expand")(x)
         y = Conv(
             hidden, 3, groups=hidden, initializer=he_fan_out, dtype=self.dtype, name="depthwise"

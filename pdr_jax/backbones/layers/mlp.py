@@ -6,6 +6,7 @@ from flax import linen as nn
 from jax import Array
 from jax.typing import DTypeLike
 
+from pdr_jax.backbones.layers.dropout import Dropout
 from pdr_jax.backbones.layers.gelu import gelu
 from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
@@ -30,6 +31,6 @@ class Mlp(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         """Maps (..., C) to the same shape."""
         linear = functools.partial(Linear, initializer=self.initializer, dtype=self.dtype)
-        dropout = nn.Dropout(self.drop, deterministic=not train)
+        dropout = Dropout(self.drop, deterministic=not train)
         y = dropout(gelu(linear(self.hidden, name="expand")(x)))
         return dropout(linear(x.shape[-1], name="contract")(y))

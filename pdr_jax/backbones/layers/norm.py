@@ -7,6 +7,8 @@ from flax import linen as nn
 from jax import Array, lax
 from jax.typing import DTypeLike
 
+from pdr_jax.sharding import clips_apart, mean_over_devices
+
 # Not flax's fast variance, the mean of squares less the squared mean: where the mean is large, the
 # difference is mere rounding error.
 layer_norm = functools.partial(nn.LayerNorm, epsilon=1e-5, use_fast_variance=False)
@@ -56,15 +58,15 @@ class BatchNorm(nn.Module):
         running_var = self.variable("batch_stats", "var", jnp.ones, (channels,))
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         if train:
-            count = x.size // channels
+            count = x.size // channels * clips_apart()
             if count < 2:
                 raise ValueError(
                     f"batch normalisation in training needs more than one value per channel; "
                     f"got an input of shape {x.shape}: use a larger batch or frame"
                 )
             axes = tuple(range(x.ndim - 1))
-            mean = wide.mean(axes)
-            var = jnp.square(wide - _last(mean, x.ndim)).mean(axes)
+            mean = mean_over_devices(wide.mean(axes))
+            var = mean_over_devices(jnp.square(wide - _last(mean, x.ndim)).mean(axes))
             if not self.is_initializing():
                 unbiased = var * (count / (count - 1))
                 running_mean.value += self.momentum * (mean - running_mean.value)

@@ -18,6 +18,7 @@ from jax.typing import DTypeLike
 
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.conv import Conv
+from pdr_jax.backbones.layers.dropout import Dropout
 from pdr_jax.backbones.layers.initializers import uniform
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.norm import layer_norm
@@ -188,7 +189,7 @@ class SelectiveScan2D(nn.Module):
         y = self._scan(x, rank=math.ceil(width / 16)).astype(x.dtype)
         norm = layer_norm(dtype=x.dtype, name="norm")
         y = linear(width, name="leave")(norm(y) * jax.nn.silu(gate))
-        return nn.Dropout(self.drop, deterministic=not train)(y)
+        return Dropout(self.drop, deterministic=not train)(y)
 
     def _scan(self, x: Array, rank: int) -> Array:
         """The sum of the four scans of `x` (B, H, W, D), each with parameters of its own."""

@@ -21,7 +21,7 @@ from pdr_jax.backbones.layers.cuboids import (
     relative_index,
     shift_mask,
 )
-from pdr_jax.backbones.layers.drop_path import stochastic_depth
+from pdr_jax.backbones.layers.dropout import stochastic_depth
 from pdr_jax.backbones.layers.initializers import LayerInit, trunc_normal_002
 from pdr_jax.backbones.layers.linear import Linear
 from pdr_jax.backbones.layers.mlp import Mlp

@@ -19,6 +19,7 @@ from experiments.pages import (
     judge,
     kernels,
     several_processes,
+    topologies,
 )
 from experiments.pages.markdown import page
 from experiments.provenance import RESULTS
@@ -74,6 +75,7 @@ def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         "step_cost_cpu": cpu.steps(results["step_cost_cpu"]),
         "faults": faults.document(results["faults"]),
         "several_processes": several_processes.document(results["several_processes"]),
+        "topologies": topologies.document(results["topologies"]),
     }
 
 

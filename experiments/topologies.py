@@ -33,7 +33,7 @@ CASES = [
         if y != "8 CPU devices"
         for x in ADAPTERS
     ),
-    Case("kth", "none", "v5e 2x2", 16),
+    *(Case("kth", x, "v5e 2x2", 16, remat) for x in ADAPTERS[:2] for remat in (False, True)),
 ]
 
 

@@ -45,11 +45,11 @@ class Hardware(NamedTuple):
 
 HARDWARE = {
     "H100": Hardware(
-        495e12, 3.35e12, 80e9, 450e9, 8, 50e9, 5e-6,
+        495e12, 3.35e12, 80e9, 450e9, 8, 50e9, 2e-6,
         "data sheet of H100 SXM (no sparsity, NVLink one way); a 400 Gb/s adapter a GPU",
     ),
     "H200": Hardware(
-        495e12, 4.8e12, 141e9, 450e9, 8, 50e9, 5e-6,
+        495e12, 4.8e12, 141e9, 450e9, 8, 50e9, 2e-6,
         "data sheet of H200 SXM (no sparsity, NVLink one way); a 400 Gb/s adapter a GPU",
     ),
     "v5e": Hardware(

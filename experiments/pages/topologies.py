@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from experiments import topologies_model
-from experiments.pages.markdown import bullets, figure, origin, page, paragraph, table
+from experiments.pages.markdown import bullets, figure, origin, page, paragraph, table, words
 from experiments.topologies_model import CHIPS, HARDWARE
 
 READING = """\
@@ -74,6 +74,21 @@ def document(result: dict[str, Any]) -> str:
             "Latency is assumed. Sources: "
             + "; ".join(f"{name}: {x.source}" for name, x in HARDWARE.items())
             + "."
+        ),
+    )
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The front's words on it."""
+    compiled = [row for row in result["runs"] if "error" not in row]
+    alone = sum(set(row["collectives"]) == {"all-reduce"} for row in compiled)
+    places = words(list(dict.fromkeys(row["topology"] for row in compiled)))
+    return page(
+        "## [Devices that are not here](results/topologies.md): what does a step move?\n",
+        paragraph(
+            f"Whole training steps of TAU, with and without PDR, were compiled for {places}: "
+            f"{alone} of {len(compiled)} send nothing between devices but all-reduces, of the "
+            "gradients and of batch norms. How they would scale to 512 chips is predicted."
         ),
     )
 

@@ -42,17 +42,21 @@ def test_the_loop_gives_each_run_a_folder(tmp_path):
     assert all(line.startswith("train moving_sprites --learning-rate ") for line in called)
 
 
+def log(run, key, errors):
+    """Makes a run folder whose log has these errors."""
+    lines = [{"step": 1, "loss": 0.1}, *({key: error} for error in errors)]
+    run.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 @pytest.mark.rest
 def test_the_scores_are_read_and_the_study_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("optuna", reason="needs optuna")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PDR_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(subprocess, "run", lambda command, check: main(command[1:]))
-    for name, errors in (("rate1", [5.0, 3.0]), ("rate2", [2.0, 4.0])):
-        lines = [{"step": 1, "loss": 0.1}, *({"holdout_mse": error} for error in errors)]
-        (tmp_path / "runs" / name).mkdir(parents=True)
-        log = tmp_path / "runs" / name / "metrics.jsonl"
-        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    log(tmp_path / "runs/rate1", "val_mse", [5.0, 3.0])
+    log(tmp_path / "runs/rate2", "holdout_mse", [2.0, 4.0])
     scores, study = blocks("python")
     names = {}
     exec(scores, names)

@@ -1,7 +1,7 @@
 """Weights & Biases: curves, pictures and the recipe, in the project WANDB_PROJECT or "pdr-jax".
 
 Its own settings are environment variables, such as WANDB_MODE=offline, which leaves the log in
-RUN/wandb for `wandb sync`.
+RUN/wandb for `wandb sync`: a folder of each session, all of one run id, to be synced in order.
 """
 
 import contextlib

@@ -28,4 +28,5 @@ def export(
     with working(f"writing {out}"):
         from_pretrained(run_folder).save_pretrained(out, horizon=horizon, platforms=platforms)
     for path in sorted(out.iterdir()):
-        print(f"{path}: {path.stat().st_size / 1e6:.3g} MB")
+        size = path.stat().st_size
+        print(f"{path}: {size / 1e6:.1f} MB" if size >= 1e6 else f"{path}: {size / 1e3:.1f} kB")

@@ -31,17 +31,30 @@ from pdr_jax.task import Task, open_task
 
 CONFIG, WEIGHTS, PROGRAM = "config.json", "model.safetensors", "predictor.stablehlo"
 PREDICT = f'''\
-"""python predict.py FRAMES.npy FUTURE.npy: needs jax, flatbuffers and numpy, and no pdr-jax."""
+"""python predict.py FRAMES.npy FUTURE.npy: needs jax, flatbuffers and numpy, and no pdr-jax.
+
+FRAMES are clips (N, T, H, W, C) or one clip (T, H, W, C), and FUTURE (N, horizon, H, W, C), both in
+stored units.
+"""
 
 import pathlib, sys
 import jax.export
 import numpy as np
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 program = jax.export.deserialize(
     bytearray(pathlib.Path(__file__).with_name("{PROGRAM}").read_bytes())
 )
-frames = np.load(sys.argv[1])[:, -program.in_avals[0].shape[1] :]  # (N, T, H, W, C), stored units
-np.save(sys.argv[2], program.call(frames.astype(np.float32)))  # (N, horizon, H, W, C), likewise
+frames = np.load(sys.argv[1])
+clips = frames[None] if frames.ndim == 4 else frames
+observed, *size = program.in_avals[0].shape[1:]
+if clips.ndim != 5 or clips.shape[1] < observed or [*clips.shape[2:]] != size:
+    sys.exit(
+        f"{{sys.argv[1]}}: shape {{frames.shape}}; expected (N, T, H, W, C) or (T, H, W, C) with "
+        f"T of {{observed}} or more and (H, W, C) = {{tuple(size)}}"
+    )
+np.save(sys.argv[2], program.call(clips[:, -observed:].astype(np.float32)))
 '''
 # Settings that name a place on the machine of the training, which is nobody else's business.
 _PLACES = ("path", "init_from", "run")
@@ -143,8 +156,12 @@ def from_pretrained(folder: Path | str) -> Pretrained:
         shape or type, or not finite.
     """
     folder = Path(folder)
-    if (folder / CONFIG).exists() and not (folder / "recipe.json").exists():
-        return _read(folder)
+    if not (folder / "recipe.json").exists():
+        if (folder / CONFIG).exists():
+            return _read(folder)
+        raise FileNotFoundError(
+            f"{folder} is no run folder and no exported one: it has no recipe.json and no {CONFIG}"
+        )
     task, state = load(folder, dataset=recorded_dataset(folder))
     figures = folder / "metrics.json"
     metrics = read_json(figures) if figures.exists() else {}

@@ -33,7 +33,9 @@ def test_weights_and_card_alone_are_written_and_listed(finished, tmp_path, capsy
     shown = capsys.readouterr().out.splitlines()
     names = ["README.md", "config.json", "model.safetensors"]
     assert [line.split(":")[0] for line in shown] == [f"{tmp_path}/new/model/{n}" for n in names]
-    size = float(shown[-1].split()[1]) * 1e6
+    size, unit = shown[-1].split()[1:]
     np.testing.assert_allclose(
-        size, (tmp_path / "new/model/model.safetensors").stat().st_size, rtol=0.01
+        float(size) * {"kB": 1e3, "MB": 1e6}[unit],
+        (tmp_path / "new/model/model.safetensors").stat().st_size,
+        rtol=0.01,
     )

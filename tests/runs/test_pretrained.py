@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -89,7 +91,7 @@ def test_the_program_predicts_without_this_package_for_any_batch(run, folder, tm
     """Bit for bit what the jitted model gives; `predict` scales frames outside of it."""
     predict = stablehlo.stored_predictor(run.task, run.variables, horizon=3)
     np.save(tmp_path / "frames.npy", FRAMES)
-    np.save(tmp_path / "one.npy", FRAMES[:1, -2:].astype(np.float32))
+    np.save(tmp_path / "one.npy", FRAMES[0, -2:].astype(np.float32))
     blocked = {name: None for name in ("pdr_jax", "pdr_datasets", "pallas_kernels", "flax")}
     code = (
         f"import runpy, sys; sys.modules |= {blocked}\n"
@@ -106,6 +108,20 @@ def test_the_program_predicts_without_this_package_for_any_batch(run, folder, tm
         np.testing.assert_array_equal(found, wanted)
         ours = run.predict(frames.astype(np.float32), horizon=3)
         np.testing.assert_allclose(found, ours, rtol=0, atol=255 * 2e-6)
+
+
+@pytest.mark.parametrize("cut", [np.s_[:, :1], np.s_[0, :1], np.s_[:, :, 1:], np.s_[0, 0]])
+def test_the_program_says_what_it_expects(cut, folder, tmp_path, monkeypatch):
+    """Too few frames, of many clips and of one; another size; no clips."""
+    np.save(tmp_path / "frames.npy", FRAMES[cut])
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "frames.npy"), str(tmp_path / "out.npy")])
+    shape = re.escape(str(FRAMES[cut].shape))
+    with pytest.raises(SystemExit, match=rf"frames\.npy: shape {shape}; .* with T of 2 or more"):
+        runpy.run_path(str(folder / "predict.py"))
+    assert not (tmp_path / "out.npy").exists()
+    monkeypatch.setattr(sys, "argv", ["predict.py"])
+    with pytest.raises(SystemExit, match=r"python predict\.py FRAMES\.npy FUTURE\.npy"):
+        runpy.run_path(str(folder / "predict.py"))
 
 
 def test_the_card_has_a_head_a_use_and_the_figures(run, finished, tmp_path):
@@ -224,7 +240,7 @@ def test_configurations_that_do_not_fit_are_named(copy, entry, value, message):
 
 
 def test_missing_and_damaged_files_are_named(copy, tmp_path):
-    with pytest.raises(FileNotFoundError, match="is no run folder"):
+    with pytest.raises(FileNotFoundError, match="is no run folder and no exported one"):
         pdr_jax.from_pretrained(tmp_path)
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])

@@ -206,6 +206,14 @@ def test_in_a_browser(made):
         assert seen(tab.press, "#wipe", "ArrowLeft")
         assert seen(tab.press, "#stage", "ArrowLeft")
         assert tab.inner_text("#time-shown") == "+1"
+        assert tab.locator(".layer").all_inner_texts()[:2] == ["truth", "prediction"]
+        assert seen(tab.press, "#stage", "ArrowLeft")
+        shown = tab.locator(".layer").all_inner_texts()
+        assert {*shown} == {"observed", "error (0 … 0.25)"}
+        assert "Left of the wipe: observed; right: observed." in tab.get_attribute(
+            "#stage", "aria-label"
+        )
+        assert seen(tab.press, "#stage", "ArrowRight")
         assert seen(tab.press, "#stage", "+")
         assert seen(tab.press, "#stage", "0")
         assert seen(tab.select_option, "#gaussians", "1")

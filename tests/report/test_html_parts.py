@@ -112,6 +112,7 @@ def measured(controls, **statistics):
         (measured({"coarse": 0.9}), "note", "have mse 10% lower"),
         (measured({}, position_std=0.01), "warning", "hardly move: 0.01 px"),
         (measured({}, outside=0.5), "warning", "50% of the Gaussians are centred outside"),
+        (Run({}, figures={"sharpness": 0.9}), "good", "about as sharp as the truth"),
         (Run({}, figures={"sharpness": 0.5}), "warning", "blurred: edges are 50% as strong"),
         (
             Run({}, curves={"val_mse": (np.arange(3.0), np.array([3.0, 2.0, 1.0]))}),
@@ -124,6 +125,19 @@ def test_findings(run, level, words):
     (found,) = findings(run, "mse")
     assert found.level == level
     assert re.search(words, found.text)
+
+
+def test_sharpness_is_no_praise_where_the_last_frame_is_better():
+    controls = {"persistence": {"mse": 1.0}}
+    found = findings(Run({}, figures={"mse": 2.0, "sharpness": 0.9}, controls=controls), "mse")
+    assert [each.level for each in found] == ["bad", "note"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 9.0), (0.9, 9.3), (1.0, 1.1), (3.0, 70.0)])
+def test_axes_can_be_read(low, high):
+    chart = line_chart("rmse", [Line("a", np.arange(1.0, 10.0), np.linspace(low, high, 9), 0)], "")
+    assert 3 <= chart.count('class="end"') <= 8
+    assert 2 <= len(re.findall(r'class="middle">\d', chart)) <= 6
 
 
 def test_charts():

@@ -106,12 +106,12 @@ def _ends(line: Line) -> str:
 
 
 def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
-    """About four round numbers within [low, high]; whole ones if asked."""
+    """Three to eight round numbers within [low, high]; fewer and whole ones if asked."""
     if high <= low:
         return [low]
-    raw = (high - low) / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
+    most = (high - low) / (2 if whole else 3)
+    power = 10.0 ** math.floor(math.log10(most))
+    step = next(m * power for m in (5, 2, 1, 0.5) if m * power <= most)
     if whole:
         step = max(1.0, round(step))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

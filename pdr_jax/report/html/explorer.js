@@ -21,6 +21,9 @@
   const named = (layer) =>
     several && layer !== "truth" ? `${report.runs[runOf(layer)]}: ${kindOf(layer)}` : kindOf(layer);
 
+  // Before the first predicted frame every layer shows the observed one.
+  const captioned = (layer, name) => (state.time > 0 || kindOf(layer) === "error" ? name : "observed");
+
   function codesOf(name, index) {
     const { codes, shape } = state.arrays[name];
     const size = shape[1] * shape[2] * shape[3];
@@ -68,7 +71,8 @@
       const tracks = element("paths").checked ? state.clip.tracks[report.runs[run]] : [];
       drawPaths(context, state.view, gaussians, tracks, state.time, ratio);
     }
-    drawWipe(context, column, named(state.left), named(state.right), ratio);
+    const [left, right] = [state.left, state.right].map((layer) => captioned(layer, named(layer)));
+    drawWipe(context, column, left, right, ratio);
   }
 
   function draw() {
@@ -77,7 +81,9 @@
       const context = canvas.getContext("2d");
       context.clearRect(0, 0, width, height);
       paint(context, frameOf(canvas.dataset.layer), 0, 0, report.shrink);
-      canvas.setAttribute("aria-label", `${named(canvas.dataset.layer)}, frame ${time}`);
+      const { layer } = canvas.dataset;
+      canvas.nextSibling.data = captioned(layer, kindOf(layer) + rangeText(layer));
+      canvas.setAttribute("aria-label", `${captioned(layer, named(layer))}, frame ${time}`);
     }
     drawStage();
     element("time-shown").textContent = time;
@@ -89,7 +95,8 @@
     element("state").textContent =
       state.time > 0 ? `Frame ${time}. ${errors.join("; ")}` : `Frame ${time}, observed.`;
     stage.setAttribute("aria-label", `${state.clip.title}, frame ${time}. ` +
-      `Left of the wipe: ${named(state.left)}; right: ${named(state.right)}.`);
+      `Left of the wipe: ${captioned(state.left, named(state.left))}; ` +
+      `right: ${captioned(state.right, named(state.right))}.`);
   }
 
   function rangeText(layer) {
@@ -110,7 +117,7 @@
         const canvas = make("canvas", { width, height });
         canvas.dataset.layer = layer;
         canvas.setAttribute("role", "img");
-        button.append(canvas, kindOf(layer) + rangeText(layer));
+        button.append(canvas, "");
         button.addEventListener("click", () => setSide("right", layer));
         return button;
       }));

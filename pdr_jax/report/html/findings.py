@@ -26,11 +26,13 @@ def findings(run: Run, error: str) -> list[Finding]:
       error: the metric that is compared, lower being better.
     """
     found: list[Finding] = []
+    worthless = False
     if error in run.figures:
         found += _against_the_last_frame(run, error)
+        worthless = any(each.level == "bad" for each in found)
         found += _renderer(run.figures[error], run.controls, error)
     if "sharpness" in run.figures:
-        found.append(_sharpness(run.figures["sharpness"]))
+        found.append(_sharpness(run.figures["sharpness"], worthless))
     found += _gaussians(run.statistics)
     return found + list(_training(run.curves))
 
@@ -85,13 +87,14 @@ def _renderer(own: float, controls: Mapping[str, Figures], error: str) -> Iterat
         yield Finding("note", f"The coarse frames alone, without Gaussians, have {error} {more}.")
 
 
-def _sharpness(sharpness: float) -> Finding:
+def _sharpness(sharpness: float, worthless: bool) -> Finding:
     said = f"edges are {sharpness:.0%} as strong as in the truth"
     if sharpness < 0.8:
         return Finding("warning", f"The predictions are blurred: {said}.")
     if sharpness > 1.2:
         return Finding("warning", f"The predictions are too rough: {said}.")
-    return Finding("good", f"The predictions are about as sharp as the truth: {said}.")
+    level = "note" if worthless else "good"
+    return Finding(level, f"The predictions are about as sharp as the truth: {said}.")
 
 
 _WARNINGS: tuple[tuple[str, Callable[[float], bool], str], ...] = (

@@ -127,7 +127,8 @@ def legend(content: Content) -> str:
 def _table(rows: Rows, controls: Sequence[str], published: Sequence[str]) -> str:
     made = rich_table(rows, reference=controls)
     head, *columns = made.columns
-    heads = "".join(f'<th scope="col">{escape(str(column.header))}</th>' for column in columns)
+    names = [escape(str(column.header)).replace("_", "_<wbr>") for column in columns]
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     cells = zip(*(column.cells for column in columns), strict=True)
     lines = []
     for label, row in zip(rows, cells, strict=True):

@@ -15,6 +15,11 @@ from pdr_jax import metrics
 Rows = Mapping[str, Mapping[str, float]]
 
 _PIPE = 10_000  # characters
+_ABLATIONS = {
+    "coarse": "the backbone's frames alone",
+    "mean Y": "the rendered frames Y replaced by their mean",
+    "shuffled Y": "Y replaced by that of another clip",
+}
 _ARROWS = {"lower": " ↓", "higher": " ↑", "one": " →1"}
 _PLAIN = str.maketrans("↓↑→", "v^=")
 
@@ -22,7 +27,8 @@ _PLAIN = str.maketrans("↓↑→", "v^=")
 def print_table(rows: Rows, *, title: str, columns: Sequence[str] | None = None) -> None:
     """Prints rows of metrics; controls ("persistence", "MODEL, ABLATION") are not ranked.
 
-    What is wider than the terminal goes on in another table below. A pipe has no width.
+    What is wider than the terminal goes on in another table below. A pipe has no width. A line
+    below explains the ablations of PDR.
     """
     controls = [name for name in rows if name == "persistence" or ", " in name]
     console = Console(width=None if sys.stdout.isatty() else _PIPE)
@@ -37,6 +43,9 @@ def print_table(rows: Rows, *, title: str, columns: Sequence[str] | None = None)
             console.print(table)
             left, heading = left[count:], ""
     print(encodable(captured.get(), sys.stdout.encoding), end="")
+    shown = {name.rpartition(", ")[2] for name in controls}
+    if said := [f"{name}: {text}" for name, text in _ABLATIONS.items() if name in shown]:
+        print("; ".join(said))
 
 
 def _width(console: Console, table: Table) -> int:
@@ -110,7 +119,7 @@ def _cells(
     """Text and boldness of every cell, row by row. Figures that read the same rank the same."""
     by_column = []
     for column in columns:
-        values = [row.get(column) for row in rows.values()]
+        values = [_known(column, row.get(column)) for row in rows.values()]
         texts = ["-" if value is None else _text(value) for value in values]
         ranked = {
             text: _badness(float(text), better[column])
@@ -128,6 +137,13 @@ def _cells(
             ]
         )
     return [list(row) for row in zip(*by_column, strict=True)]
+
+
+def _known(column: str, value: float | None) -> float | None:
+    """The figure; none of one clip where the metric compares clips."""
+    metric = metrics.METRICS.get(column)
+    alone = metric is not None and metric.across_clips and value is not None and math.isnan(value)
+    return None if alone else value
 
 
 def _badness(value: float, better: str) -> float:

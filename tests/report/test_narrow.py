@@ -1,4 +1,4 @@
-"""Tables keep their columns in a narrow terminal."""
+"""Tables keep their columns in a narrow terminal, and say what their rows are."""
 
 import re
 import sys
@@ -22,3 +22,11 @@ def test_a_table_that_is_too_wide_goes_on_below(columns, tables, monkeypatch, ca
     assert shown.count("0.1234") == len(ROWS) * len(NAMES)
     assert [name for name in NAMES if name not in shown] == []
     assert shown.count("kth") == 1
+
+
+def test_ablations_are_explained_and_one_clip_has_no_diversity(capsys):
+    nothing = {"mse": float("nan"), "diversity": float("nan")}
+    report.print_table({"pdr": nothing, "pdr, mean Y": {"mse": 1.0}}, title="kth")
+    *rows, line = capsys.readouterr().out.split("\n")[:-1]
+    assert line == "mean Y: the rendered frames Y replaced by their mean"
+    assert ["pdr", "nan", "-"] in map(str.split, rows)

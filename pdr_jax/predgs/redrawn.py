@@ -32,6 +32,7 @@ from pdr_jax.arrays import AnyArray
 from pdr_jax.gaussians import AMPLITUDES, Gaussians2D, activate_rotation, activate_scale
 from pdr_jax.predgs import position_init
 from pdr_jax.predgs.config import PredGSConfig
+from pdr_jax.sharding import mean_over_devices
 
 
 class Redrawn(nn.Module):
@@ -180,8 +181,10 @@ class RunningStandardize(nn.Module):
         if train and not self.is_initializing():
             seen = jax.lax.stop_gradient(x)
             keep = jnp.minimum(self.momentum, count.value / (count.value + 1))
-            mean.value = keep * mean.value + (1 - keep) * jnp.mean(seen, axis=0)
-            square.value = keep * square.value + (1 - keep) * jnp.mean(jnp.square(seen), axis=0)
+            newest = mean_over_devices(jnp.mean(seen, axis=0))
+            newest_square = mean_over_devices(jnp.mean(jnp.square(seen), axis=0))
+            mean.value = keep * mean.value + (1 - keep) * newest
+            square.value = keep * square.value + (1 - keep) * newest_square
             count.value = count.value + 1
         variance = jnp.maximum(square.value - jnp.square(mean.value), 0)
         return (x - mean.value[None]) * jax.lax.rsqrt(variance[None] + self.epsilon)

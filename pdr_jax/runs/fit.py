@@ -107,7 +107,7 @@ def _train(
     state, source = start(task, plan.tx, first, mesh, origin)
     if recipe.accumulate > 1 and state.batch_stats:
         remark(
-            f"accumulate={recipe.accumulate}: batch normalisation sees "
+            f"accumulate={recipe.accumulate}: the model's batch statistics are of "
             f"{recipe.batch_size // recipe.accumulate} clips at a time, not {recipe.batch_size}"
         )
     step_function = profiler.watch(_jit_step(task, plan, state, mesh))

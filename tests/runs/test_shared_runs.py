@@ -67,7 +67,7 @@ def test_a_split_run_goes_on_whole_on_one_device(recipe, small_dataset, tmp_path
 def test_micro_batches_are_told_of_where_batches_are_normalised(recipe, small_dataset, tmp_path):
     said, parts = [], dataclasses.replace(recipe, accumulate=2, steps=1)
     fit(open_task(parts, small_dataset, MODEL), tmp_path / "run", remark=said.append)
-    assert said == ["accumulate=2: batch normalisation sees 4 clips at a time, not 8"]
+    assert said == ["accumulate=2: the model's batch statistics are of 4 clips at a time, not 8"]
 
 
 def test_micro_batches_that_the_devices_cannot_share_are_refused(recipe, small_dataset, tmp_path):

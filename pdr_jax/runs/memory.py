@@ -83,7 +83,8 @@ def told(batch_size: int) -> Iterator[None]:
             raise
         first, *_ = str(error).splitlines()
         raise ValueError(
-            f"batch_size={batch_size}: expected what fits in {_gib(available())} of memory: {first}"
+            f"batch_size={batch_size}: expected what fits in {_gib(available())} of memory, with "
+            f"accumulate or remat if need be: {first}"
         ) from error
 
 

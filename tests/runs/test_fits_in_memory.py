@@ -52,3 +52,8 @@ def test_models_larger_than_memory_are_refused(part, field, gibibyte):
     with pytest.raises(ValueError, match=f"^{field}: expected a model that fits in 1 GiB"):
         memory.check_state(recipe, state)
     memory.check_state(dataclasses.replace(recipe, model_parallel=2), state)
+
+
+def test_micro_batches_need_less(gibibyte):
+    recipe = recipes.create("arrays", adapter="none", out_length=10_000, batch_size=3)
+    memory.check_batch(dataclasses.replace(recipe, accumulate=3), (64, 64, 3))

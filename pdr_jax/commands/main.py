@@ -93,11 +93,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def _run(argv: list[str]) -> None:
     name = argv[0] if argv else "--help"
-    if name.startswith("--tyro-"):  # a script that completes the options of all commands
+    if name.startswith("--tyro-"):  # a script that completes all commands
         import tyro
 
-        commands = {each: load(each, []) for each in COMMANDS}
-        tyro.extras.subcommand_cli_from_dict(commands, prog="pdr", args=argv)
+        from pdr_jax.commands.completion import all_commands
+
+        tyro.cli(all_commands(), prog="pdr", args=argv)
     elif name in COMMANDS:
         _call(name, argv)
     else:

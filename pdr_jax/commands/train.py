@@ -8,12 +8,12 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from pdr_datasets import VideoDataset
-from pdr_jax import processes, recipes
+from pdr_jax import backbones, losses, processes, recipes
 from pdr_jax.commands.columns import print_columns
 from pdr_jax.commands.defaults import default_folder, named_recipe
 from pdr_jax.commands.finish import finish
@@ -21,7 +21,7 @@ from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import TrainingProgress
 from pdr_jax.commands.summary import summary
 from pdr_jax.recipes import Recipe
-from pdr_jax.recipes.recipe import LoggerName
+from pdr_jax.recipes.recipe import ADAPTERS, LoggerName
 from pdr_jax.runs import loggers, memory
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import check_vacant, is_imported, read_recipe
@@ -31,12 +31,28 @@ from pdr_jax.runs.profile import steps_of
 from pdr_jax.runs.units import in_units_of
 from pdr_jax.task import open_dataset, open_task, optimisation, output_note
 
+if TYPE_CHECKING:  # which knows no names from a table
+    Backbone = str
+    Adapter = str
+    Loss = str
+else:
+    _name = tyro.conf.arg(metavar="STR")
+    Backbone = Annotated[Literal[tuple(backbones.names())], _name]
+    Adapter = Annotated[Literal[ADAPTERS], _name]
+    Loss = Annotated[Literal[tuple(losses.LOSSES)], _name]
+
 
 @dataclasses.dataclass(frozen=True)
 class _CommandLineRecipe(Recipe):
-    """A recipe whose data set is a positional argument: `pdr train kth`."""
+    """A recipe whose data set is a positional argument, `pdr train kth`, and whose names are known.
+
+    Recipe has refused unknown names before; here a shell completes the known ones.
+    """
 
     dataset: tyro.conf.Positional[str]
+    backbone: Backbone
+    adapter: Adapter
+    loss: Loss
 
 
 def train_command(argv: list[str]) -> Callable[..., None]:
@@ -168,6 +184,8 @@ def _train(
     for clips in filter(None, (task.train, task.holdout, task.test)):
         clips[len(clips) - 1]  # a file that is missing is found now, not after the training
     plan = optimisation(recipe, len(task.train))
+    if traced and traced[-1] > plan.steps:
+        raise ValueError(f"profile={profile!r}: expected steps up to {plan.steps}, the last")
     origin = recipe.init_from
     notes = (
         task.dataset.reading,

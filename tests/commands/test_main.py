@@ -1,5 +1,6 @@
 """Bad command lines are refused with a message, and leave nothing behind."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -171,8 +172,35 @@ def test_every_command_is_there():
     assert options(load("predict", [])) >= {"horizon", "batch_size"}
 
 
-def test_a_script_completes_all_commands(capsys):
-    with pytest.raises(SystemExit):
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    """The file that completes all commands in bash."""
+    path = tmp_path_factory.mktemp("completion") / "pdr.bash"
+    with pytest.raises(SystemExit), path.open("w") as file, contextlib.redirect_stdout(file):
         main(["--tyro-print-completion", "bash"])
-    script = capsys.readouterr().out
-    assert all(word in script for word in (*COMMANDS, "--learning-rate"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("ev", "eval"),
+        ("eval runs/x --che", "--checkpoint"),
+        ("train vid", "videos"),
+        ("train videos --data-options.h", "--data-options.height"),
+        ("train kth --adapter predg", "predgs"),
+        ("train kth --backbone simvp_m", "simvp_mlp simvp_moga"),
+        ("train kth --loss l", "l1 l1_ssim"),
+        ("train --res", "--resume"),
+        ("models simvp_mo", "simvp_moga"),
+        ("data prep", "prepare"),
+        ("data prepare videos --hei", "--height"),
+    ],
+)
+def test_a_script_completes_all_commands(words, completed, script):
+    code = (
+        f". {script}; COMP_WORDS=(pdr {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
+        "_tyro_pdr; echo ${COMPREPLY[@]}"
+    )
+    found = subprocess.run(["bash", "-c", code], check=True, capture_output=True, text=True)
+    assert found.stdout.split() == completed.split()

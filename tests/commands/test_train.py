@@ -154,13 +154,22 @@ def test_a_run_without_clips_to_score_still_gets_pictures(trained, capsys):
     assert "strip.png" in printed
 
 
-def test_too_large_a_batch_is_refused_before_the_recipe_is_printed(trained, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--batch-size 64", "batch_size=64: expected at most"),
+        ("--profile 5:99", "profile='5:99': expected steps up to"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_recipe_is_printed(
+    option, message, trained, monkeypatch, capsys
+):
     monkeypatch.chdir(trained[0])
     path = ["--data-options.path", "clips.npy"]
     with pytest.raises(SystemExit):
-        main(["train", "arrays", *path, *OPTIONS, "--batch-size", "64"])
+        main(["train", "arrays", *path, *OPTIONS, *option.split()])
     printed = capsys.readouterr()
-    assert "batch_size=64: expected at most" in printed.err
+    assert message in printed.err
     assert not printed.out
 
 

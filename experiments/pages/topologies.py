@@ -44,6 +44,7 @@ def document(result: dict[str, Any]) -> str:
                 "GFLOP",
                 "GB",
                 "compile, s",
+                "commit",
             ],
             [_row(row) for row in compiled],
         ),
@@ -52,7 +53,14 @@ def document(result: dict[str, Any]) -> str:
         "## Scaling on paper\n",
         PREDICTED,
         table(
-            ["", "chip", "clips", "computation, ms", *(f"{n} chips" for n in CHIPS)],
+            [
+                "",
+                "chip",
+                "clips",
+                "computation, ms",
+                f"all-reduces of {CHIPS[0]}, ms",
+                *(f"{n} chips" for n in CHIPS),
+            ],
             [line for row in compiled if row["data"] != "small" for line in _predicted(row)],
         ),
         inspect.cleandoc(topologies_model.__doc__ or "").partition("\n\n")[2],
@@ -112,6 +120,7 @@ def _row(row: dict[str, Any]) -> list[str]:
         figure(row["flops"] / 1e9),
         figure(row["bytes_accessed"] / 1e9),
         figure(row["compile_seconds"]),
+        row["commit"][:7],
     ]
 
 
@@ -119,8 +128,10 @@ def _predicted(row: dict[str, Any]) -> list[list[str]]:
     lines = []
     for name in topologies_model.chips_of(row["topology"]):
         chip = HARDWARE[name]
+        work = figure(1e3 * topologies_model.computation(row, chip))
+        reduced = figure(1e3 * topologies_model.all_reduces(row, chip, CHIPS[0]))
         shares = (topologies_model.efficiency(row, chip, count) for count in CHIPS)
-        seconds = topologies_model.computation(row, chip)
-        share = [f"{100 * x:.0f} %" for x in shares]
-        lines.append([_model(row), name, str(row["clips"]), figure(1e3 * seconds), *share])
+        loops = " and loops" if row["loops"] else ""
+        cells = [f"{work}{loops}", reduced, *(f"{100 * x:.0f} %" for x in shares)]
+        lines.append([_model(row), name, str(row["clips"]), *cells])
     return lines

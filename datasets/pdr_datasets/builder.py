@@ -42,8 +42,8 @@ class VideoBuilder(tfds.core.GeneratorBasedBuilder):
         """The fields units, data_range and scoring of `VideoDataset`; {} for those of uint8."""
         return {}
 
-    def remarks(self) -> dict[str, str]:
-        """The fields note and reading of `VideoDataset`; by default the note of the metadata."""
+    def remarks(self) -> dict[str, Any]:
+        """The fields note, reading and clip_name of `VideoDataset`; by default the stored note."""
         return {"note": (self.info.metadata or {}).get("note", "")}
 
     def dataset_info_from_configs(self, **kwargs: Any) -> tfds.core.DatasetInfo:

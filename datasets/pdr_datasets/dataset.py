@@ -1,7 +1,7 @@
 """What every data set looks like to a model: splits of clips, and their units."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, SupportsIndex
 
 import numpy as np
@@ -61,6 +61,8 @@ class VideoDataset:
         benchmark's), or "".
       reading: how data of no fixed form were read, as "read as 100 clips of 8 x 32 x 32 x 3 from
         axes NTHWC"; else "".
+      clip_name: tells by a clip's id where a person finds it, as "moshe_run.avi, frame 12"; None
+        where the id is all there is.
     """
 
     name: str
@@ -75,6 +77,7 @@ class VideoDataset:
     overlap: int = 0
     note: str = ""
     reading: str = ""
+    clip_name: Callable[[int], str] | None = None
 
 
 class FirstFrames:

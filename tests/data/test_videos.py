@@ -10,7 +10,7 @@ from drawn_videos import draw, write_gif, write_images, write_video
 
 import pdr_datasets
 from pdr_datasets.videos.config import Config
-from pdr_datasets.videos.find import find_videos
+from pdr_datasets.videos.find import Video, find_videos
 from pdr_datasets.videos.split import split_videos
 from pdr_jax.commands.data import data_command
 from pdr_jax.runs.folder import describe_dataset
@@ -152,7 +152,7 @@ def test_lengths_and_stride_are_chosen_when_opening(prepared):
     assert dataset.splits["train"][0]["frames"].shape == (3, 8, 8, 3)
     assert dataset.overlap == 1
     ids = [int(dataset.splits["train"][index]["id"]) for index in range(2)]
-    assert ids == [0, 2]
+    assert np.diff(ids) == [2]
     options = {"split": "prefix", "test_fraction": 0.25, "val_fraction": 0.25, **SMALL}
     longer = pdr_datasets.load("videos", data_dir=prepared["data_dir"], **options)
     assert longer.config == prepared["config"]
@@ -165,7 +165,7 @@ def test_lengths_and_stride_are_chosen_when_opening(prepared):
 def test_what_was_read_is_said(prepared):
     dataset = pdr_datasets.load("videos", **prepared, in_length=3, out_length=2)
     assert dataset.reading.startswith(
-        "read as 8 videos of 4 to 11 frames (60 in all), 20 x 24 to 32 x 16 pixels, 25 to 30 "
+        "read as 7 videos of 5 to 11 frames (56 in all), 20 x 24 to 32 x 16 pixels, 25 to 30 "
         "frames/s, stored as 8 x 8 rgb; clips of 5 frames: train "
     )
     note = describe_dataset(dataset)["note"]
@@ -176,15 +176,24 @@ def test_what_was_read_is_said(prepared):
     assert "Videos of 25 to 30 frames/s" in note
 
 
-def test_dark_frames_are_remarked(tmp_path):
+def test_dark_frames_are_remarked(tmp_path, capsys):
     write_images(tmp_path / "files/a", np.full((4, 8, 8), 4095, np.uint16))
+    write_images(tmp_path / "files/b", np.full((4, 8, 8), 255, np.uint8))  # hides no other
     options = {"test_fraction": 0, "val_fraction": 0, "channels": "grey", **SMALL}
-    for white, note in ((65535, "largest value is 16 of 255"), (4095, "")):
+    for white, note in (
+        (65535, r"largest value is 16 of 255 in 1 of 2 videos (a), so"),
+        (4095, ""),
+    ):
         place = {"data_dir": tmp_path / "data", "white": white, **options}
         pdr_datasets.prepare("videos", manual_dir=tmp_path / "files", **place)
         found = pdr_datasets.load("videos", **place)
         assert note in found.note if note else not found.note
     assert found.splits["train"][0]["frames"].min() == 255
+    argv = ["data", "prepare", "videos", "--data-dir", str(tmp_path / "data"), "--channels=grey"]
+    argv += ["--test-fraction=0", "--val-fraction=0", "--height=8", "--width=8"]
+    argv += ["--in-length=2", "--out-length=2"]
+    tyro.extras.subcommand_cli_from_dict({"data": data_command(argv), "x": print}, args=argv)
+    assert "shall become 255, as --white 4095 for 12 bits" in capsys.readouterr().out
 
 
 def test_broken_and_short_videos_are_refused_or_skipped_by_name(clips, tmp_path):
@@ -192,33 +201,63 @@ def test_broken_and_short_videos_are_refused_or_skipped_by_name(clips, tmp_path)
     shutil.copytree(clips, files)
     (files / "text.mp4").write_text("text")
     (files / "empty.avi").touch()
-    place = {"data_dir": tmp_path / "data", "manual_dir": files, **SMALL}
-    with pytest.raises(ValueError, match=r"skip_broken=False.*empty.avi is empty; text.mp4 is not"):
-        pdr_datasets.prepare("videos", **place)
-    (files / "text.mp4").unlink()
-    (files / "empty.avi").unlink()
     content = (files / "dan_walk.avi").read_bytes()
     (files / "dan_walk.avi").write_bytes(content[: content.rindex(b"idx1") - 4])
-    with pytest.raises(ValueError, match=r"dan_walk.avi is damaged or cut off after frame \d"):
-        pdr_datasets.prepare("videos", **place)
-    shutil.copy(files / "dan_walk.avi", tmp_path)
-    write_video(files / "dan_walk.avi", draw(11))
     write_video(files / "short.avi", draw(3))
-    with pytest.raises(ValueError, match=r"short.avi has 3 frames, fewer than a clip of 4"):
+    place = {"data_dir": tmp_path / "data", "manual_dir": files, **SMALL}
+    every = (
+        r"skip_broken=False.*: dan_walk.avi is damaged or cut off after frame \d+; empty.avi is "
+        r"empty; short.avi has 3 frames, fewer than a clip of 4; text.mp4 is not"
+    )
+    with pytest.raises(ValueError, match=every):
         pdr_datasets.prepare("videos", **place)
-    shutil.copy(tmp_path / "dan_walk.avi", files)
     assert not list(tmp_path.rglob("dataset_info.json"))
     pdr_datasets.prepare("videos", skip_broken=True, **place)
     dataset = pdr_datasets.load("videos", data_dir=tmp_path / "data", **SMALL)
     note = describe_dataset(dataset)["note"]
-    assert "Broken and skipped, 1 of 9 videos: dan_walk.avi is" in note
-    assert "not used, 1 of 8 videos: short.avi (3 frames)" in note
+    assert "Left out, 4 of 11 videos: dan_walk.avi is" in note
+    assert "short.avi has 3 frames, fewer than a clip of 4; text.mp4 is" in note
+    assert "read as 7 videos of 4 to 10 frames" in dataset.reading
     for source in dataset.splits.values():  # what was read of the broken one is in no clip
         for index in range(len(source)):
             steps = np.diff(source[index]["frames"][:, 1, 6, 0].astype(int))
             np.testing.assert_allclose(steps, 10, atol=4)
     with pytest.raises(ValueError, match="skip_broken=True: has a meaning for videos only"):
         pdr_datasets.prepare("kth", manual_dir=clips, skip_broken=True)
+
+
+def test_what_cannot_be_used_is_left_out_before_the_draw(tmp_path):
+    files, good = tmp_path / "files", ["a.avi", "b.avi", "c.avi"]
+    for name in good:
+        write_video(files / name, draw(4))
+    options = {"data_dir": tmp_path / "data", "val_fraction": 0, **SMALL}
+    names = [*good, "short.avi"]
+    alone = {"test_fraction": 1 / 3, "val_fraction": 0}
+    for seed in range(100):  # that draws the short one for testing, where it is in the draw
+        parts = split_videos([Video(n, Path(n)) for n in names], "file", seed=seed, **alone)
+        if [video.name for video in parts["test"]] == ["short.avi"]:
+            break
+    write_video(files / "short.avi", draw(3))
+    place = {"seed": seed, "test_fraction": 1 / 3, **options}
+    pdr_datasets.prepare("videos", manual_dir=files, skip_broken=True, **place)
+    found = pdr_datasets.load("videos", **place)
+    assert found.reading.endswith("clips of 4 frames: train 2 with 2, test 1 with 1")
+    for skip in (False, True):
+        with pytest.raises(ValueError, match=r"no video can be used: short.avi has 3 frames"):
+            pdr_datasets.prepare(
+                "videos", manual_dir=files / "short.avi", skip_broken=skip, seed=101, **options
+            )
+
+
+def test_a_clip_is_named_by_its_video_and_first_frame(tmp_path):
+    for name in ("a.avi", "b.avi"):
+        write_video(tmp_path / "files" / name, draw(9))
+    place = {"data_dir": tmp_path / "data", "test_fraction": 0, "val_fraction": 0, **SMALL}
+    pdr_datasets.prepare("videos", manual_dir=tmp_path / "files", every=2, **place)
+    found = pdr_datasets.load("videos", every=2, **place)
+    source = found.splits["train"]
+    named = [found.clip_name(int(source[index]["id"])) for index in range(len(source))]
+    assert named == [f"{video}.avi, frame {frame}" for video in "ab" for frame in (0, 2)]
 
 
 def test_preparing_again_from_other_videos_is_refused(clips, prepared, tmp_path):

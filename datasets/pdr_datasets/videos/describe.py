@@ -5,20 +5,22 @@ from typing import Any
 
 from pdr_datasets.originals import name_some
 
-_DARK = 64  # of 255
+DARK = 64
+"""Of 255: a video whose largest value is below is remarked."""
 
 
 def describe_videos(
     files: Sequence[Mapping[str, Any]], clips: Mapping[str, int], length: int, stored: str
 ) -> str:
-    """What was read: "60 videos of 28 to 146 frames ...".
+    """What was read: "60 videos of 28 to 146 frames ...", of those that hold a clip.
 
     Args:
-      files: of the metadata, see `videos_dataset_builder`.
+      files: of the metadata, see `videos_dataset_builder`; one of them holds a clip.
       clips: number of clips of each part.
       length: frames of a clip.
       stored: the stored frame in words.
     """
+    files = [file for file in files if file["frames"] >= length]
     frames = [file["frames"] for file in files]
     sizes = sorted({tuple(file["size"]) for file in files})
     shown = f"{sizes[0][0]} x {sizes[0][1]}"
@@ -34,32 +36,32 @@ def describe_videos(
     )
 
 
-def remark(
-    files: Sequence[Mapping[str, Any]], skipped: Collection[str], brightest: int, length: int
-) -> str:
+def remark(files: Sequence[Mapping[str, Any]], skipped: Collection[str], length: int) -> str:
     """What a reader of a result must know of the videos; "" if nothing.
 
     Args:
       files: of the metadata.
-      skipped: broken videos, each with its reason.
-      brightest: the largest stored value.
+      skipped: broken and short videos, each with its reason.
       length: frames of a clip.
     """
     notes = []
     if skipped:
         total = len(files) + len(skipped)
-        notes.append(f"Broken and skipped, {len(skipped)} of {total} videos: {name_some(skipped)}.")
+        notes.append(f"Left out, {len(skipped)} of {total} videos: {name_some(skipped)}.")
     short = [f"{f['name']} ({f['frames']} frames)" for f in files if f["frames"] < length]
     if short:
         notes.append(
             f"Shorter than a clip of {length} frames and not used, {len(short)} of {len(files)} "
             f"videos: {name_some(short)}."
         )
-    if brightest < _DARK:
+    # Builds made before it was kept lack it.
+    dark = {f["name"]: f["brightest"] for f in files if f.get("brightest", DARK) < DARK}
+    if dark:
         notes.append(
-            f"The largest value is {brightest} of 255, so that errors are tiny and PSNR is high "
-            "whatever is predicted. 16-bit grey frames of fewer bits need another white: prepare "
-            "with the value that shall become 255, as white=4095 for 12 bits."
+            f"The largest value is {max(dark.values())} of 255 in {len(dark)} of {len(files)} "
+            f"videos ({name_some(dark)}), so that errors are tiny and PSNR is high whatever is "
+            "predicted. 16-bit grey frames of fewer bits need another white: prepare with the "
+            "value that shall become 255, as white=4095 for 12 bits."
         )
     rates = {file["rate"] for file in files if file["rate"]}
     if rates and max(rates) > 1.01 * min(rates):

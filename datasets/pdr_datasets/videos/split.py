@@ -23,15 +23,11 @@ def split_videos(
       seed: of the draw. It depends on names alone: a video more or less moves few of the others.
 
     Raises:
-      ValueError: a name has no prefix, a part is not known, or no video is left for training.
+      ValueError: see `check_names`; or no video is left for training.
     """
+    check_names(videos, rule)
     if rule == "csv":
         chosen = {video.name: video.part for video in videos}
-        if without := [name for name, part in chosen.items() if not part]:
-            raise ValueError(
-                f"split='csv': {without[0]} has no part. Give as manual_dir a CSV file with the "
-                "columns path and part."
-            )
     else:
         groups = {video.name: _group(video.name, rule) for video in videos}
         drawn = sorted(set(groups.values()), key=lambda group: _digest(seed, group))
@@ -52,16 +48,23 @@ def split_videos(
     return {part: chosen for part, chosen in parts.items() if chosen}
 
 
+def check_names(videos: Sequence[Video], rule: str) -> None:
+    """Raises ValueError if a name has no prefix, or a part is not known."""
+    for video in videos:
+        if rule == "csv" and not video.part:
+            raise ValueError(
+                f"split='csv': {video.name} has no part. Give as manual_dir a CSV file with the "
+                "columns path and part."
+            )
+        if rule == "prefix" and "_" not in PurePosixPath(video.name).name:
+            raise ValueError(
+                f"split='prefix': {video.name} has no '_' in its file name; expected names such as "
+                "PERSON_ACTION.avi, or split='file' or 'csv'."
+            )
+
+
 def _group(name: str, rule: str) -> str:
-    if rule == "file":
-        return name
-    prefix, found, _ = PurePosixPath(name).name.partition("_")
-    if not found:
-        raise ValueError(
-            f"split='prefix': {name} has no '_' in its file name; expected names such as "
-            "PERSON_ACTION.avi, or split='file' or 'csv'."
-        )
-    return prefix
+    return name if rule == "file" else PurePosixPath(name).name.partition("_")[0]
 
 
 def _digest(seed: int, group: str) -> bytes:

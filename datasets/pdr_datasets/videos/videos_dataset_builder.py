@@ -1,6 +1,6 @@
 """TFDS builder of a user's own videos: one record a frame; clips are cut when reading."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +14,9 @@ from pdr_datasets.series import Windows
 from pdr_datasets.videos.broken import BrokenVideoError
 from pdr_datasets.videos.config import Config
 from pdr_datasets.videos.describe import describe_videos, remark
-from pdr_datasets.videos.find import EXPECTED_FILES, Video, find_videos
+from pdr_datasets.videos.find import EXPECTED_FILES, PARTS, Video, find_videos
 from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
-from pdr_datasets.videos.split import split_videos
+from pdr_datasets.videos.split import check_names, split_videos
 
 __all__ = ["Builder", "Config"]
 
@@ -24,9 +24,9 @@ __all__ = ["Builder", "Config"]
 class Builder(VideoBuilder):
     """Stores every frame once; see README.md.
 
-    The metadata hold `files`, a dict a stored video, in the order of their frames: its name, part,
-    start (the position of its first frame), frames, size (height, width) and rate; `skipped`, the
-    broken ones with reasons; `contents`, see `Video.contents`, of all; and the brightest value.
+    The metadata hold `files`, a dict a usable video, in the order of their frames: its name, part,
+    start (the position of its first frame), frames, size (height, width), rate and brightest value;
+    `skipped`, the broken and short ones with reasons; and `contents`, see `Video.contents`, of all.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -48,8 +48,8 @@ class Builder(VideoBuilder):
         config = self.builder_config
         return (config.length - 1) // config.stride
 
-    def remarks(self) -> dict[str, str]:
-        """What was read, and which videos were not used."""
+    def remarks(self) -> dict[str, Any]:
+        """What was read, which videos were not used, and where a clip begins."""
         config, found = self.builder_config, self.info.metadata
         clips = {part: len(starts) for part, starts in self._starts().items()}
         stored = f"{config.height} x {config.width} {config.channels}"
@@ -59,9 +59,9 @@ class Builder(VideoBuilder):
             "note": remark(
                 found["files"],
                 [f"{name} {reason}" for name, reason in found["skipped"].items()],
-                found["brightest"],
                 config.length,
             ),
+            "clip_name": self._clip_name,
         }
 
     def check_place(self, place: Any) -> None:
@@ -73,14 +73,21 @@ class Builder(VideoBuilder):
                 "Remove that folder to build it anew, or choose another data_dir."
             )
 
-    def _starts(self, parts: Iterable[str] = ()) -> dict[str, np.ndarray]:
-        """Positions at which the clips of each part begin; `parts` are to have some."""
-        config = self.builder_config
-        starts: dict[str, list[int]] = {part: [] for part in parts}
-        for file in self.info.metadata["files"]:
+    def _clip_name(self, clip: int) -> str:
+        """As "moshe_run.avi, frame 12", counted in the file from 0."""
+        files = self.info.metadata["files"]
+        file = max((f for f in files if f["start"] <= clip), key=lambda f: f["start"])
+        return f"{file['name']}, frame {(clip - file['start']) * self.builder_config.every}"
+
+    def _starts(self) -> dict[str, np.ndarray]:
+        """Positions at which the clips of each part begin."""
+        config, files = self.builder_config, self.info.metadata["files"]
+        there = {file["part"] for file in files}
+        starts: dict[str, list[int]] = {part: [] for part in PARTS if part in there}
+        for file in files:
             stride = config.stride if file["part"] == "train" else config.length
             stop = file["start"] + file["frames"] - config.length + 1
-            starts.setdefault(file["part"], []).extend(range(file["start"], stop, stride))
+            starts[file["part"]].extend(range(file["start"], stop, stride))
         for part, found in starts.items():
             if not found:
                 raise ValueError(
@@ -103,78 +110,67 @@ class Builder(VideoBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
         del dl_manager
-        config = self.builder_config
         videos = find_videos(self.place)
+        check_names(videos, self.builder_config.split)
+        self.info.metadata.update(files=[], skipped={}, contents=_contents(videos))
+        return {"frames": self._generate_examples(videos)}
+
+    def _generate_examples(self, videos: Sequence[Video]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """All frames; what is drawn, and what cannot be used, is known after the last one."""
+        config, found = self.builder_config, self.info.metadata
+        index = 0
+        for done, video in enumerate(videos, start=1):
+            start, size, brightest = index, (0, 0), 0
+            try:
+                for frame in read_frames(video.path, config.every, config.white):
+                    stored = fit_frame(frame, config.height, config.width, config.channels)
+                    brightest = max(brightest, int(stored.max()))
+                    size = frame.shape[:2]
+                    yield index, {"frames": stored}
+                    index += 1
+                if not (frames := index - start):
+                    raise BrokenVideoError("holds no frames")
+                if frames < config.length:
+                    raise BrokenVideoError(
+                        f"has {frames} frames, fewer than a clip of {config.length}"
+                    )
+            except BrokenVideoError as error:  # its frames so far stay in the file, unused
+                found["skipped"][video.name] = str(error)
+            else:
+                found["files"].append(
+                    {
+                        "name": video.name,
+                        "start": start,
+                        "frames": frames,
+                        "size": size,
+                        "rate": frame_rate(video.path) / config.every,
+                        "brightest": brightest,
+                    }
+                )
+            self.report(done, len(videos))
+        if found["skipped"] and not (self.skip_broken and found["files"]):
+            raise ValueError(_refusal(found["skipped"], len(videos)))
         parts = split_videos(
-            videos,
+            [video for video in videos if video.name not in found["skipped"]],
             config.split,
             test_fraction=config.test_fraction,
             val_fraction=config.val_fraction,
             seed=config.seed,
         )
-        broken = {video.name: reason for video in videos if (reason := self._unreadable(video))}
-        if broken and not self.skip_broken:
-            raise ValueError(_refusal(f"{name} {reason}" for name, reason in broken.items()))
-        self.info.metadata.update(files=[], skipped=broken, contents=_contents(videos), brightest=0)
-        return {"frames": self._generate_examples(parts)}
-
-    @staticmethod
-    def _unreadable(video: Video) -> str:
-        """Why a video's first frame cannot be read: names most broken ones before any is stored."""
-        try:
-            return "" if next(read_frames(video.path), None) is not None else "holds no frames"
-        except BrokenVideoError as error:
-            return str(error)
-
-    def _generate_examples(
-        self, parts: Mapping[str, Sequence[Video]]
-    ) -> Iterator[tuple[int, dict[str, Any]]]:
-        config, found = self.builder_config, self.info.metadata
-        readable = [
-            (part, video)
-            for part, videos in parts.items()
-            for video in videos
-            if video.name not in found["skipped"]
-        ]
-        index = 0
-        for done, (part, video) in enumerate(readable, start=1):
-            start, size = index, (0, 0)
-            try:
-                for frame in read_frames(video.path, config.every, config.white):
-                    stored = fit_frame(frame, config.height, config.width, config.channels)
-                    found["brightest"] = max(found["brightest"], int(stored.max()))
-                    size = frame.shape[:2]
-                    yield index, {"frames": stored}
-                    index += 1
-            except BrokenVideoError as error:  # its frames so far stay in the file, unused
-                found["skipped"][video.name] = str(error)
-                problem = str(error)
-            else:
-                frames = index - start
-                found["files"].append(
-                    {
-                        "name": video.name,
-                        "part": part,
-                        "start": start,
-                        "frames": frames,
-                        "size": size,
-                        "rate": frame_rate(video.path) / config.every,
-                    }
-                )
-                short = f"has {frames} frames, fewer than a clip of {config.length}"
-                problem = short if frames < config.length else ""
-            if problem and not self.skip_broken:
-                raise ValueError(_refusal([f"{video.name} {problem}"]))
-            self.report(done, len(readable))
-        self._starts(parts)  # refuses a part without a clip
+        where = {video.name: part for part, chosen in parts.items() for video in chosen}
+        for file in found["files"]:
+            file["part"] = where[file["name"]]
 
 
 def _contents(videos: Sequence[Video]) -> dict[str, list[Any]]:
     return {video.name: [video.part, *video.contents()] for video in videos}
 
 
-def _refusal(problems: Iterable[str]) -> str:
+def _refusal(skipped: Mapping[str, str], count: int) -> str:
+    named = name_some(f"{name} {reason}" for name, reason in skipped.items())
+    if len(skipped) == count:
+        return f"manual_dir: no video can be used: {named}. Mend them, or shorten the clips."
     return (
-        f"skip_broken=False: these videos cannot be used: {name_some(problems)}. Mend or remove "
-        "them; or set skip_broken, which leaves them out and names them beside all results."
+        f"skip_broken=False: these videos cannot be used: {named}. Mend or remove them; or set "
+        "skip_broken, which leaves them out and names them beside all results."
     )

@@ -263,7 +263,7 @@ def test_months_are_a_step_and_rounded_times_are_regular(tmp_path):
     assert "one every 1 month from 2001-01-01 to 2002-12-01" in dataset.reading
     assert dataset.note == ""
     gap = load(write(field(np.delete(months, 5)[:22]), tmp_path / "gap.nc"))
-    assert "1 gap in time, 1 steps are missing (after 2001-05-01)" in gap.note
+    assert "1 gap in time, 1 step is missing (after 2001-05-01)" in gap.note
     data = field()
     days = (np.arange(24) / 24 + 20).astype(np.float32)  # to some 0.1 s
     data["time"] = ("time", days, {"units": "days since 2001-01-01"})

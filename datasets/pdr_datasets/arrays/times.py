@@ -204,9 +204,10 @@ def describe_gaps(times: Times, positions: np.ndarray) -> str:
     missing = int(positions[-1]) + 1 - len(positions)
     shown = ", ".join(f"after {times.word(end)}" for end in ends[:3])
     more = ", ..." if len(ends) > 3 else ""
+    steps = "1 step is" if missing == 1 else f"{missing} steps are"
     return (
-        f"{len(ends)} gap{'s' * (len(ends) > 1)} in time, {missing} steps are missing ({shown}"
-        f"{more}): no window crosses one."
+        f"{len(ends)} gap{'s' * (len(ends) > 1)} in time, {steps} missing ({shown}{more}): no "
+        "window crosses one."
     )
 
 

@@ -33,12 +33,16 @@ class NotPreparedError(FileNotFoundError):
     Attributes:
       name: the data set's.
       config: the configuration's name.
+      state: what is prepared, and what is not.
     """
 
     def __init__(self, name: str, config: str, data_dir: Any, prepared: Sequence[str]):
-        super().__init__(
+        self.state = (
             f"{name} {config!r} is not prepared in {data_dir}. Prepared there: "
-            f"{', '.join(prepared) or 'none'}. Call pdr_datasets.prepare({name!r}, "
+            f"{', '.join(prepared) or 'none'}."
+        )
+        super().__init__(
+            f"{self.state} Call pdr_datasets.prepare({name!r}, "
             f"config={config!r}, manual_dir=FOLDER), or open one of the prepared by its name, "
             "config=... (it serves shorter lengths than it stores, too)."
         )
@@ -110,8 +114,9 @@ def prepare(
         videos a pattern, a list or a CSV file, see `pdr_datasets.videos.find.find_videos`.
       config: the name of a configuration, such as "64x64_10to20", instead of `options`.
       progress: whether to show a progress bar on standard error.
-      skip_broken: whether broken and short videos are left out and named in `VideoDataset.note`.
-        Otherwise, and for other data sets, they are refused.
+      skip_broken: whether broken videos, and those shorter than a clip, are left out before parts
+        are drawn, and named in `VideoDataset.note`. Otherwise, and for other data sets, they are
+        refused.
       **options: of the configuration: in_length, out_length, and those that `info` describes.
 
     Returns:

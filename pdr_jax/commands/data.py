@@ -1,8 +1,9 @@
 """`pdr data`."""
 
 import dataclasses
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -68,7 +69,13 @@ def _prepare(name: str, manual_dir: str | None, skip_broken: bool, place: dict[s
         print(f"prepared: {path}")
     dataset = pdr_datasets.load(name, **place)
     for text in filter(None, (dataset.reading, dataset.note)):
-        print(f"note: {text}")
+        print(f"note: {_as_options(text, pdr_datasets.options(name))}")
+
+
+def _as_options(note: str, known: Sequence[str]) -> str:
+    """A note in which options of the data set, as white=4095, are those of the command line."""
+    named = rf"(?<!\S)({'|'.join(known)})=(?=\w)"
+    return re.sub(named, lambda found: f"--{found[1].replace('_', '-')} ", note)
 
 
 def _sentence(name: str) -> str:

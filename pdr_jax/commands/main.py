@@ -139,7 +139,10 @@ def refusal(error: Exception, known: set[str]) -> str | None:
 
     if isinstance(error, NotPreparedError):
         prepare = f"pdr data prepare {error.name} --config {error.config} --manual-dir FOLDER"
-        return f"{error} On the command line: --data-options.config NAME, or {prepare}"
+        return (
+            f"{error.state} Prepare it: {prepare}; or choose one that is prepared: "
+            "--data-options.config NAME"
+        )
     if isinstance(error, DivergedError):
         return str(error)
     # NotImplementedError: a kernel that was asked for by name does not serve this device.
@@ -215,7 +218,14 @@ def with_option(message: str, known: set[str]) -> str:
       message: an error message.
       known: the names of the command's options, as Python writes them.
     """
+    import pdr_datasets
+
     found = re.match(r"(\w+)((?:\.\w+)*)(?=[=:]| is missing)", message)
-    if found is None or found[1] not in known:
+    if found is None:
         return message
-    return f"{message} (option --{found[0].replace('_', '-')})"
+    name = found[0]
+    if found[1] not in known:  # an option of a user's array, perhaps
+        if "data_options" not in known or found[1] not in pdr_datasets.options("arrays"):
+            return message
+        name = f"data_options.{name}"
+    return f"{message} (option --{name.replace('_', '-')})"

@@ -35,7 +35,7 @@ from pdr_jax.runs.pace import DivergedError
         ("train kth --resume=runs/x", "--resume takes no other option"),
         # The data set decides the recipe wherever it stands, or the command is refused.
         ("train --epochs 5 kth", "kth '128x128_10to20' is not prepared"),
-        ("train kth", "pdr data prepare kth --config 128x128_10to20"),
+        ("train kth", "Prepared there: none. Prepare it: pdr data prepare kth --config 128x128_10"),
         ("train --out kth taxibj", "dataset='taxibj', but 'kth' was taken for it"),
         ("train --epochs 5 ktj", "give the data set before all options, pdr train ktj"),
         ("data info", "name is missing"),
@@ -62,6 +62,7 @@ def test_bad_command_lines_are_refused(argv, message, capsys, tmp_path, monkeypa
         ("batch_size=0: expected 1", "batch_size=0: expected 1 (option --batch-size)"),
         ("data_options.path is missing", "(option --data-options.path)"),
         ("batch_size is odd", "batch_size is odd"),
+        ("key=None: two.nc holds u, v", "key=None: two.nc holds u, v (option --data-options.key)"),
         ("latitudes=0: expected degrees", "latitudes=0: expected degrees"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pdr_datasets.netcdf import SUFFIXES
-from pdr_datasets.videos.find import FILES, image_files
+from pdr_datasets.videos.find import FILES, find_videos, image_files
 from pdr_jax.report import style
 
 Kind = Literal["array", "series", "video"]
@@ -33,6 +33,18 @@ def kind_of(source: Path) -> Kind:
     return "array"
 
 
+def _videos(source: Path) -> int:
+    """How many videos a folder holds that is neither one nor a series itself."""
+    if not source.is_dir() or image_files(source) or source.suffix.lower() == ".zarr":
+        return 0
+    if any(path.suffix.lower() in (*SUFFIXES, ".zarr") for path in source.iterdir()):
+        return 0
+    try:
+        return len(find_videos(source))
+    except FileNotFoundError:
+        return 0
+
+
 def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None:
     """Makes the folders of the outputs; refuses outputs that could not be written afterwards.
 
@@ -44,11 +56,17 @@ def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None
     Raises:
       FileNotFoundError: `source` is not there.
       FileExistsError: `target` is a folder that holds something.
-      ValueError: a name has another ending, or `target` is `source`.
+      ValueError: `source` is a folder of videos, a name has another ending, or `target` is
+        `source`.
       ImportError: the extra `report`, which a GIF needs, or `data` is not installed.
     """
     if not source.exists() and not glob.has_magic(str(source)):
         raise FileNotFoundError(f"source={str(source)!r}: no such file or folder")
+    if count := _videos(source):
+        raise ValueError(
+            f"source={str(source)!r} is a folder of {count} video{'s' * (count > 1)}: give one "
+            "video, or one folder of frames"
+        )
     if target.resolve() == source.resolve():
         raise ValueError(f"target={str(target)!r} would replace the frames that it is made from")
     suffixes = TARGETS[kind_of(source)]

@@ -56,10 +56,12 @@ def read_series(source: Path, task: Task, options: Mapping[str, Any]) -> NamedSe
             f"{source}: no axis is time, by its name or attributes; save the array as .npy"
         )
     length, total = task.clip.in_length, joined.shape[0]
-    if joined.runs[-1][1] < length:
+    if total < length:
+        raise ValueError(f"{source} has {total} frames; {length} are needed")
+    if (last := joined.runs[-1][1]) < length:
         raise ValueError(
-            f"{source}: the last {joined.runs[-1][1]} frames have no gap; expected {length}, from "
-            f"which this run predicts. {note}"
+            f"{source}: {last} frame{'s follow' if last > 1 else ' follows'} the last gap in time; "
+            f"{length} without a gap are needed. {note}"
         )
     north = joined.latitudes[:1] > joined.latitudes[-1:]
     if north and task.dataset.name == "weatherbench":

@@ -10,6 +10,7 @@ import numpy as np
 
 from pdr_datasets import Units
 from pdr_datasets.videos.broken import BrokenVideoError
+from pdr_datasets.videos.describe import DARK
 from pdr_datasets.videos.frames import fit_frame, frame_rate, read_frames
 from pdr_datasets.videos.images import WHITE
 from pdr_jax.files import new_folder, replacing
@@ -51,9 +52,10 @@ def read_video(source: Path, task: Task, every: int = 1, white: int = WHITE) -> 
     """
     height, width, channels = task.dataset.frame_shape
     if channels not in (1, 3) or task.clip.units != Units():
+        told = ", ".join(task.dataset.scoring.groups) or task.dataset.reading
         raise ValueError(
-            f"{source}: this run's frames have {channels} channels in {task.clip.units}; expected "
-            "grey or RGB frames of 0..255, which are scaled by 255"
+            f"{source}: this run predicts fields, not videos. Its data are {task.dataset.name}"
+            f"{f' ({told})' if told else ''}: give an array or file of such"
         )
     kept: collections.deque[np.ndarray] = collections.deque(
         maxlen=(task.clip.in_length - 1) * every + 1
@@ -79,6 +81,11 @@ def read_video(source: Path, task: Task, every: int = 1, white: int = WHITE) -> 
         notes.append(f"frames are resized to {height} x {width} by Pillow's bilinear filter")
     mode = "grey" if channels == 1 else "rgb"
     frames = np.stack([fit_frame(frame, height, width, mode) for frame in taken])
+    if frames.max() < DARK:
+        notes.append(
+            f"the largest value is {frames.max()} of 255: 16-bit grey frames were read with "
+            f"white={white}, as those of the training"
+        )
     return Video(frames, (rate or _RATE) / every, -(-count // every), notes)
 
 

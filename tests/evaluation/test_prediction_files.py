@@ -136,8 +136,12 @@ def test_months_and_levels_go_on(kelvin, tmp_path):
 def test_series_that_a_run_cannot_go_on_from_are_refused(kelvin, tmp_path):
     path = tmp_path / "a.nc"
     field([0, 1, 2, 3, 4, 9]).to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(ValueError, match=r"the last 1 frames have no gap; expected 2, .*after"):
+    with pytest.raises(ValueError, match=r"1 frame follows the last gap in time; 2 .*after"):
         read_series(path, kelvin, {})
+    field([0, 1]).to_netcdf(path, engine="h5netcdf")
+    longer = kelvin._replace(clip=dataclasses.replace(kelvin.clip, in_length=4))
+    with pytest.raises(ValueError, match=r"a\.nc has 2 frames; 4 are needed$"):
+        read_series(path, longer, {})
     field().rename(valid_time="n").drop_vars("n").to_netcdf(path, engine="h5netcdf")
     with pytest.raises(ValueError, match=r"a\.nc: no axis is time"):
         read_series(path, kelvin, {"key": "t"})
@@ -216,8 +220,9 @@ def test_a_folder_of_frames_has_no_rate(task, finished, tmp_path):
 def test_videos_that_do_not_fit_or_are_damaged_are_refused(task, kelvin, tmp_path):
     path = video(tmp_path / "a.mp4", np.zeros((6, 32, 32, 3), np.uint8))
     for other in (kelvin, dressed(task, 8, 2)):
-        with pytest.raises(ValueError, match=r"a\.mp4: this run's frames have . channels in Units"):
+        with pytest.raises(ValueError, match=r"a\.mp4: this run predicts fields, not videos"):
             read_video(path, other)
+    assert read_video(path, task).notes[-1].startswith("the largest value is 0 of 255: 16-bit")
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(OSError, match=r"a\.mp4 is not a video that can be opened"):
         read_video(path, task)
@@ -240,5 +245,10 @@ def test_outputs_are_of_the_kind_of_their_source(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"source='.*no\.nc': no such file or folder"):
         prepare_outputs(tmp_path / "no.nc", tmp_path / "new/b.nc")
     assert not (tmp_path / "new").exists()
+    for name in ("clips/a.avi", "clips/b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"source='.*clips' is a folder of 2 videos: give one"):
+        prepare_outputs(tmp_path / "clips", tmp_path / "b.mp4")
     prepare_outputs(tmp_path / "a.mp4", tmp_path / "new/folder")
     assert [path.name for path in (tmp_path / "new").iterdir()] == []

@@ -80,7 +80,7 @@ def explore(
         by_run[label] = _frames(output, run, list(titles))
     return shown, [
         Clip(
-            title=f"{title}clip {sample['id']}",
+            title=title + _name(first.task, int(sample["id"])),
             inputs=inputs[i],
             truth=truth[i],
             runs={label: frames[i] for label, frames in by_run.items()},
@@ -105,6 +105,11 @@ def choose(errors: np.ndarray, count: int) -> dict[int, str]:
         f"{ERROR} {errors[order[place]]:.4g}, "
         for place in places
     }
+
+
+def _name(task: Task, clip: int) -> str:
+    """Of a clip, by which a person finds it in the data."""
+    return task.dataset.clip_name(clip) if task.dataset.clip_name else f"clip {clip}"
 
 
 def _errors(measured: Mapping[str, Measured]) -> np.ndarray | None:

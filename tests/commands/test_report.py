@@ -90,6 +90,10 @@ def test_a_run_without_figures_shows_its_training_clips(finished):
     evaluated = Evaluated(task, state.variables(), {}, folder / "no such file", "last")
     runs, clips = explore({"run": evaluated}, split="train", clips=2, batch_size=4)
     assert [clip.title for clip in clips] == ["clip 0", "clip 1"]
+    dataset = dataclasses.replace(task.dataset, clip_name=lambda clip: f"a.avi, frame {clip}")
+    named = dataclasses.replace(evaluated, task=task._replace(dataset=dataset))
+    _, clips = explore({"run": named}, split="train", clips=2, batch_size=4)
+    assert [clip.title for clip in clips] == ["a.avi, frame 0", "a.avi, frame 1"]
     assert runs["run"].figures == {}
     assert runs["run"].curves == {}
     assert "position_std" in runs["run"].statistics

@@ -54,7 +54,7 @@ def remark(files: Sequence[Mapping[str, Any]], skipped: Collection[str], length:
             f"Shorter than a clip of {length} frames and not used, {len(short)} of {len(files)} "
             f"videos: {name_some(short)}."
         )
-    # Builds made before it was kept lack it.
+    # Builds made before brightness was kept lack it.
     dark = {f["name"]: f["brightest"] for f in files if f.get("brightest", DARK) < DARK}
     if dark:
         notes.append(

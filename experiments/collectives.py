@@ -90,7 +90,9 @@ def summed(collectives: list[Collective]) -> dict[str, dict[str, int]]:
 
 def _computations(text: str) -> tuple[str, dict[str, list[str]]]:
     """The name of the entry, and the lines of each computation by name."""
-    entry, computations, lines = "", {}, []
+    entry = ""
+    computations: dict[str, list[str]] = {}
+    lines: list[str] = []
     for line in text.splitlines():
         if found := _COMPUTATION.match(line):
             lines = computations[found[2]] = []

@@ -24,7 +24,7 @@ from pallas_kernels.tools import aot
 from pdr_jax import recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.recipes import Recipe
-from pdr_jax.runs.fit import _jit_step
+from pdr_jax.runs.fit import jit_step
 from pdr_jax.sharding import own_mesh, state_shardings
 from pdr_jax.task import Task, open_task, optimisation
 from pdr_jax.train import init_state
@@ -166,8 +166,7 @@ def lowered(task: Task, mesh: Mesh) -> jax.stages.Lowered:
             shapes,
             state_shardings(mesh, shapes),
         )
-        step: Any = _jit_step(task, plan, state, mesh)
-        return step.lower(state, frames)
+        return jit_step(task, plan, state, mesh).lower(state, frames)
 
 
 def task_of(case: Case) -> Task:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments import backbones as backbones_study
-from experiments.pages import backbones, faults, judge, measured, several_processes
+from experiments.pages import backbones, faults, judge, measured, several_processes, topologies
 from experiments.pages.markdown import page, paragraph, spread, table, words
 
 Result = Mapping[str, Any]
@@ -35,6 +35,7 @@ def document(results: Mapping[str, Result]) -> str:
         measured.summary(results),
         faults.summary(results["faults"]),
         several_processes.summary(results["several_processes"]),
+        topologies.summary(results["topologies"]),
     )
 
 

@@ -1,6 +1,7 @@
 """The page on whole training steps that were compiled for devices that are not here."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from experiments import topologies_model
@@ -86,7 +87,7 @@ def document(result: dict[str, Any]) -> str:
     )
 
 
-def summary(result: dict[str, Any]) -> str:
+def summary(result: Mapping[str, Any]) -> str:
     """The front's words on it."""
     compiled = [row for row in result["runs"] if "error" not in row]
     alone = sum(set(row["collectives"]) == {"all-reduce"} for row in compiled)

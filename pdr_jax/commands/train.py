@@ -104,6 +104,8 @@ def resume_run(
     units: Literal["run"] | None = None,
     devices: int | None = None,
     model_parallel: int | None = None,
+    shard_parameters: bool | None = None,
+    remat: bool | None = None,
     renderer: recipes.Renderer | None = None,
     ssim: recipes.Ssim | None = None,
     log: tuple[LoggerName, ...] | None = None,
@@ -119,6 +121,9 @@ def resume_run(
         units: "run" keeps the run's units, though its data would now give others.
         devices: How many to train on; 0 takes all. By default as before.
         model_parallel: Of these, how many share a copy of the parameters. By default as before.
+        shard_parameters: Whether each device keeps its part of large parameters. By default as
+            before.
+        remat: Whether blocks are computed again for their gradient. By default as before.
         renderer: What draws Gaussians. By default as before.
         ssim: What computes the loss's SSIM. By default as before.
         log: Where figures and pictures go besides metrics.jsonl. By default as before.
@@ -130,6 +135,8 @@ def resume_run(
     given: dict[str, Any] = {
         "devices": devices,
         "model_parallel": model_parallel,
+        "shard_parameters": shard_parameters,
+        "remat": remat,
         "renderer": renderer,
         "ssim": ssim,
         "log": log,

@@ -9,7 +9,6 @@ import functools
 import math
 import signal
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ def _train(
             f"accumulate={recipe.accumulate}: the model's batch statistics are of "
             f"{recipe.batch_size // recipe.accumulate} clips at a time, not {recipe.batch_size}"
         )
-    step_function = profiler.watch(_jit_step(task, plan, state, mesh))
+    step_function = profiler.watch(jit_step(task, plan, state, mesh))
     save_every = recipe.save_every or plan.steps_per_epoch
     processes.check_equal(state, "the first state")
     if go_on_from is not None and processes.first():
@@ -202,10 +201,10 @@ class _Description:
             self._imported = {}
 
 
-def _jit_step(
+def jit_step(
     task: Task, plan: Optimisation, state: TrainState, mesh: jax.sharding.Mesh
-) -> Callable:
-    """`train_step` of a task, compiled for the shardings of the state."""
+) -> jax.stages.Wrapped:
+    """`train_step` of a task, compiled for the shardings of the state, or of its shapes."""
     recipe = task.recipe
     step = functools.partial(
         train_step,

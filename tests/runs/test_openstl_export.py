@@ -1,6 +1,5 @@
 """Exports of run folders to the public PyTorch code."""
 
-import dataclasses
 import os
 import re
 
@@ -10,7 +9,7 @@ import pytest
 from golden_files import load
 from imported_runs import ARRAYS, fail, pdr, refused
 
-from pdr_jax import recipes
+from pdr_jax import backbones, recipes
 from pdr_jax.files import write_json
 from pdr_jax.interop import configurations, convert
 from pdr_jax.interop.family import naming
@@ -47,11 +46,8 @@ def folder_of(name, place, **changes):
     frames = jax.ShapeDtypeStruct((1, *module.in_shape), np.float32)
     wanted = jax.eval_shape(module.init, jax.random.key(0), frames)
     variables = keep(variables, wanted)
-    options = {
-        field.name: getattr(module, field.name)
-        for field in dataclasses.fields(module)
-        if field.name not in ("in_shape", "dtype", "parent", "name")
-    }
+    names = backbones.hyperparameters(name).keys() - {"dtype"}
+    options = {option: getattr(module, option) for option in names}
     length, height, width, channels = module.in_shape
     recipe = recipes.create(
         "arrays", backbone=name, adapter="none", backbone_options=options, in_length=length

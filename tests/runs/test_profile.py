@@ -282,6 +282,7 @@ def named_afresh():
     jax.config.update("jax_compilation_cache_include_metadata_in_key", False)
 
 
+@pytest.mark.rest
 def test_a_training_traces_its_steps(
     small_recipe, small_dataset, named_afresh, tmp_path, monkeypatch
 ):

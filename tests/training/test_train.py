@@ -163,7 +163,8 @@ def one_step(devices, model_parallel=1):
     return float(logs["loss"]), jax.tree.map(np.asarray, (state.params, state.batch_stats))
 
 
-@pytest.mark.parametrize("model_parallel", [pytest.param(1, marks=pytest.mark.rest), 2])
+@pytest.mark.rest
+@pytest.mark.parametrize("model_parallel", [1, 2])
 def test_eight_devices_do_what_one_does(model_parallel):
     (loss1, state1), (loss8, state8) = one_step(1), one_step(8, model_parallel)
     assert loss8 == pytest.approx(loss1, rel=1e-5)

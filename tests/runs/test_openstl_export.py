@@ -1,5 +1,6 @@
 """Exports of run folders to the public PyTorch code."""
 
+import dataclasses
 import os
 import re
 

@@ -88,7 +88,11 @@ def test_a_folder_is_written_again_as_it_is(folder, tmp_path):
 
 
 def test_the_program_predicts_without_this_package_for_any_batch(run, folder, tmp_path):
-    """Bit for bit what the jitted model gives; `predict` scales frames outside of it."""
+    """As the jitted model; `predict` scales frames outside of it.
+
+    With jax 0.12 the bits are equal. XLA of jax 0.10 fuses a program for any batch otherwise, which
+    changes sums by less than the last bit of 255, the largest value.
+    """
     predict = stablehlo.stored_predictor(run.task, run.variables, horizon=3)
     np.save(tmp_path / "frames.npy", FRAMES)
     np.save(tmp_path / "one.npy", FRAMES[0, -2:].astype(np.float32))
@@ -105,7 +109,8 @@ def test_the_program_predicts_without_this_package_for_any_batch(run, folder, tm
             predict(frames[:, -2:].astype(np.float32)),
         )
         assert found.dtype == np.float32
-        np.testing.assert_array_equal(found, wanted)
+        last_bit = float(np.spacing(np.float32(255)))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=last_bit)
         ours = run.predict(frames.astype(np.float32), horizon=3)
         np.testing.assert_allclose(found, ours, rtol=0, atol=255 * 2e-6)
 

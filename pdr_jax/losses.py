@@ -19,7 +19,6 @@ from pallas_kernels import ssim as structural_similarity
 from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window
 from pdr_jax.arrays import on_pairs
 from pdr_jax.losses_wavelet import high_frequency_focal
-from pdr_jax.sharding import on_own_clips
 
 Loss = Callable[[Array, Array], Float[Array, ""]]
 DataRange = float | tuple[float, float]
@@ -72,15 +71,15 @@ def ssim(
         min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
         for length in prediction.shape[-3:-1]
     )
-    measure = partial(
-        structural_similarity,
+    return structural_similarity(
+        prediction,
+        target,
         windows=(gaussian_window(down), gaussian_window(across)),
         data_range=data_range,
         padding=padding,
         signed=signed,
         implementation=implementation,
-    )
-    return on_own_clips(measure)(prediction, target).mean()
+    ).mean()
 
 
 @on_pairs

@@ -142,19 +142,16 @@ def drawn_for_clips(draw: Callable[[tuple[int, ...]], jax.Array], shape: tuple[i
     return jax.lax.dynamic_slice_in_dim(draw((parts * clips, *rest)), own, clips)
 
 
-def on_own_clips(function: Callable, *, summed: bool = False) -> Callable:
+def on_own_clips(function: Callable) -> Callable:
     """`function` on each device's own part of the batch, as it lies over "data".
 
     XLA's partitioner gathers a batch before a loop over its clips. In a program that is traced for
-    a mesh (`traced_for`), this keeps every device to its own clips; elsewhere it does nothing.
+    a mesh (`traced_for`), this keeps every device to its own clips; elsewhere, and where a device
+    sees no others as in `averaged_over_devices`, it does nothing.
 
     Args:
       function: of trees of arrays whose leading axis is the batch, to a tree of such arrays.
-      summed: its results have no such axis; they are sums over clips, added up over the devices.
     """
-
-    def total(*trees: Any) -> Any:
-        return jax.lax.psum(function(*trees), "data")
 
     def run(*trees: Any) -> Any:
         mesh = jax.sharding.get_abstract_mesh()
@@ -162,13 +159,8 @@ def on_own_clips(function: Callable, *, summed: bool = False) -> Callable:
         clips = jax.tree.leaves(trees)[0].shape[0]
         if parts == 1 or AxisType.Manual in mesh.axis_types or clips % parts:
             return function(*trees)
-        own, everywhere = PartitionSpec("data"), PartitionSpec()
-        return jax.shard_map(
-            total if summed else function,
-            in_specs=own,
-            out_specs=everywhere if summed else own,
-            check_vma=False,
-        )(*trees)
+        own = PartitionSpec("data")
+        return jax.shard_map(function, in_specs=own, out_specs=own, check_vma=False)(*trees)
 
     return run
 

@@ -15,7 +15,6 @@ from jax import Array, lax
 
 from pdr_jax.backbones.layers.by_platform import by_platform
 from pdr_jax.backbones.layers.loop_conv import grouped_conv
-from pdr_jax.sharding import on_own_clips
 
 # Columns summed in one step of the kernel gradient. From 16 terms on, XLA's CPU back end copies
 # the step's inputs out instead of recomputing their addresses for every term.
@@ -120,10 +119,9 @@ def _backward(
 ) -> tuple[Array, Array]:
     x, kernel = residuals
     rows, columns = kernel.shape[:2]
-    by_kernel = functools.partial(kernel_gradient, rows=rows, columns=columns, dilation=dilation)
     return (
         shifted_sum(cotangent, kernel[::-1, ::-1], dilation),
-        on_own_clips(by_kernel, summed=True)(x, cotangent),
+        kernel_gradient(x, cotangent, rows=rows, columns=columns, dilation=dilation),
     )
 
 

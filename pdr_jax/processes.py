@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax._src import distributed
 from jax.experimental import multihost_utils
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 Distributed = Literal["auto", "off", "on"]
 
@@ -98,11 +98,35 @@ def join(mode: Distributed = "auto") -> None:
         f"{jax.process_index()}, with {jax.local_device_count()} of {jax.device_count()} devices",
         flush=True,
     )
+    _meet()
+
+
+def _meet() -> None:
+    """Connects the processes, over all devices and over one of each.
+
+    CPUs wait 30 seconds for a new connection, and later the processes may be further apart.
+    """
+    Votes(Mesh(np.array(jax.devices()), "device")).cast(0)
+    wait_for_all("the processes have met")
 
 
 def first() -> bool:
     """Whether this process writes and prints."""
     return jax.process_index() == 0
+
+
+def leave(status: int, message: str = "") -> None:
+    """Ends this process at once if it is one of several: an orderly end would wait for the others.
+
+    They notice within `SILENCE` seconds, and end too.
+
+    Args:
+      status: that the process ends with.
+      message: printed before.
+    """
+    if distributed.global_state.client is not None:
+        print(message, file=sys.stderr, flush=True)
+        os._exit(status)
 
 
 def wait_for_all(name: str) -> None:
@@ -166,7 +190,7 @@ def _end(what: str, note: Callable[[], str]) -> NoReturn:
 class Votes:
     """What any process asks for, such as to stop, so that all of them do it at the same step."""
 
-    def __init__(self, mesh: jax.sharding.Mesh) -> None:
+    def __init__(self, mesh: Mesh) -> None:
         """`mesh`: all devices of all processes."""
         self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         whole = NamedSharding(mesh, PartitionSpec())

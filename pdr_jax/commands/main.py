@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import typing
 from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
             sys.exit(141)
         except Exception:
             print(_BUG, file=sys.stderr)
+            _leave(1, traceback.format_exc())
             raise
 
 
@@ -124,6 +126,7 @@ def _call(name: str, argv: list[str]) -> None:
         Console(stderr=True).print(
             f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True
         )
+        _leave(2)
         sys.exit(2)
 
 
@@ -148,6 +151,12 @@ def refusal(error: Exception, known: set[str]) -> str | None:
     # NotImplementedError: a kernel that was asked for by name does not serve this device.
     known_kinds = (ValueError, TypeError, OSError, ImportError, NotImplementedError)
     return with_option(str(error), known) if isinstance(error, known_kinds) else None
+
+
+def _leave(status: int, message: str = "") -> None:
+    """Ends one of several processes at once; a command that never joined any goes on."""
+    if processes := sys.modules.get("pdr_jax.processes"):
+        processes.leave(status, message)
 
 
 def load(name: str, argv: list[str]) -> Callable[..., Any]:

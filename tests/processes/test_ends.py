@@ -4,9 +4,11 @@ import json
 import re
 import signal
 
+import numpy as np
 import pytest
+from small_runs import moving_blobs
 
-from experiments.launched import ROOT, run, signalled, start
+from experiments.launched import ROOT, finish, run, signalled, start
 from experiments.several_processes import losses
 from pdr_jax.processes import SILENCE
 from pdr_jax.runs.saved import Saved
@@ -14,10 +16,13 @@ from pdr_jax.runs.saved import Saved
 pytestmark = pytest.mark.rest
 
 FLAGS = "--xla_backend_optimization_level=0"
-TOY = (
+MODEL = (
     "--backbone convlstm --adapter none --backbone-options.num-hidden 4 "
-    "--backbone-options.patch-size 2 --in-length 2 --out-length 2 --data-options.size 16 "
-    "--data-options.num-train 16 --data-options.num-test 4 --data-dir data"
+    "--backbone-options.patch-size 2 --in-length 2 --out-length 2"
+)
+TOY = (
+    f"{MODEL} --data-options.size 16 --data-options.num-train 16 --data-options.num-test 4 "
+    "--data-dir data"
 )
 # The processes find no data, and one makes it for both.
 TRAIN = (
@@ -57,6 +62,20 @@ def test_a_process_that_is_lost_ends_the_others(lost, tmp_path):
     assert other.status not in (0, -signal.SIGKILL), other
     assert other.seconds < 2 * SILENCE
     assert saved.last % 20 == 0
+
+
+def test_a_process_that_refuses_its_input_ends_the_others(tmp_path):
+    np.save(tmp_path / "frames0.npy", moving_blobs(12))
+    words = f"train arrays {MODEL} --batch-size 4 --steps 5 --out run --data-options.path".split()
+    code = (
+        "import os; from pdr_jax.commands.main import main; "
+        f"main([*{words}, 'frames' + os.environ['JAX_PROCESS_ID'] + '.npy'])"
+    )
+    finds_it, does_not = finish(start(["-c", code], cwd=tmp_path, flags=FLAGS))
+    assert does_not.status == 2
+    assert "frames1.npy" in does_not.err
+    assert finds_it.status != 0
+    assert finds_it.seconds < 3 * SILENCE
 
 
 def test_the_pages_two_terminals_train_together(tmp_path):

@@ -142,8 +142,7 @@ def mesh_of(topology: Topology) -> Mesh:
             target_config=aot.DEVICES["sm_90a"].config,
             topology=f"1x1x{topology.devices}",
         ).devices
-    types = (AxisType.Auto,) * 2
-    return Mesh(np.array(devices).reshape(-1, 1), ("data", "model"), axis_types=types)
+    return Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
 
 
 def lowered(task: Task, mesh: Mesh) -> jax.stages.Lowered:

@@ -1,8 +1,8 @@
 """The mesh of devices that a training step runs on: one CPU, or many GPUs or TPUs.
 
-It has two axes. "data" splits the batch and, where asked for, large arrays of parameters, averages
-and optimiser state. "model" splits the last axis of these arrays (the output channels of kernels),
-and with it the activations.
+Its one axis, "data", splits the batch and, where asked for, large arrays of parameters, averages
+and optimiser state. Nothing splits activations: convolutions of the field's predictors would send
+them around in every layer, many times the bytes of the gradients.
 """
 
 import math
@@ -16,16 +16,14 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 SPLIT_FROM = 2**12  # numbers in an array; gathering a smaller one takes longer than it saves
 
 
-def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
-    """A ("data", "model") mesh.
+def make_mesh(devices: int = 0) -> Mesh:
+    """A mesh with the axis "data".
 
     Args:
       devices: how many devices; 0 takes all, and several processes always take all.
-      model: how many of these share a copy of the parameters.
 
     Raises:
-      ValueError: there are fewer devices, `model` does not divide their number, or a process would
-        have none.
+      ValueError: there are fewer devices, or a process would have none.
     """
     available, processes = jax.devices(), jax.process_count()
     devices = devices or len(available)
@@ -35,20 +33,12 @@ def make_mesh(devices: int = 0, model: int = 1) -> Mesh:
         raise ValueError(
             f"devices={devices}: expected all {len(available)} of the {processes} processes, or 0"
         )
-    if model < 1 or devices % model:
-        raise ValueError(f"model_parallel={model}: expected a divisor of the {devices} devices")
-    return jax.make_mesh(
-        (devices // model, model),
-        ("data", "model"),
-        (AxisType.Auto,) * 2,
-        devices=available[:devices],
-    )
+    return jax.make_mesh((devices,), ("data",), (AxisType.Auto,), devices=available[:devices])
 
 
 def own_mesh() -> Mesh:
     """A mesh of this process's first device alone."""
-    devices = np.array(jax.local_devices()[:1]).reshape(1, 1)
-    return Mesh(devices, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+    return Mesh(np.array(jax.local_devices()[:1]), ("data",), axis_types=(AxisType.Auto,))
 
 
 def own_copy(tree: Any) -> Any:
@@ -76,12 +66,10 @@ def state_shardings(mesh: Mesh, state: Any, *, split: bool = False) -> Any:
       split: whether every device keeps only its part of the large arrays, cut along their largest
         axis that "data" divides. A step gathers the parameters that it uses.
     """
-    parts, parts_model = mesh.shape["data"], mesh.shape["model"]
+    parts = mesh.shape["data"]
 
     def sharding(leaf: Any) -> NamedSharding:
         shape = np.shape(leaf)
-        if parts_model > 1 and len(shape) >= 2 and shape[-1] % parts_model == 0:
-            return NamedSharding(mesh, PartitionSpec(*(None,) * (len(shape) - 1), "model"))
         axes = [axis for axis, size in enumerate(shape) if size % parts == 0]
         if not split or math.prod(shape) < SPLIT_FROM or not axes:
             return NamedSharding(mesh, PartitionSpec())
@@ -109,7 +97,7 @@ def averaged_over_devices(function: Callable[[Any, Any], Any]) -> Callable[[Any,
 
     def run(everywhere: Any, clips: Any) -> Any:
         mesh = jax.sharding.get_abstract_mesh()
-        if dict(mesh.shape).get("data", 1) == 1 or mesh.shape["model"] > 1:
+        if dict(mesh.shape).get("data", 1) == 1:
             return function(everywhere, clips)
         return jax.shard_map(
             mean,

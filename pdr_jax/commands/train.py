@@ -103,7 +103,6 @@ def resume_run(
     accept_changes: bool = False,
     units: Literal["run"] | None = None,
     devices: int | None = None,
-    model_parallel: int | None = None,
     shard_parameters: bool | None = None,
     remat: bool | None = None,
     renderer: recipes.Renderer | None = None,
@@ -120,7 +119,6 @@ def resume_run(
         accept_changes: Go on though recipe.json or the data have changed.
         units: "run" keeps the run's units, though its data would now give others.
         devices: How many to train on; 0 takes all. By default as before.
-        model_parallel: Of these, how many share a copy of the parameters. By default as before.
         shard_parameters: Whether each device keeps its part of large parameters. By default as
             before.
         remat: Whether blocks are computed again for their gradient. By default as before.
@@ -134,7 +132,6 @@ def resume_run(
     processes.join(distributed)
     given: dict[str, Any] = {
         "devices": devices,
-        "model_parallel": model_parallel,
         "shard_parameters": shard_parameters,
         "remat": remat,
         "renderer": renderer,

@@ -104,7 +104,6 @@ class Recipe:
       log_every: steps between lines of metrics.jsonl.
       log: where figures and pictures go besides metrics.jsonl: "tensorboard", "wandb" or both.
       devices: how many to train on; 0 takes all.
-      model_parallel: of these, how many share a copy of the parameters.
       shard_parameters: whether each device keeps only its part of large parameters, of their
         averages and of the optimiser's state; a step gathers the parameters.
       accumulate: micro-batches that a step's batch is taken in, one after the other, for less
@@ -157,7 +156,6 @@ class Recipe:
     log_every: int = 10
     log: tuple[LoggerName, ...] = ()
     devices: int = 0
-    model_parallel: int = 1
     shard_parameters: bool = False
     accumulate: int = 1
     remat: bool = False
@@ -165,7 +163,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         fields.check_fields(self)
-        positive = ("batch_size", "epochs", "log_every", "model_parallel", "accumulate")
+        positive = ("batch_size", "epochs", "log_every", "accumulate")
         fields.check_range(self, positive, 1)
         fields.check_range(self, _NOT_NEGATIVE, 0)
         fields.check_range(self, ("in_length", "out_length"), 1, fields.LARGEST_SIZE)
@@ -308,6 +306,7 @@ class Recipe:
         if not isinstance(values, Mapping):
             raise TypeError(f"recipe={values!r}: expected a JSON object of settings")
         values = dict(values)
+        values.pop("model_parallel", None)  # of version 0.2, which could split channels
         for name in ("loss_options", "data_options", "predgs"):
             if name not in values:
                 raise fields.missing(name)

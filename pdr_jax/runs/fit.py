@@ -96,7 +96,7 @@ def _train(
     recipe = task.recipe
     plan = optimisation(recipe, len(task.train))
     profiler = Profiler(profile, out, remark, done=go_on_from or 0, last=plan.steps)
-    mesh = make_mesh(recipe.devices, recipe.model_parallel)
+    mesh = make_mesh(recipe.devices)
     _check_shares(recipe, mesh)
     batches, place = feed(task, mesh)
     begins = go_on_from is None

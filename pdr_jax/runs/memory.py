@@ -63,7 +63,7 @@ def check_state(recipe: Recipe, state: Any) -> None:
       ValueError: the model is too large.
     """
     kept = _bytes(state) // (_sharing(recipe) if recipe.shard_parameters else 1)
-    needed = (kept + _bytes(state.params)) // recipe.model_parallel
+    needed = kept + _bytes(state.params)
     if needed > available():
         parts = {name: _bytes(part) for name, part in state.params.items()}
         field = "backbone_options" if max(parts, key=parts.__getitem__) == "backbone" else "predgs"
@@ -92,7 +92,7 @@ def _sharing(recipe: Recipe) -> int:
     """The devices that share a batch, each with memory of its own: those of a CPU have the same."""
     if jax.local_devices()[0].platform == "cpu":
         return 1
-    return max(1, (recipe.devices or jax.device_count()) // recipe.model_parallel)
+    return recipe.devices or jax.device_count()
 
 
 def _bytes(tree: Any) -> int:

@@ -13,8 +13,7 @@ from pdr_jax.task import Task
 
 # Fields that change neither parameters nor their order of updates, but for float32 rounding.
 FREE = (
-    *("devices", "model_parallel", "shard_parameters", "remat"),
-    *("resident_mib", "renderer", "ssim"),
+    *("devices", "shard_parameters", "remat", "resident_mib", "renderer", "ssim"),
     *("log_every", "log", "save_every", "save_minutes", "data_dir", "data_options.path"),
 )
 _DATA = ("training_clips", "frame_shape", "offset", "scale", "digest")

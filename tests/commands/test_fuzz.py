@@ -159,7 +159,6 @@ OTHERS = [
     "train --resume=",
     "train --resume run --checkpoint=",
     "train --resume run --devices=",
-    "train --resume run --model-parallel=",
     "models =",
     "models tau --dataset=",
     "data info =",

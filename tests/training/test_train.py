@@ -143,14 +143,14 @@ def test_coarse_weight_supervises_the_coarse_frames(frames):
 
 
 @functools.cache
-def one_step(devices, model_parallel=1):
+def one_step(devices):
     """Loss and state after the same step, laid out over devices."""
     model, _, step = make("tracked")
     frames = clips()
     # Adam's first step is the sign of the gradient, even where that is rounding; SGD's is not.
     tx = optax.sgd(0.1)
     start = functools.partial(init_state, model, tx, clip=CLIP, seed=0)
-    mesh = make_mesh(devices, model_parallel)
+    mesh = make_mesh(devices)
     shardings = state_shardings(mesh, jax.eval_shape(start, frames))
     state = jax.jit(start, out_shardings=shardings)(frames)
     jitted = jax.jit(
@@ -164,19 +164,16 @@ def one_step(devices, model_parallel=1):
 
 
 @pytest.mark.rest
-@pytest.mark.parametrize("model_parallel", [1, 2])
-def test_eight_devices_do_what_one_does(model_parallel):
-    (loss1, state1), (loss8, state8) = one_step(1), one_step(8, model_parallel)
+def test_eight_devices_do_what_one_does():
+    (loss1, state1), (loss8, state8) = one_step(1), one_step(8)
     assert loss8 == pytest.approx(loss1, rel=1e-5)
     for one, eight in zip(jax.tree.leaves(state1), jax.tree.leaves(state8), strict=True):
         np.testing.assert_allclose(eight, one, rtol=1e-4, atol=1e-6)
 
 
 def test_meshes():
-    assert dict(make_mesh(0, 2).shape) == {"data": 4, "model": 2}
+    assert dict(make_mesh().shape) == {"data": 8}
     with pytest.raises(ValueError, match="devices=9"):
         make_mesh(9)
-    with pytest.raises(ValueError, match="model_parallel=3"):
-        make_mesh(8, 3)
     with pytest.raises(ValueError, match="batch_size=6"):
         shard_batch(make_mesh(), np.zeros((6, 1)))

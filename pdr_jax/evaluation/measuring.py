@@ -90,6 +90,7 @@ def measure(
     keep_samples: bool = False,
     names: tuple[str, ...] = (),
     extra: Mapping[str, metrics.FrameMetric] | None = None,
+    raft: metrics.Flow | None = None,
 ) -> dict[str, Measured]:
     """Figures of a task's model on a split and, with `controls`, of its controls.
 
@@ -106,6 +107,7 @@ def measure(
       keep_samples: whether to fill `Measured.values`.
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
+      raft: optical flow of RAFT, as there.
 
     Returns:
       What was measured of each row, by label: the model first, then the controls.
@@ -142,7 +144,7 @@ def measure(
             ablated.pop("shuffled Y", None)
         rows |= {f"{label}, {name}": predict for name, predict in ablated.items()}
     evaluator = protocols.evaluator(
-        task.dataset, protocol, names=names, extra=extra, keep_samples=keep_samples
+        task.dataset, protocol, names=names, extra=extra, raft=raft, keep_samples=keep_samples
     )
     measured: dict[str, Measured] = {}
     for name, predict in rows.items():

@@ -38,6 +38,7 @@ def evaluator(
     *,
     names: tuple[str, ...] = (),
     extra: Mapping[str, metrics.FrameMetric] | None = None,
+    raft: metrics.Flow | None = None,
     keep_samples: bool = False,
 ) -> metrics.Evaluator:
     """The metrics of a data set, ready for batches in model units.
@@ -47,6 +48,7 @@ def evaluator(
       protocol: which metrics; see the module.
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
+      raft: optical flow of RAFT, as there.
       keep_samples: whether to keep the values of every clip.
     """
     scoring = dataset.scoring
@@ -66,6 +68,7 @@ def evaluator(
         latitudes=scoring.latitudes,
         climatology=scoring.climatology,
         extra=extra,
+        raft=raft,
         keep_samples=keep_samples,
         **units,
     )

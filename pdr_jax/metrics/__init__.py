@@ -8,7 +8,16 @@ the learned distances.
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
 from pdr_jax.metrics.fidelity import mae, mse, psnr, psnr_uint8, snr, ssim, ssim_gaussian
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
-from pdr_jax.metrics.table import BETTER, DEFAULT, DETAIL, METRICS, WARPING, WEATHER, Metric
+from pdr_jax.metrics.table import (
+    BETTER,
+    DEFAULT,
+    DETAIL,
+    METRICS,
+    WARPING,
+    WARPING_RAFT,
+    WEATHER,
+    Metric,
+)
 from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warping_error
 from pdr_jax.metrics.weather import anomaly_correlation, latitude_weights
 
@@ -18,6 +27,7 @@ __all__ = [
     "DETAIL",
     "METRICS",
     "WARPING",
+    "WARPING_RAFT",
     "WEATHER",
     "Evaluator",
     "Flow",

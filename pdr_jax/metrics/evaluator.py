@@ -51,6 +51,7 @@ class Evaluator:
       latitudes: of the rows, in degrees; the weighted metrics need them.
       climatology: (H, W, C) in the data's units, from which "acc" takes anomalies.
       flow: optical flow for the warping metrics, see `warping.Flow`; default OpenCV's.
+      raft: optical flow for those named after RAFT, as `raft.load_raft` makes it.
       extra: further metrics by name. They see clips scaled as for psnr; an example is
         `perceptual.load_lpips_alex(trunk, heads)`.
       keep_samples: keep the values of every clip for `per_sample` and `per_sample_frame`.
@@ -72,6 +73,7 @@ class Evaluator:
         latitudes: Sequence[float] | np.ndarray = (),
         climatology: np.ndarray | None = None,
         flow: warping.Flow | None = None,
+        raft: warping.Flow | None = None,
         extra: Mapping[str, FrameMetric] | None = None,
         keep_samples: bool = False,
     ):
@@ -80,6 +82,7 @@ class Evaluator:
             "latitudes": len(latitudes) > 0,
             "climatology": climatology is not None,
             "flow": True,
+            "raft": raft is not None,
         }
         _check_names(names, extra, given)
         low, high = (np.asarray(bound, np.float64) for bound in data_range)
@@ -107,9 +110,12 @@ class Evaluator:
         self._unit_frames = jax.jit(partial(quantities.unit_frames, units=self._units))
         # A `Partial` passes a metric's weights as arguments of the jitted function, not constants.
         self._extra = {name: Partial(function) for name, function in extra.items()}
-        self._flow = None
-        if any("flow" in metric.needs for metric in self.metrics.values()):
-            self._flow = flow or warping.dis_flow()
+        needs = {need for metric in self.metrics.values() for need in metric.needs}
+        self._flows: dict[str, warping.Flow] = {}
+        if "flow" in needs:
+            self._flows[""] = flow or warping.dis_flow()
+        if raft is not None and "raft" in needs:
+            self._flows["_raft"] = raft
         self._keep_samples = keep_samples
         self.reset()
 
@@ -135,8 +141,8 @@ class Evaluator:
         """
         chosen = self._check(prediction, target, valid)
         values = _as_float64(self._frame_values(prediction, target, chosen, self._extra))
-        if self._flow is not None:
-            values |= self._warping_values(prediction, target, self._flow)
+        for suffix, flow in self._flows.items():
+            values |= self._warping_values(prediction, target, flow, suffix)
         kept = {
             name: value[chosen]
             for name, value in values.items()
@@ -197,16 +203,16 @@ class Evaluator:
         return chosen
 
     def _warping_values(
-        self, prediction: AnyArray, target: AnyArray, flow: warping.Flow
+        self, prediction: AnyArray, target: AnyArray, flow: warping.Flow, suffix: str
     ) -> dict[str, np.ndarray]:
         unit, true_unit = on_host(self._unit_frames(prediction, target))
         flows = warping.truth_flows(true_unit, flow)
         error, steps = warping.warping_error(unit, *flows)
         true_error, _ = warping.warping_error(true_unit, *flows)
         values = {
-            "warping_prediction": error,
-            "warping_target": true_error,
-            "warping_steps": steps,
+            f"warping_prediction{suffix}": error,
+            f"warping_target{suffix}": true_error,
+            f"warping_steps{suffix}": steps,
         }
         return _as_float64(values)
 

@@ -122,6 +122,20 @@ METRICS: Mapping[str, Metric] = {
         np.divide,
         needs=("flow",),
     ),
+    "warping_error_raft": Metric(
+        "lower",
+        "warping_error, with the flow of RAFT (Teed and Deng 2020)",
+        ("warping_prediction_raft", "warping_steps_raft"),
+        np.divide,
+        needs=("raft",),
+    ),
+    "warping_ratio_raft": Metric(
+        "one",
+        "warping_error_raft of the predictions / the same of the truth",
+        ("warping_prediction_raft", "warping_target_raft"),
+        np.divide,
+        needs=("raft",),
+    ),
     "rmse_weighted": Metric(
         "lower",
         "WeatherBench 2: cos(latitude)-weighted, averaged over H, W, C, one root over all frames",
@@ -170,6 +184,9 @@ DETAIL = ("spectral_energy", "kurtosis", "diversity")
 
 WARPING = ("warping_error", "warping_ratio")
 """Show temporal coherence; need a flow function, or OpenCV and frames of at least 12x12 pixels."""
+
+WARPING_RAFT = ("warping_error_raft", "warping_ratio_raft")
+"""The same with the flow of `raft.load_raft`, and frames of at least 16x16 pixels."""
 
 WEATHER = ("rmse_weighted", "mae_weighted", "acc")
 """WeatherBench 2's figures; all need latitudes, "acc" also the climatology."""

@@ -242,7 +242,7 @@ def test_every_metric_has_a_direction():
     assert metrics.BETTER["mse"] == "lower"
     assert metrics.BETTER["psnr"] == "higher"
     assert metrics.BETTER["sharpness"] == "one"
-    sets = (metrics.DEFAULT, metrics.DETAIL, metrics.WARPING, metrics.WEATHER)
+    sets = (metrics.DEFAULT, metrics.DETAIL, metrics.WARPING, metrics.WARPING_RAFT, metrics.WEATHER)
     assert {name for names in sets for name in names} <= set(metrics.METRICS)
 
 

@@ -102,6 +102,24 @@ def test_a_step_without_visible_pixels_does_not_count():
     assert np.isnan(evaluate(target, target, nowhere).compute()["warping_error"])
 
 
+def test_rafts_flow_has_figures_of_its_own():
+    """Beside those of the other flow; both are computed alike."""
+
+    def still(first, second):
+        return np.zeros((*first.shape[:3], 2), np.float32)
+
+    target, prediction = moving(2), moving(1, seed=1)
+    figures = {}
+    for name, flow in (("_raft", uniform(2)), ("", still)):
+        expected = evaluate(prediction, target, flow).compute()
+        figures |= {f"{key}{name}": value for key, value in expected.items()}
+    both = Evaluator(NAMES + metrics.WARPING_RAFT, flow=still, raft=uniform(2))
+    both.update(prediction, target)
+    assert both.compute() == figures
+    with pytest.raises(ValueError, match=r"'warping_error_raft' needs Evaluator\(..., raft=\)"):
+        Evaluator(metrics.WARPING_RAFT)
+
+
 def test_batches_and_padding_do_not_change_the_figures():
     target = np.concatenate([moving(2, seed=seed) for seed in range(3)])
     prediction = target[::-1].copy()

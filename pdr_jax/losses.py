@@ -3,38 +3,50 @@
 `create` makes a loss by name. Every loss takes any number of channels, computes in float32 (in
 float64 if a clip is float64) and raises ValueError if the two shapes differ. Leading dimensions
 other than (B, T) are taken by all losses but those with the differential divergence.
+
+With `create(..., missing=True)` NaN marks the target's missing pixels. The prediction stands in for
+them, without a gradient; and means are taken over what is there, in the batch as a whole, wherever
+its parts lie: pixels, or SSIM's windows without a missing pixel.
 """
 
 import inspect
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pallas_kernels import ssim as structural_similarity
-from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window
+from pallas_kernels.ssim import GAUSSIAN_SIZE, Padding, gaussian_window, ssim_map, whole_windows
 from pdr_jax.arrays import on_pairs
 from pdr_jax.losses_wavelet import high_frequency_focal
+from pdr_jax.sharding import mean_over_devices
 
 Loss = Callable[[Array, Array], Float[Array, ""]]
 DataRange = float | tuple[float, float]
 """L, for values in [0, L]; or (low, high)."""
+Valid = Bool[Array, "*B H W C"] | None
+"""What of a target is there; None for all."""
 
 
 @on_pairs
-def mse(prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]) -> Float[Array, ""]:
-    """Mean squared error over all elements."""
-    return jnp.mean((prediction - target) ** 2)
+def mse(
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, valid: Valid = None
+) -> Float[Array, ""]:
+    """Mean squared error over all elements, or those that are `valid`."""
+    return _mean((prediction - target) ** 2, valid)
 
 
 @on_pairs
-def l1(prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]) -> Float[Array, ""]:
-    """Mean absolute error over all elements."""
-    return jnp.mean(jnp.abs(prediction - target))
+def l1(
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, valid: Valid = None
+) -> Float[Array, ""]:
+    """Mean absolute error over all elements, or those that are `valid`."""
+    return _mean(jnp.abs(prediction - target), valid)
 
 
 @on_pairs
@@ -46,6 +58,7 @@ def ssim(
     padding: Padding = "valid",
     signed: bool = True,
     implementation: str | None = None,
+    valid: Valid = None,
 ) -> Float[Array, ""]:
     """Mean SSIM: 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03 (Wang et al. 2004).
 
@@ -65,20 +78,20 @@ def ssim(
         minus. Without this, as in the paper, frames that are mirrored about `low` come out near 1.
         Where values lie near `low` (flows, rain) L1 is small between them too, and an unbounded
         output can settle there. See `pallas_kernels.ssim`.
-      implementation: see `pallas_kernels.ssim`.
+      implementation: see `pallas_kernels.ssim`; always "xla" with `valid`.
+      valid: takes the mean over the windows without an invalid pixel; 1 if there is none.
     """
     down, across = (
         min(GAUSSIAN_SIZE, length - 1 + length % 2) if padding == "valid" else GAUSSIAN_SIZE
         for length in prediction.shape[-3:-1]
     )
+    windows = gaussian_window(down), gaussian_window(across)
+    options: dict[str, Any] = {"data_range": data_range, "padding": padding, "signed": signed}
+    if valid is not None:
+        similarity = ssim_map(prediction, target, windows=windows, **options)
+        return 1.0 - _mean(1.0 - similarity, whole_windows(valid, windows, padding))
     return structural_similarity(
-        prediction,
-        target,
-        windows=(gaussian_window(down), gaussian_window(across)),
-        data_range=data_range,
-        padding=padding,
-        signed=signed,
-        implementation=implementation,
+        prediction, target, windows=windows, implementation=implementation, **options
     ).mean()
 
 
@@ -92,6 +105,7 @@ def l1_ssim(
     padding: Padding = "valid",
     signed: bool = True,
     implementation: str | None = None,
+    valid: Valid = None,
 ) -> Float[Array, ""]:
     """PDR's loss: weight * L1 + (1 - weight) * (1 - SSIM).
 
@@ -103,6 +117,7 @@ def l1_ssim(
       padding: as in `ssim`.
       signed: as in `ssim`; False is the paper's literal form.
       implementation: as in `ssim`.
+      valid: as in `l1` and `ssim`.
     """
     similarity = ssim(
         prediction,
@@ -111,8 +126,9 @@ def l1_ssim(
         padding=padding,
         signed=signed,
         implementation=implementation,
+        valid=valid,
     )
-    return weight * l1(prediction, target) + (1.0 - weight) * (1.0 - similarity)
+    return weight * l1(prediction, target, valid=valid) + (1.0 - weight) * (1.0 - similarity)
 
 
 @on_pairs
@@ -156,26 +172,38 @@ def differential_divergence(
 
 @on_pairs
 def mse_ddr(
-    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, alpha: float = 0.1
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    *,
+    alpha: float = 0.1,
+    valid: Valid = None,
 ) -> Float[Array, ""]:
     """TAU's loss: MSE + alpha * `differential_divergence`. For (B, T, H, W, C) only."""
-    return mse(prediction, target) + alpha * differential_divergence(prediction, target)
+    return mse(prediction, target, valid=valid) + alpha * differential_divergence(
+        prediction, target
+    )
 
 
 @on_pairs
 def mse_l1(
-    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, valid: Valid = None
 ) -> Float[Array, ""]:
     """E3D-LSTM's loss: MSE + L1."""
-    return mse(prediction, target) + l1(prediction, target)
+    return mse(prediction, target, valid=valid) + l1(prediction, target, valid=valid)
 
 
 @on_pairs
 def mse_hffl(
-    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, weight: float = 0.001
+    prediction: Float[Array, "*B H W C"],
+    target: Float[Array, "*B H W C"],
+    *,
+    weight: float = 0.001,
+    valid: Valid = None,
 ) -> Float[Array, ""]:
     """WaST's loss: MSE + `high_frequency_focal`."""
-    return mse(prediction, target) + high_frequency_focal(prediction, target, weight=weight)
+    return mse(prediction, target, valid=valid) + high_frequency_focal(
+        prediction, target, weight=weight
+    )
 
 
 LOSSES: dict[str, Callable[..., Array]] = {
@@ -194,6 +222,7 @@ def create(
     *,
     data_range: DataRange = 1.0,
     implementation: str | None = None,
+    missing: bool = False,
     **options: float | str,
 ) -> Loss:
     """The loss called `name`, with its options bound.
@@ -202,6 +231,8 @@ def create(
       name: a key of `LOSSES`.
       data_range: as in `ssim`; losses without SSIM ignore it.
       implementation: as in `ssim`; losses without SSIM ignore it.
+      missing: whether targets may hold NaN, which marks missing pixels; see the module. It costs
+        a second mean, and without NaN the values are the same up to rounding.
       **options: `weight`, `padding` and `signed` (0 and 1 will do) of l1_ssim, `alpha` of mse_ddr,
         `weight` of mse_hffl.
 
@@ -213,7 +244,8 @@ def create(
     accepted = {
         key
         for key, parameter in inspect.signature(LOSSES[name]).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key != "implementation"
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        and key not in ("implementation", "valid")
     }
     for key in options:
         if key not in accepted:
@@ -235,7 +267,24 @@ def create(
     if "data_range" in accepted:
         own = {"data_range": data_range, "implementation": implementation}
         options = {**own, **options}  # type: ignore[dict-item]
-    return partial(LOSSES[name], **options)
+    loss = partial(LOSSES[name], **options)
+    return partial(_of_present, loss) if missing else loss
+
+
+def _of_present(loss: Callable[..., Array], prediction: Array, target: Array) -> Float[Array, ""]:
+    """A loss of a target in which NaN marks what is missing."""
+    valid = ~jnp.isnan(target)
+    filled = jnp.where(valid, target, jax.lax.stop_gradient(prediction).astype(target.dtype))
+    return loss(prediction, filled, valid=valid)
+
+
+def _mean(values: Array, valid: Array | None) -> Float[Array, ""]:
+    """The mean of the valid values of a batch that devices may share; 0 if there are none."""
+    if valid is None:
+        return values.mean()
+    # The devices' results are averaged: with the mean count each has its share of the whole mean.
+    count = mean_over_devices(valid.sum().astype(values.dtype))
+    return jnp.where(valid, values, 0.0).sum() / jnp.where(count > 0, count, 1.0)
 
 
 def _check_range(data_range: DataRange) -> None:

@@ -118,7 +118,7 @@ def open_task(
         recipe=recipe,
         model=model or recipe.build(dataset.frame_shape),
         dataset=dataset,
-        clip=ClipSpec(recipe.in_length, recipe.out_length, dataset.units),
+        clip=ClipSpec(recipe.in_length, recipe.out_length, dataset.units, dataset.fill),
         train=_Slice(train, 0, kept),
         holdout=holdout,
         test=test,

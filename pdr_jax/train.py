@@ -44,14 +44,19 @@ class ClipSpec(struct.PyTreeNode):
       in_length: observed frames, T.
       horizon: frames to predict, T'.
       units: of the stored clip.
+      fill: what the model sees where a pixel is missing (NaN), in model units; None where none can
+        be, which costs nothing.
     """
 
     in_length: int = struct.field(pytree_node=False)
     horizon: int = struct.field(pytree_node=False)
     units: Units = struct.field(pytree_node=False)
+    fill: float | None = struct.field(pytree_node=False, default=None)
 
     def split(self, frames: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(B, T + T', H, W, C) of any dtype -> observed and target frames, float32, model units.
+
+        Observed frames are filled; NaN marks the missing pixels of target frames.
 
         Raises:
           ValueError: the clips are shorter than T + T'.
@@ -62,7 +67,11 @@ class ClipSpec(struct.PyTreeNode):
                 f"{self.horizon} to predict"
             )
         frames = self.units.normalise(frames[:, : self.in_length + self.horizon])
-        return frames[:, : self.in_length], frames[:, self.in_length :]
+        return self.filled(frames[:, : self.in_length]), frames[:, self.in_length :]
+
+    def filled(self, frames: jax.Array) -> jax.Array:
+        """Frames in model units, `fill` where NaN marks a missing pixel."""
+        return frames if self.fill is None else jnp.where(jnp.isnan(frames), self.fill, frames)
 
 
 class TrainState(struct.PyTreeNode):
@@ -175,7 +184,7 @@ def train_step(
             observed,
             clip.horizon,
             train=True,
-            forcing=None if given is None else Forcing(target, given),
+            forcing=None if given is None else Forcing(clip.filled(target), given),
             method="decompose",
             rngs={"dropout": key},
             mutable=["batch_stats", "losses", "warmup"],
@@ -185,7 +194,9 @@ def train_step(
         if warmup:
             (before,) = warmup
             predicted = jnp.concatenate([before, predicted], axis=1)
-            seen = observed[:, observed.shape[1] - before.shape[1] :]
+            # Normalised anew, for observed frames with the NaN of what is missing.
+            whole = observed if clip.fill is None else clip.units.normalise(frames)
+            seen = whole[:, clip.in_length - before.shape[1] : clip.in_length]
             truth = jnp.concatenate([seen, truth], axis=1)
         with jax.named_scope("loss"):
             value = loss(predicted, truth)

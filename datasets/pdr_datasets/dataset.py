@@ -55,6 +55,9 @@ class VideoDataset:
       units: how stored values become model units.
       data_range: (low, high) in model units: (0, 1) for uint8 frames, else the extremes of the
         training part.
+      fill: None where no pixel can be missing. Else NaN marks what is, in stored frames or (see
+        `Units.missing`) in those in model units; and this number, in model units, is what a model
+        sees in its place.
       scoring: how metrics are computed.
       overlap: a clip may share frames with this many clips before it, in a split's order.
       note: what a reader of a result must know (a partial copy, a split that is not the
@@ -73,6 +76,7 @@ class VideoDataset:
     frame_shape: tuple[int, int, int]
     units: Units = dataclasses.field(default_factory=Units)
     data_range: tuple[float, float] = (0.0, 1.0)
+    fill: float | None = None
     scoring: Scoring = Scoring()
     overlap: int = 0
     note: str = ""

@@ -15,15 +15,22 @@ class Units:
     Attributes:
       offset: in stored units: one number for all channels, or one for each.
       scale: likewise, greater than 0.
+      missing: the stored whole number that stands for a missing value, which becomes NaN; or None.
+        Floating-point frames hold NaN themselves.
     """
 
     offset: float | tuple[float, ...] = 0.0
     scale: float | tuple[float, ...] = 255.0
+    missing: int | None = None
 
     def normalise(self, frames: Any) -> Any:
         """Stored units (..., C), any dtype -> model units, float32; NumPy or JAX, traced too."""
         offset, scale = self._constants(frames.ndim)
-        return (frames.astype(np.float32) - offset) / scale
+        values = (frames.astype(np.float32) - offset) / scale
+        if self.missing is None:
+            return values
+        where = frames.__array_namespace__().where
+        return where(frames == self.missing, np.float32(np.nan), values)
 
     def denormalise(self, frames: Any) -> Any:
         """The inverse of `normalise`: model units (..., C) -> stored units, float32."""

@@ -1,6 +1,7 @@
-"""Structural similarity: `ssim`, its windows and its implementations."""
+"""Structural similarity: `ssim`, its map, its windows and its implementations."""
 
-from pallas_kernels.ssim.api import IMPLEMENTATIONS, ssim
+from pallas_kernels.ssim.api import IMPLEMENTATIONS, ssim, ssim_map
+from pallas_kernels.ssim.masks import whole_windows
 from pallas_kernels.ssim.measure import (
     GAUSSIAN_SIZE,
     Padding,
@@ -16,5 +17,7 @@ __all__ = [
     "Weights",
     "gaussian_window",
     "ssim",
+    "ssim_map",
     "uniform_window",
+    "whole_windows",
 ]

@@ -87,6 +87,31 @@ def ssim(
     return call_first(KERNEL, names, *flat, measure=measure).reshape(shape[:-3])
 
 
+def ssim_map(
+    x: Float[ArrayLike, "*B H W C"],
+    y: Float[ArrayLike, "*B H W C"],
+    *,
+    windows: tuple[Weights, Weights] = (gaussian_window(),) * 2,
+    data_range: float | tuple[float, float] = 1.0,
+    sample_covariance: bool = False,
+    padding: Padding = "valid",
+    signed: bool = False,
+) -> Float[Array, "*B Y X C"]:
+    """The similarity of each window, of which `ssim` is the mean; always by "xla".
+
+    For means that leave windows out, see `whole_windows`. Arguments and errors are those of `ssim`.
+
+    Returns:
+        (..., Y, X, C): one value for each window and channel.
+    """
+    frames = _check_arrays(x, y)
+    shape = frames[0].shape
+    measure = _check_measure(shape, windows, data_range, sample_covariance, padding, signed)
+    flat = (z.reshape(-1, *shape[-3:]) for z in frames)
+    similarities = jnp.moveaxis(xla.similarities(*flat, measure=measure), 1, -1)
+    return similarities.reshape(*shape[:-3], *similarities.shape[1:])
+
+
 def _check_arrays(x, y):
     x, y = jnp.asarray(x), jnp.asarray(y)
     for name, array in (("x", x), ("y", y)):

@@ -18,6 +18,13 @@ def ssim(
     x: Float[Array, "F H W C"], y: Float[Array, "F H W C"], measure: Measure
 ) -> Float[Array, " F"]:
     """Mean SSIM of each frame, (F, H, W, C) -> (F,): see `api.ssim`."""
+    return similarities(x, y, measure).mean((1, 2, 3))
+
+
+def similarities(
+    x: Float[Array, "F H W C"], y: Float[Array, "F H W C"], measure: Measure
+) -> Float[Array, "F C Y X"]:
+    """The similarity of each window."""
     dtype = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
     x, y = (jnp.moveaxis(a, -1, -3).astype(dtype) - measure.low for a in (x, y))
     rows, columns = (
@@ -49,7 +56,7 @@ def ssim(
     if measure.signed:
         both_negative = (luminance < 0) & (contrast_structure < 0)
         similarity = jnp.where(both_negative, -similarity, similarity)
-    return similarity.mean((1, 2, 3))
+    return similarity
 
 
 def _banded(length: int, weights: Weights, padding: Padding, dtype: jnp.dtype) -> Array:

@@ -17,7 +17,7 @@ from pdr_jax.recipes import Protocol
 
 
 def metric_names(dataset: VideoDataset, protocol: Protocol) -> tuple[str, ...]:
-    """The metrics of a data set, without those whose window is larger than its frames."""
+    """The metrics of a data set, without those that its frames are too small or incomplete for."""
     is_map = bool(dataset.scoring.latitudes)
     if protocol == "openstl":
         names: tuple[str, ...] = (
@@ -29,6 +29,8 @@ def metric_names(dataset: VideoDataset, protocol: Protocol) -> tuple[str, ...]:
     left_out = {"acc"} if dataset.scoring.climatology is None else set()
     left_out |= {"ssim", "ssim_range1"} if side < 7 else set()
     left_out |= set(metrics.DETAIL) if side < 8 else set()
+    if dataset.fill is not None:
+        left_out |= {name for name in names if metrics.METRICS[name].across_clips}
     return tuple(name for name in names if name not in left_out)
 
 

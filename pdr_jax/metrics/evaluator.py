@@ -32,7 +32,9 @@ class Evaluator:
     ```
 
     Values of a frame are computed on the device in float32 and summed on the host in float64. A NaN
-    in a prediction makes its figures NaN. The attribute `metrics` maps the name of each figure to
+    in a prediction makes its figures NaN. With `missing`, NaN in a target marks missing pixels:
+    figures of a frame are of the others, and means are over the frames that have any (those of an
+    SSIM: a window without a missing pixel). The attribute `metrics` maps the name of each figure to
     its `Metric`.
 
     Args:
@@ -54,6 +56,8 @@ class Evaluator:
       raft: optical flow for those named after RAFT, as `raft.load_raft` makes it.
       extra: further metrics by name. They see clips scaled as for psnr; an example is
         `perceptual.load_lpips_alex(trunk, heads)`.
+      missing: whether targets may hold NaN. Metrics that compare clips with each other, or follow
+        motion, need whole frames and are refused; `extra` sees the prediction in their place.
       keep_samples: keep the values of every clip for `per_sample` and `per_sample_frame`.
 
     Raises:
@@ -75,6 +79,7 @@ class Evaluator:
         flow: warping.Flow | None = None,
         raft: warping.Flow | None = None,
         extra: Mapping[str, FrameMetric] | None = None,
+        missing: bool = False,
         keep_samples: bool = False,
     ):
         extra = dict(extra or {})
@@ -84,7 +89,7 @@ class Evaluator:
             "flow": True,
             "raft": raft is not None,
         }
-        _check_names(names, extra, given)
+        _check_names(names, extra, given, missing)
         low, high = (np.asarray(bound, np.float64) for bound in data_range)
         if not (high > low).all():
             raise ValueError(f"data_range is {data_range!r}; expected (low, high) with low < high")
@@ -102,6 +107,7 @@ class Evaluator:
             groups=channel_names,
             weights=latitude_weights(latitudes) if given["latitudes"] else None,
             climatology=None if climatology is None else np.asarray(climatology, np.float64),
+            missing=missing,
         )
         wanted = frozenset(q for metric in self.metrics.values() for q in metric.sums)
         self._frame_values = jax.jit(
@@ -123,6 +129,7 @@ class Evaluator:
         """Forgets all batches."""
         self.count = 0
         self._sums: dict[str, np.ndarray] = {}
+        self._present: dict[str, np.ndarray] = {}  # how many values each sum is of, with `missing`
         self._samples: list[dict[str, np.ndarray]] = []
 
     def update(
@@ -148,8 +155,14 @@ class Evaluator:
             for name, value in values.items()
             if name not in quantities.OVER_CLIPS
         }
+        if self._units.missing:
+            broken = on_host(jnp.isnan(prediction).any((2, 3, 4)))[chosen]
+            for name, value in kept.items():
+                present = ~np.isnan(value) | broken
+                self._present[name] = self._present.get(name, 0) + present.sum(0)
+                values[name] = np.where(present, value, 0.0).sum(0)
         for name, value in values.items():
-            total = kept[name].sum(0) if name in kept else value
+            total = kept[name].sum(0) if name in kept and not self._present else value
             self._sums[name] = self._sums.get(name, 0.0) + total
         self.count += int(chosen.sum())
         if self._keep_samples:
@@ -158,6 +171,12 @@ class Evaluator:
     def compute(self) -> dict[str, float]:
         """Every figure over all frames of all clips."""
         means = {name: mean.mean() for name, mean in self._means().items()}
+        if self._present:
+            with np.errstate(invalid="ignore"):
+                means = {
+                    name: total.sum() / self._present[name].sum()
+                    for name, total in self._sums.items()
+                }
         return {name: float(value) for name, value in _finish(self.metrics, means).items()}
 
     def per_frame(self) -> dict[str, Float[np.ndarray, " T"]]:
@@ -170,7 +189,8 @@ class Evaluator:
         Metrics that compare clips with each other ("diversity") are left out.
         """
         values = self._sample_values()
-        return _finish(self._metrics_of_clips(), {name: v.mean(1) for name, v in values.items()})
+        mean = _mean_of_present if self._present else np.mean
+        return _finish(self._metrics_of_clips(), {name: mean(v, 1) for name, v in values.items()})
 
     def per_sample_frame(self) -> dict[str, Float[np.ndarray, "clips T"]]:
         """Every figure of each frame of each clip, otherwise as `per_sample`."""
@@ -220,6 +240,9 @@ class Evaluator:
         """Means over clips at each step, (T,)."""
         if self.count == 0:
             raise ValueError("no clips were evaluated: call update() first")
+        if self._present:
+            with np.errstate(invalid="ignore"):
+                return {name: total / self._present[name] for name, total in self._sums.items()}
         means = {name: total / self.count for name, total in self._sums.items()}
         for name in quantities.OVER_CLIPS:
             if name in means:
@@ -244,14 +267,29 @@ def _as_float64(values: Mapping[str, AnyArray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value, np.float64) for name, value in on_host(values).items()}
 
 
+def _mean_of_present(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is not NaN; NaN of nothing."""
+    present = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(present, values, 0.0).sum(axis) / present.sum(axis)
+
+
 def _check_names(
-    names: Sequence[str], extra: Mapping[str, FrameMetric], given: Mapping[str, bool]
+    names: Sequence[str],
+    extra: Mapping[str, FrameMetric],
+    given: Mapping[str, bool],
+    missing: bool,
 ) -> None:
     for name in names:
         if name not in METRICS:
             raise ValueError(
                 f"unknown metric {name!r}; the metrics are {', '.join(METRICS)} "
                 "(others go into `extra`)"
+            )
+        if missing and (METRICS[name].across_clips or "flow" in METRICS[name].needs):
+            raise ValueError(
+                f"metric {name!r} needs whole frames, which data with missing values do not have: "
+                "leave it out of `names`"
             )
         for argument in METRICS[name].needs:
             if not given[argument]:

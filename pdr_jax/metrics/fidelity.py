@@ -1,17 +1,23 @@
 """Errors and similarities of a predicted frame and the true one, by OpenSTL's protocol.
 
-All compute in float32 or higher and raise ValueError if the two shapes differ.
+All compute in float32 or higher and raise ValueError if the two shapes differ. Given `valid`, they
+are of the pixels that are; a frame without any has NaN.
 """
+
+import math
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pallas_kernels import ssim as structural_similarity
-from pallas_kernels.ssim import Weights, gaussian_window, uniform_window
+from pallas_kernels.ssim import Weights, gaussian_window, ssim_map, uniform_window, whole_windows
 from pdr_jax.arrays import on_pairs
 
 _FRAME = (-3, -2, -1)
+Valid = Bool[Array, "*B H W C"] | None
+"""Which pixels are compared; None for all."""
 
 
 @on_pairs
@@ -20,9 +26,13 @@ def mse(
     target: Float[Array, "*B H W C"],
     *,
     spatial_norm: bool = False,
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
-    """Squared error of a frame, SUMMED over H, W, C (OpenSTL); `spatial_norm` averages instead."""
-    return _reduce((prediction - target) ** 2, spatial_norm)
+    """Squared error of a frame, SUMMED over H, W, C (OpenSTL); `spatial_norm` averages instead.
+
+    Of a frame with invalid pixels the sum is the mean over the others, times H W C.
+    """
+    return _reduce((prediction - target) ** 2, spatial_norm, valid)
 
 
 @on_pairs
@@ -31,14 +41,18 @@ def mae(
     target: Float[Array, "*B H W C"],
     *,
     spatial_norm: bool = False,
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
-    """Absolute error of a frame, SUMMED over H, W, C (OpenSTL); `spatial_norm` averages instead."""
-    return _reduce(jnp.abs(prediction - target), spatial_norm)
+    """Absolute error of a frame, SUMMED over H, W, C (OpenSTL); `spatial_norm` averages instead.
+
+    Of a frame with invalid pixels the sum is the mean over the others, times H W C.
+    """
+    return _reduce(jnp.abs(prediction - target), spatial_norm, valid)
 
 
 @on_pairs
 def psnr(
-    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, valid: Valid = None
 ) -> Float[Array, "*B"]:
     """PSNR of a frame in dB: float arithmetic, peak 1, error averaged over H, W, C; inf if equal.
 
@@ -46,12 +60,12 @@ def psnr(
     rounds both frames to 8 bits before (E3D-LSTM, PredRNN) gives the same up to that rounding;
     `psnr_uint8` is another quantity.
     """
-    return -10.0 * jnp.log10(mse(prediction, target, spatial_norm=True))
+    return -10.0 * jnp.log10(mse(prediction, target, spatial_norm=True, valid=valid))
 
 
 @on_pairs
 def psnr_uint8(
-    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, valid: Valid = None
 ) -> Float[Array, "*B"]:
     """The PSNR of the SimVP and TAU papers, in dB a frame: peak 255, arithmetic in uint8.
 
@@ -66,17 +80,17 @@ def psnr_uint8(
     levels = (jnp.floor(255.0 * jnp.clip(x, 0.0, 1.0)) for x in (prediction, target))
     # Floats hold these squares exactly, and unlike integers they keep NaN.
     square = jnp.square(next(levels) - next(levels)) % 256.0
-    return 20.0 * jnp.log10(255.0) - 10.0 * jnp.log10(square.mean(_FRAME))
+    return 20.0 * jnp.log10(255.0) - 10.0 * jnp.log10(_reduce(square, True, valid))
 
 
 @on_pairs
 def snr(
-    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"]
+    prediction: Float[Array, "*B H W C"], target: Float[Array, "*B H W C"], *, valid: Valid = None
 ) -> Float[Array, "*B"]:
     """Signal-to-noise ratio of a frame in dB, 10 log10(mean target^2 / mean error^2)."""
-    return 10.0 * jnp.log10(
-        jnp.mean(target**2, _FRAME) / mse(prediction, target, spatial_norm=True)
-    )
+    signal = _reduce(target**2, True, valid)
+    error = mse(prediction, target, spatial_norm=True, valid=valid)
+    return 10.0 * jnp.log10(signal / error)
 
 
 @on_pairs
@@ -85,18 +99,24 @@ def ssim(
     target: Float[Array, "*B H W C"],
     *,
     data_range: float = 2.0,
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
     """OpenSTL's SSIM of a frame: 7x7 uniform window, sample covariance, DATA RANGE 2, channel mean.
 
     scikit-image <= 0.19 assumed a range of 2 for float images, also for data in [0, 1]. Figures are
     higher than with the data's own range, which is the metric "ssim_range1" (`data_range=1.0`).
-    Windows that leave the frame are not counted.
+    Windows that leave the frame are not counted, nor those with an invalid pixel.
 
     Raises:
       ValueError: a frame smaller than 7x7.
     """
     return _mean_ssim(
-        prediction, target, uniform_window(7), data_range=data_range, sample_covariance=True
+        prediction,
+        target,
+        uniform_window(7),
+        valid,
+        data_range=data_range,
+        sample_covariance=True,
     )
 
 
@@ -106,6 +126,7 @@ def ssim_gaussian(
     target: Float[Array, "*B H W C"],
     *,
     data_range: float = 1.0,
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
     """SSIM of a frame as first published: 11x11 Gaussian window of sigma 1.5, data range 1.
 
@@ -114,13 +135,14 @@ def ssim_gaussian(
     Raises:
       ValueError: a frame smaller than 11x11.
     """
-    return _mean_ssim(prediction, target, gaussian_window(), data_range=data_range)
+    return _mean_ssim(prediction, target, gaussian_window(), valid, data_range=data_range)
 
 
 def _mean_ssim(
     prediction: Array,
     target: Array,
     window: Weights,
+    valid: Array | None,
     *,
     data_range: float,
     sample_covariance: bool = False,
@@ -132,14 +154,17 @@ def _mean_ssim(
             f"frames are {height}x{width}; this SSIM needs at least {size}x{size} pixels: "
             "leave it out of `names`"
         )
-    return structural_similarity(
-        prediction,
-        target,
-        windows=(window, window),
-        data_range=data_range,
-        sample_covariance=sample_covariance,
-    )
+    windows = window, window
+    options: dict[str, Any] = {"data_range": data_range, "sample_covariance": sample_covariance}
+    if valid is None:
+        return structural_similarity(prediction, target, windows=windows, **options)
+    filled = jnp.where(valid, target, prediction)
+    similarity = ssim_map(prediction, filled, windows=windows, **options)
+    return _reduce(similarity, True, whole_windows(valid, windows))
 
 
-def _reduce(values: Array, spatial_norm: bool) -> Array:
-    return values.mean(_FRAME) if spatial_norm else values.sum(_FRAME)
+def _reduce(values: Array, spatial_norm: bool, valid: Array | None) -> Array:
+    if valid is None:
+        return values.mean(_FRAME) if spatial_norm else values.sum(_FRAME)
+    mean = jnp.where(valid, values, 0.0).sum(_FRAME) / valid.sum(_FRAME)
+    return mean if spatial_norm else mean * math.prod(values.shape[-3:])

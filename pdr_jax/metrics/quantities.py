@@ -29,6 +29,7 @@ class Units:
     groups: tuple[str, ...]
     weights: np.ndarray | None
     climatology: np.ndarray | None
+    missing: bool
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raises ValueError unless the units fit clips of this shape, (B, T, H, W, C)."""
@@ -77,26 +78,39 @@ def frame_values(
 ) -> dict[str, Float[Array, "..."]]:
     """The wanted quantities: (B, T) each, but those of `OVER_CLIPS` are (T, H, W, C).
 
-    The latter are summed over the `chosen` clips.
+    The latter are summed over the `chosen` clips. Where values may be missing, NaN in a target
+    marks them, and a frame that has none of what a quantity needs has NaN. Functions in `extra` see
+    the prediction in their place.
     """
     # Differences are taken of clips without the mean: adding it would cost them digits.
     x, y = (_scaled(clip, units) for clip in (prediction, target))
     unit, true_unit = unit_frames(prediction, target, units=units)
+    valid = ~jnp.isnan(target) if units.missing else None
+    on_unit = partial(partial, prediction=unit, target=true_unit, valid=valid)
     values: dict[str, Value] = {
-        **_errors(x, y, units),
-        **_statistics(x, y, chosen, units),
-        "psnr": lambda: fidelity.psnr(unit, true_unit),
-        "psnr_uint8": lambda: fidelity.psnr_uint8(unit, true_unit),
-        "snr": lambda: fidelity.snr(unit, true_unit),
-        "ssim": lambda: fidelity.ssim(unit, true_unit),
-        "ssim_range1": lambda: fidelity.ssim(unit, true_unit, data_range=1.0),
-        "ssim_gaussian": lambda: fidelity.ssim_gaussian(unit, true_unit),
-        **{name: partial(function, unit, true_unit) for name, function in extra.items()},
+        **_errors(x, y, valid, units),
+        **_statistics(x, y, valid, chosen, units),
+        "psnr": on_unit(fidelity.psnr),
+        "psnr_uint8": on_unit(fidelity.psnr_uint8),
+        "snr": on_unit(fidelity.snr),
+        "ssim": on_unit(fidelity.ssim),
+        "ssim_range1": on_unit(fidelity.ssim, data_range=1.0),
+        "ssim_gaussian": on_unit(fidelity.ssim_gaussian),
+        **{name: partial(_of_whole, f, unit, true_unit, valid) for name, f in extra.items()},
     }
     return {name: values[name]() for name in sorted(wanted & values.keys())}
 
 
-def _errors(x: Array, y: Array, units: Units) -> dict[str, Value]:
+def _of_whole(
+    function: Callable[[Array, Array], Array], x: Array, y: Array, valid: Array | None
+) -> Array:
+    """A metric of whole frames."""
+    if valid is None:
+        return function(x, y)
+    return jnp.where(valid.any((-3, -2, -1)), function(x, jnp.where(valid, y, x)), jnp.nan)
+
+
+def _errors(x: Array, y: Array, valid: Array | None, units: Units) -> dict[str, Value]:
     """Errors in the data's units, over all channels and over each group."""
     channels = x.shape[-1]
     width = channels // max(len(units.groups), 1)
@@ -106,22 +120,26 @@ def _errors(x: Array, y: Array, units: Units) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for suffix, part in parts.items():
         p, t = x[..., part], y[..., part]
-        values["mse" + suffix] = partial(fidelity.mse, p, t, spatial_norm=units.spatial_norm)
-        values["mae" + suffix] = partial(fidelity.mae, p, t, spatial_norm=units.spatial_norm)
+        v = None if valid is None else valid[..., part]
+        norm = {"spatial_norm": units.spatial_norm, "valid": v}
+        values["mse" + suffix] = partial(fidelity.mse, p, t, **norm)
+        values["mae" + suffix] = partial(fidelity.mae, p, t, **norm)
         if units.weights is None:
             continue
         weights = jnp.asarray(units.weights, jnp.float32).reshape(1, 1, -1, 1, 1)
-        values["mse_weighted" + suffix] = partial(weather.weighted_mse, p, t, weights)
-        values["mae_weighted" + suffix] = partial(weather.weighted_mae, p, t, weights)
-        values["rmse_weighted_frame" + suffix] = partial(weather.weighted_rmse, p, t, weights)
+        values["mse_weighted" + suffix] = partial(weather.weighted_mse, p, t, weights, v)
+        values["mae_weighted" + suffix] = partial(weather.weighted_mae, p, t, weights, v)
+        values["rmse_weighted_frame" + suffix] = partial(weather.weighted_rmse, p, t, weights, v)
         if units.climatology is not None:
             # Without the mean, like x and y.
             normal = jnp.asarray(units.climatology - units.mean, jnp.float32)[None, None, ..., part]
-            values["acc" + suffix] = partial(weather.anomaly_correlation, p, t, weights, normal)
+            values["acc" + suffix] = partial(weather.anomaly_correlation, p, t, weights, normal, v)
     return values
 
 
-def _statistics(x: Array, y: Array, chosen: Array, units: Units) -> dict[str, Value]:
+def _statistics(
+    x: Array, y: Array, valid: Array | None, chosen: Array, units: Units
+) -> dict[str, Value]:
     """Statistics of the predictions and of the truth."""
     centre = (units.low + units.high) / 2
     offset, height = _channels(units.mean - centre), _channels(units.high - units.low)
@@ -130,17 +148,17 @@ def _statistics(x: Array, y: Array, chosen: Array, units: Units) -> dict[str, Va
     for name, clip in (("prediction", x), ("target", y)):
         # Diversity takes a variance from these: about the centre of the range it keeps its digits.
         centred = (clip + offset) / height
-        values[f"edges_{name}"] = partial(statistics.gradient_magnitude, clip)
-        values[f"fine_{name}"] = partial(statistics.fine_power, clip)
+        values[f"edges_{name}"] = partial(statistics.gradient_magnitude, clip, valid)
+        values[f"fine_{name}"] = partial(statistics.fine_power, clip, valid)
         for index, moment in enumerate(("m2", "m4")):
-            values[f"{moment}_{name}"] = partial(_central_moment, clip, index)
+            values[f"{moment}_{name}"] = partial(_central_moment, clip, valid, index)
         values[f"square_{name}"] = partial(_squared_norm, centred)
         values[f"mean_{name}"] = partial(_sum_over_clips, centred, keep)
     return values
 
 
-def _central_moment(clip: Array, index: int) -> Array:
-    return statistics.central_moments(clip)[index]
+def _central_moment(clip: Array, valid: Array | None, index: int) -> Array:
+    return statistics.central_moments(clip, valid)[index]
 
 
 def _squared_norm(clip: Array) -> Array:

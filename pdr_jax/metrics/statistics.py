@@ -1,29 +1,42 @@
-"""Statistics of frames that show blur and collapse, reported relative to those of the truth."""
+"""Statistics of frames that show blur and collapse, reported relative to those of the truth.
+
+Given `valid`, they are of the pixels that are: predictions and truth have the same ones.
+"""
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pdr_jax.arrays import AnyArray
 
 _FRAME = (-3, -2, -1)
+Valid = Bool[Array, "*B H W C"] | None
 
 
-def gradient_magnitude(frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "*B"]:
-    """Sum over a frame's pixels and channels of |(dx, dy)|, by forward differences."""
+def gradient_magnitude(
+    frames: Float[AnyArray, "*B H W C"], valid: Valid = None
+) -> Float[Array, "*B"]:
+    """Sum over a frame's pixels and channels of |(dx, dy)|, by forward differences.
+
+    With `valid`, of the pixels that are valid like their neighbours right and below.
+    """
     dx = frames[..., :-1, 1:, :] - frames[..., :-1, :-1, :]
     dy = frames[..., 1:, :-1, :] - frames[..., :-1, :-1, :]
-    return jnp.sqrt(dx**2 + dy**2).sum(_FRAME)
+    magnitude = jnp.sqrt(dx**2 + dy**2)
+    if valid is not None:
+        three = valid[..., :-1, :-1, :] & valid[..., :-1, 1:, :] & valid[..., 1:, :-1, :]
+        magnitude = jnp.where(three, magnitude, 0.0)
+    return magnitude.sum(_FRAME)
 
 
-def fine_power(frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "*B"]:
+def fine_power(frames: Float[AnyArray, "*B H W C"], valid: Valid = None) -> Float[Array, "*B"]:
     """Power of a frame's finest details: its radially averaged spectrum, summed over one octave.
 
     The mean of each channel is subtracted and a Hann window applied, because a frame's opposite
     edges do not continue each other. The squared Fourier coefficients are averaged over rings, each
     one frequency step of the shorter side wide, and the rings between 1/4 and 1/2 cycles a pixel
-    are summed.
+    are summed. Invalid pixels count as the mean.
 
     Raises:
       ValueError: frames smaller than 8x8, which have too few rings.
@@ -35,18 +48,29 @@ def fine_power(frames: Float[AnyArray, "*B H W C"]) -> Float[Array, "*B"]:
             "'spectral_energy' out of `names`"
         )
     window = np.outer(_hann(height), _hann(width))[..., None]
-    detail = (frames - frames.mean((-3, -2), keepdims=True)) * _like(window, frames)
+    detail = _without_mean(frames, valid) * _like(window, frames)
     power = jnp.abs(jnp.fft.rfft2(detail, axes=(-3, -2))) ** 2
     return (power * _like(_ring_weights(height, width)[..., None], frames)).sum(_FRAME)
 
 
 def central_moments(
-    frames: Float[AnyArray, "*B H W C"],
+    frames: Float[AnyArray, "*B H W C"], valid: Valid = None
 ) -> tuple[Float[Array, "*B"], Float[Array, "*B"]]:
     """Second and fourth moment of a frame's values about the mean of their channel."""
     frames = jnp.asarray(frames)
-    squared = (frames - frames.mean((-3, -2), keepdims=True)) ** 2
+    squared = _without_mean(frames, valid) ** 2
+    if valid is not None:
+        count = valid.sum(_FRAME)
+        return squared.sum(_FRAME) / count, (squared**2).sum(_FRAME) / count
     return squared.mean(_FRAME), (squared**2).mean(_FRAME)
+
+
+def _without_mean(frames: AnyArray, valid: Array | None) -> Array:
+    """Differences from each channel's mean over a frame; 0 for invalid pixels."""
+    if valid is None:
+        return jnp.asarray(frames - frames.mean((-3, -2), keepdims=True))
+    total = jnp.where(valid, frames, 0.0).sum((-3, -2), keepdims=True)
+    return jnp.where(valid, frames - total / valid.sum((-3, -2), keepdims=True), 0.0)
 
 
 def _hann(size: int) -> np.ndarray:

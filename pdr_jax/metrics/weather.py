@@ -9,6 +9,8 @@ regular grids without a row at a pole these are also the cell areas that Weather
 * Rasp et al., "WeatherBench 2", JAMES 2024: RMSE is the root of the mean over forecasts
   ("rmse_weighted"); ACC is the mean over forecasts of the weighted, uncentred correlation of
   anomalies ("acc"). WeatherBench 1 centres the anomalies and divides sums over all forecasts.
+
+Given `valid`, sums and weights are of the pixels that are; a frame without any has NaN.
 """
 
 from collections.abc import Sequence
@@ -16,11 +18,12 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from pdr_jax.arrays import AnyArray, on_pairs
 
 _FRAME = (-3, -2, -1)
+Valid = Bool[Array, "*B H W C"] | None
 
 
 def latitude_weights(latitudes: Sequence[float] | np.ndarray) -> Float[np.ndarray, " H"]:
@@ -43,9 +46,10 @@ def weighted_mse(
     prediction: Float[Array, "*B H W C"],
     target: Float[Array, "*B H W C"],
     weights: Float[AnyArray, "*#B H #W #C"],
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
     """Weighted squared error of a frame, averaged over H, W, C."""
-    return jnp.mean(weights * (prediction - target) ** 2, _FRAME)
+    return _mean(weights, (prediction - target) ** 2, valid)
 
 
 @on_pairs
@@ -53,9 +57,10 @@ def weighted_rmse(
     prediction: Float[Array, "*B H W C"],
     target: Float[Array, "*B H W C"],
     weights: Float[AnyArray, "*#B H #W #C"],
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
     """Root of `weighted_mse`."""
-    return jnp.sqrt(weighted_mse(prediction, target, weights))
+    return jnp.sqrt(weighted_mse(prediction, target, weights, valid))
 
 
 @on_pairs
@@ -63,9 +68,10 @@ def weighted_mae(
     prediction: Float[Array, "*B H W C"],
     target: Float[Array, "*B H W C"],
     weights: Float[AnyArray, "*#B H #W #C"],
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
     """Weighted absolute error of a frame, averaged over H, W, C."""
-    return jnp.mean(weights * jnp.abs(prediction - target), _FRAME)
+    return _mean(weights, jnp.abs(prediction - target), valid)
 
 
 @on_pairs
@@ -74,11 +80,25 @@ def anomaly_correlation(
     target: Float[Array, "*B H W C"],
     weights: Float[AnyArray, "*#B H #W #C"],
     climatology: Float[AnyArray, "*#B H W C"],
+    valid: Valid = None,
 ) -> Float[Array, "*B"]:
     """Weighted correlation of two frames' differences from the climatology, in [-1, 1].
 
     The differences are not centred. Channels are correlated one by one and then averaged.
     """
     p, y = prediction - climatology, target - climatology
+    if valid is not None:
+        p, y = (jnp.where(valid, anomaly, 0.0) for anomaly in (p, y))
     covariance, p2, y2 = (jnp.sum(weights * product, (-3, -2)) for product in (p * y, p * p, y * y))
-    return jnp.mean(covariance / jnp.sqrt(p2 * y2), -1)
+    correlation = covariance / jnp.sqrt(p2 * y2)
+    if valid is not None:
+        return jnp.nanmean(jnp.where(valid.any((-3, -2)), correlation, jnp.nan), -1)
+    return jnp.mean(correlation, -1)
+
+
+def _mean(weights: AnyArray, errors: Array, valid: Array | None) -> Array:
+    """The weighted mean of each frame; the weights of a whole frame have the mean 1."""
+    if valid is None:
+        return jnp.mean(weights * errors, _FRAME)
+    there = jnp.where(valid, weights, 0.0)
+    return jnp.where(valid, weights * errors, 0.0).sum(_FRAME) / there.sum(_FRAME)

@@ -252,12 +252,13 @@ class Recipe:
         share = cells if config.heads == "conv" else 1
         return math.ceil(config.num_gaussians / share) * share
 
-    def build_loss(self, data_range: tuple[float, float]) -> losses.Loss:
-        """The loss, for frames whose values lie in `data_range`."""
+    def build_loss(self, data_range: tuple[float, float], *, missing: bool = False) -> losses.Loss:
+        """The loss, for frames whose values lie in `data_range`, or are NaN where `missing`."""
         return losses.create(
             self.loss,
             data_range=data_range,
             implementation=_named(self.ssim),
+            missing=missing,
             **self.loss_options,
         )
 

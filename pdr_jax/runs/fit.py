@@ -209,7 +209,7 @@ def jit_step(
     step = functools.partial(
         train_step,
         model=task.model,
-        loss=recipe.build_loss(task.dataset.data_range),
+        loss=recipe.build_loss(task.dataset.data_range, missing=task.clip.fill is not None),
         tx=plan.tx,
         clip=task.clip,
         seed=recipe.seed,

@@ -34,7 +34,7 @@ def validate(
     mesh = mesh_of(frames)
     if task.selection is not None:
         name, source = task.selection
-        evaluator = metrics.Evaluator(("mse",))
+        evaluator = metrics.Evaluator(("mse",), missing=task.clip.fill is not None)
         stream(
             traced_for(mesh, predictors.predictor(task.model, variables)),
             functools.partial(pdr_datasets.batches, source, task.recipe.batch_size),

@@ -5,7 +5,9 @@
 the learned distances.
 """
 
+from pdr_jax.metrics.ensemble import Ensemble
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
+from pdr_jax.metrics.events import Events
 from pdr_jax.metrics.fidelity import mae, mse, psnr, psnr_uint8, snr, ssim, ssim_gaussian
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
 from pdr_jax.metrics.table import (
@@ -29,7 +31,9 @@ __all__ = [
     "WARPING",
     "WARPING_RAFT",
     "WEATHER",
+    "Ensemble",
     "Evaluator",
+    "Events",
     "Flow",
     "FrameMetric",
     "Metric",

@@ -87,7 +87,8 @@ def _moving_mnist(folder: Path) -> tuple[Options, Options]:
     digits = _RNG.integers(0, 256, (1000, 28, 28)).astype(np.uint8)
     encoded = struct.pack(">4I", 2051, *digits.shape) + digits.tobytes()
     (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(encoded, 1))
-    np.save(folder / "mnist_test_seq.npy", np.zeros((20, 4, 64, 64), np.uint8))
+    for name in ("mnist_test_seq.npy", "fmnist_test_seq.npy"):
+        np.save(folder / name, np.zeros((20, 4, 64, 64), np.uint8))
     return {"manual_dir": folder}, {}
 
 
@@ -142,6 +143,7 @@ WRITERS: dict[str, Writer] = {
     "bikenyc": _bikenyc,
     "human36m": _human36m,
     "kth": _kth,
+    "moving_fmnist": _moving_mnist,
     "moving_mnist": _moving_mnist,
     "moving_sprites": _moving_sprites,
     "taxibj": _taxibj,

@@ -109,5 +109,6 @@ _AUGMENTATIONS: dict[str, Augment] = {
     "weatherbench": _weatherbench,
     "kth": _kth,
     "moving_mnist": _moving_mnist,
+    "moving_fmnist": _moving_mnist,
     "human36m": _human36m,
 }

@@ -17,6 +17,7 @@ _BUILDERS = (
     "bikenyc",
     "human36m",
     "kth",
+    "moving_fmnist",
     "moving_mnist",
     "moving_sprites",
     "taxibj",

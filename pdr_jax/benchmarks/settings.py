@@ -371,6 +371,25 @@ MOVING_MNIST = Benchmark(
     },
 )
 
+# Moving MNIST's, but for the rates that its configuration files change.
+MOVING_FMNIST = dataclasses.replace(
+    MOVING_MNIST,
+    backbones={
+        **MOVING_MNIST.backbones,
+        **{
+            name: MOVING_MNIST.backbones[name]._replace(learning_rate=rate)
+            for name, rate in {
+                "crevnet": 1e-3,
+                "mau": 5e-4,
+                "mim": 1e-4,
+                "phydnet": 5e-4,
+                "predrnnpp": 5e-4,
+                "simvp_van": 5e-3,
+            }.items()
+        },
+    },
+)
+
 # A user's own array; its frame shape is known only when it is opened.
 ARRAYS = Benchmark(
     in_length=10,
@@ -430,6 +449,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "kth": KTH,
     "human36m": HUMAN36M,
     "moving_mnist": MOVING_MNIST,
+    "moving_fmnist": MOVING_FMNIST,
     "arrays": ARRAYS,
     "videos": VIDEOS,
 }

@@ -34,6 +34,7 @@ DATASETS = {
     "kth40": "kth",
     "human": "human36m",
     "mmnist": "moving_mnist",
+    "mfmnist": "moving_fmnist",
 }
 # Stored units of data sets, for imports before the data set is prepared.
 UNITS = {
@@ -41,6 +42,7 @@ UNITS = {
     "kth": Units(),
     "human36m": Units(),
     "moving_mnist": Units(),
+    "moving_fmnist": Units(),
 }
 
 

@@ -1,4 +1,4 @@
-"""Moving MNIST: OpenSTL's motion, repeatable clips, the fixed test file, broken files."""
+"""Moving MNIST and Moving Fashion-MNIST: OpenSTL's motion, repeatable clips, broken files."""
 
 import gzip
 import struct
@@ -112,7 +112,7 @@ def test_training_is_drawn_and_the_test_file_is_served(folder, tmp_path):
     for source in (train, test):
         assert source[3]["frames"].dtype == np.uint8
         assert [int(source[i]["id"]) for i in range(4)] == [0, 1, 2, 3]
-    assert "holds 12 digits; MNIST has 60000" in dataset.note
+    assert "holds 12 images; published are 60000" in dataset.note
     assert "Not the published file" in dataset.note
     assert dataset.units.normalise(test[0]["frames"]).max() <= 1
 
@@ -194,7 +194,7 @@ def test_broken_test_clips_are_refused_and_leave_nothing(folder, tmp_path):
     for size in (40, len(content) - 1):
         path.write_bytes(content[:size])
         refused(tmp_path, folder, ValueError, r"mnist_test_seq\.npy cannot be read")
-    for wrong in (np.zeros((20, 4, 32, 32), np.uint8), np.zeros((20, 4, 64, 64), np.float32)):
+    for wrong in (np.zeros((20, 4, 32, 32), np.uint8), np.zeros((20, 4, 64, 64), np.int32)):
         np.save(path, wrong)
         refused(tmp_path, folder, ValueError, r"expected uint8 \(20, N, 64, 64\)")
 
@@ -211,3 +211,32 @@ def test_missing_files_and_bad_options_are_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             pdr_datasets.load("moving_mnist", data_dir=tmp_path, **options)
+
+
+def test_moving_fmnist_draws_alike_and_takes_test_clips_in_float32(folder, tmp_path):
+    images = folder / "moving_mnist/train-images-idx3-ubyte.gz"
+    clips = np.load(folder / "moving_mnist/mnist_test_seq.npy")
+    fashion = tmp_path / "fashion"
+    fashion.mkdir()
+    (fashion / images.name).write_bytes(images.read_bytes())
+    np.save(fashion / "fmnist_test_seq.npy", clips.astype(np.float32))
+    places = {"data_dir": tmp_path / "data", "manual_dir": fashion}
+    pdr_datasets.prepare("moving_fmnist", **places, **SMALL)
+    dataset = pdr_datasets.load("moving_fmnist", data_dir=tmp_path / "data", **SMALL)
+    assert (dataset.name, dataset.config) == ("moving_fmnist", "2to3_6train_3test_seed0")
+    assert dataset.note.endswith(
+        "Not the published file, by its MD5 sum: train-images-idx3-ubyte.gz."
+    )
+    wanted = all_frames(MovingDigits(digits(), 6, length=5, seed=0, part=0))
+    np.testing.assert_array_equal(all_frames(dataset.splits["train"]), wanted)
+    test = all_frames(dataset.splits["test"])
+    assert test.dtype == np.uint8
+    np.testing.assert_array_equal(test[..., 0], clips[:5].swapaxes(0, 1))
+    for value in (0.5, 256, np.nan):
+        broken = clips.astype(np.float32)
+        broken[2, 3, 1, 1] = value
+        np.save(fashion / "fmnist_test_seq.npy", broken)
+        with pytest.raises(ValueError, match=f"fmnist_test_seq.npy: clip 3 holds {value}"):
+            pdr_datasets.prepare("moving_fmnist", **places, **SMALL, seed=1)
+    with pytest.raises(ValueError, match=r"moving_fmnist: config='x': expected a name such as"):
+        pdr_datasets.load("moving_fmnist", data_dir=tmp_path, config="x")

@@ -1,11 +1,10 @@
 """TFDS builder of Moving MNIST: the digits to draw training clips from, and the test clips."""
 
 import dataclasses
-import operator
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, SupportsIndex
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -15,22 +14,17 @@ from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import Source
 from pdr_datasets.manual import describe_checksums
 from pdr_datasets.moving_mnist.digits import (
-    EXPECTED_FILES,
     FRAME,
-    TEST_FILE,
+    MNIST,
+    SIZE,
+    Files,
+    FixedClips,
     find_digits,
-    open_test_clips,
     read_digits,
 )
 from pdr_datasets.moving_mnist.motion import MovingDigits
 from pdr_datasets.npy import open_npy
 from pdr_datasets.records import Records
-
-_MNIST_SIZE = 60_000
-_MD5 = {
-    TEST_FILE: "be083ec986bfe91a449d63653c411eb2",
-    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-}
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -68,12 +62,17 @@ class Config(VideoConfig):
 
 
 class Builder(VideoBuilder):
-    """Keeps the digits as digits.npy beside the records of the test clips; see README.md."""
+    """Keeps the digits as digits.npy beside the records of the test clips; see README.md.
+
+    Attributes:
+      FILES: what the data set is built from.
+    """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
     BUILDER_CONFIGS = [Config()]  # noqa: RUF012
-    MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
+    FILES: ClassVar[Files] = MNIST
+    MANUAL_DOWNLOAD_INSTRUCTIONS = FILES.expected
 
     def sources(self) -> Mapping[str, Source]:
         """Training clips, drawn as they are read, and test clips, which are records."""
@@ -98,23 +97,24 @@ class Builder(VideoBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
         config = self.builder_config
         folder = Path(dl_manager.manual_dir)
-        digits_path = find_digits(folder)
+        digits_path = find_digits(folder, self.FILES.expected)
         digits = read_digits(digits_path)
         notes = []
-        if len(digits) != _MNIST_SIZE:
-            notes.append(f"{digits_path.name} holds {len(digits)} digits; MNIST has {_MNIST_SIZE}.")
-        if found := sorted(folder.rglob(TEST_FILE)):
-            clips = open_test_clips(found[0], config.length)
-            test: Source = _FixedClips(clips, config.length)
-            notes.append(describe_checksums([digits_path, found[0]], _MD5))
+        if len(digits) != SIZE:
+            notes.append(f"{digits_path.name} holds {len(digits)} images; published are {SIZE}.")
+        published = [digits_path]
+        if found := sorted(folder.rglob(self.FILES.test)):
+            test: Source = FixedClips(found[0], config.length)
+            published.append(found[0])
         else:
             held_out = max(len(digits) // 6, 1)
             test = self._moving(digits[-held_out:], config.num_test, part=1)
             digits = digits[:-held_out]
             notes.append(
-                f"{TEST_FILE} was not there: the test clips are drawn from {held_out} digits that "
-                "training does not use. They are not the benchmark's."
+                f"{self.FILES.test} was not there: the test clips are drawn from {held_out} "
+                "images that training does not use. They are not the benchmark's."
             )
+        notes.append(describe_checksums(published, self.FILES.md5))
         self.info.metadata["note"] = " ".join(filter(None, notes))
         np.save(self.data_path / "digits.npy", digits)
         return {"test": self._generate_examples(test)}
@@ -128,17 +128,3 @@ class Builder(VideoBuilder):
         config = self.builder_config
         length = config.length
         return MovingDigits(digits, size, length=length, seed=config.seed, part=part)
-
-
-class _FixedClips:
-    """The clips of mnist_test_seq.npy, (frames, N, H, W), as a source."""
-
-    def __init__(self, clips: np.ndarray, length: int):
-        self._clips = clips[:length]
-
-    def __len__(self) -> int:
-        return self._clips.shape[1]
-
-    def __getitem__(self, index: SupportsIndex) -> dict[str, Any]:
-        frames = self._clips[:, operator.index(index), :, :, np.newaxis]
-        return {"frames": np.asarray(frames), "id": operator.index(index)}

@@ -4,10 +4,19 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+
+def check_local(path: Path | str) -> None:
+    """Raises ValueError for an address like gs://bucket/folder, which Path takes for a folder."""
+    if re.match(r"[a-z0-9]+:/", str(path)):
+        raise ValueError(
+            f"{path}: expected a folder of a file system; mount the object store, or copy from it"
+        )
 
 
 @contextlib.contextmanager

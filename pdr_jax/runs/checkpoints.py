@@ -12,6 +12,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
+from pdr_jax.files import check_local
 from pdr_jax.runs import digests
 from pdr_jax.runs.saved import Saved, with_digest
 from pdr_jax.train import TrainState
@@ -106,6 +107,7 @@ class Checkpoints(Saved):
 
 def check_path(path: Path) -> None:
     """Raises ValueError if checkpoints in a folder could not be read again."""
+    check_local(path)
     if "[" in str(Path(path).absolute()):  # Orbax looks for its files by pattern
         raise ValueError(
             f"out: {Path(path).absolute()} has '[' in it, and checkpoints there could not be read "

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import pdr_datasets
-from pdr_jax.files import read_json
+from pdr_jax.files import check_local, read_json
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.saved import Saved
 from pdr_jax.runs.settings import flat
@@ -37,8 +37,10 @@ def read_recipe(run: Path | str) -> Recipe:
 
     Raises:
       FileNotFoundError: `run` is no run folder.
-      ValueError: recipe.json is damaged, or a field is missing, unknown or out of range.
+      ValueError: recipe.json is damaged, or a field is missing, unknown or out of range; or `run`
+        is an address.
     """
+    check_local(run)
     path = Path(run) / "recipe.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is no run folder: it has no recipe.json")
@@ -70,6 +72,9 @@ def describe_dataset(dataset: pdr_datasets.VideoDataset) -> dict[str, Any]:
         "offset": np.asarray(dataset.units.offset).tolist(),
         "scale": np.asarray(dataset.units.scale).tolist(),
         "data_range": np.asarray(dataset.data_range).tolist(),
+        **(
+            {} if dataset.fill is None else {"fill": dataset.fill, "missing": dataset.units.missing}
+        ),
     }
 
 
@@ -115,7 +120,7 @@ def _recorded(found: dict[str, Any], path: Path) -> Recorded | None:
     if np.min(scale) <= 0:
         raise ValueError(f"scale={found['scale']!r} in {path}: expected more than 0")
     low, high = np.broadcast_to(data_range, 2).tolist()
-    return Recorded(pdr_datasets.Units(offset, scale), (low, high))
+    return Recorded(pdr_datasets.Units(offset, scale, found.get("missing")), (low, high))
 
 
 def _numbers(path: Path, found: dict[str, Any], name: str) -> float | tuple[float, ...]:
@@ -162,6 +167,7 @@ def described_dataset(
         frame_shape=tuple(found["frame_shape"]),
         units=recorded.units,
         data_range=recorded.data_range,
+        fill=found.get("fill"),
         note=found["note"],
         reading=found.get("reading", ""),  # runs of version 0.2 did not keep it
     )

@@ -26,6 +26,7 @@ from pdr_jax.runs.pace import DivergedError
         ("train kth --learnin-rate 1", "--learning-rate"),
         ("train arrays --data-options.path no.npy", "no.npy"),
         ("eval nowhere", "no run folder"),
+        ("eval gs://bucket/run", "gs:/bucket/run: expected a folder of a file system"),
         ("eval [/markup]", "[/markup] is no run folder"),
         ("train arrays", "(option --data-options.path)"),
         ("train kth --renderer cuda", "--renderer"),

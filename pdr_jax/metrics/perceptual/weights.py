@@ -26,6 +26,11 @@ def read(
         finite.
     """
     path = Path(path)
+    return checked(path, load(path, recipe), expected, recipe)
+
+
+def load(path: Path, recipe: str) -> Mapping[str, np.ndarray]:
+    """All arrays of a file; arguments and errors as in `read`."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file. {recipe}")
     try:
@@ -34,9 +39,20 @@ def read(
             raise ValueError(f"{path.name} holds a {type(arrays).__name__}; expected a state dict")
     except (ImportError, ValueError) as error:
         raise type(error)(f"{error}. {recipe}") from error
+    return arrays
+
+
+def checked(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    expected: Mapping[str, tuple[int, ...]],
+    recipe: str,
+) -> dict[str, np.ndarray]:
+    """The expected ones of a file's arrays; arguments and errors as in `read`."""
     missing = [name for name in expected if name not in arrays]
     if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}. {recipe}")
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise ValueError(f"{path} lacks {', '.join(missing[:3])}{more}. {recipe}")
     for name, shape in expected.items():
         if np.shape(arrays[name]) != shape:
             raise ValueError(f"{path}: {name} has shape {np.shape(arrays[name])}; expected {shape}")

@@ -32,6 +32,7 @@ class Scoring:
       groups: names of the variables, if each has its own metrics: C is divided evenly among them.
       latitudes: of the H rows, in degrees, if frames are maps; else ().
       climatology: (H, W, C) in stored units, the mean that anomalies are taken from; or None.
+      thresholds: in stored units, from which on a value is an event, such as heavy rain; or ().
     """
 
     units: Literal["model", "stored"] = "model"
@@ -39,6 +40,7 @@ class Scoring:
     groups: tuple[str, ...] = ()
     latitudes: tuple[float, ...] = ()
     climatology: np.ndarray | None = None
+    thresholds: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ have the same loss, L1 + SSIM:
 * tracked with pixels moved in place of Gaussians (experiments/carried.py), and without motion: the
   last frame and the gate alone;
 * tracked without one of its parts at a time (`--part ablations`);
+* the paper's own studies: loss, fusion, where positions start, N and K (`--part paper`);
 * plain, conv and tracked behind a MetaFormer and a recurrent backbone (`--part backbones`);
 * plain, paper, conv and tracked with ten times the steps (`--part long --seeds 0`): does the
   paper's gain appear late?
@@ -41,7 +42,7 @@ from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.predgs import TrackingConfig
 from pdr_jax.recipes import Recipe
 
-Part = Literal["main", "ablations", "backbones", "long"]
+Part = Literal["main", "ablations", "paper", "backbones", "long"]
 Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5", "weizmann"]
 
 STILL = TrackingConfig(search=0, speed=0.0, drift=0.0, stretch=0.0, weighting=0.0, recolour=False)
@@ -55,6 +56,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "spacing 2": {"spacing": 2},
     "two anchors": {"anchors": 2},
 }
+STARTS = ("none", "grid", "harris", "brightest", "random")
+"""Patterns from which positions can start, beside the preset's own, grid_edges."""
 LONGER = 10
 BACKBONES: dict[str, dict[str, Any]] = {
     "simvp_poolformer": {"hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
@@ -95,6 +98,29 @@ def ablation_arms(setting: Setting, full: bool) -> list[Arm]:
     fused = dataclasses.replace(tracked, fusion="conv")
     robust = setting.recipe(full=full, adapter="robust", loss="l1_ssim")
     return [*arms, Arm("tracked, 1x1 convolution for the gate", fused), Arm("PDR robust", robust)]
+
+
+def paper_arms(setting: Setting, full: bool) -> list[Arm]:
+    """The preset "paper" with what the paper varies, one thing at a time."""
+    paper = setting.recipe(full=full, adapter="paper", loss="l1_ssim")
+    count, window = paper.predgs.num_gaussians, paper.predgs.window
+    changed: dict[str, dict[str, Any]] = {
+        **{f"positions start {name}": {"position_init": name} for name in STARTS},
+        "half of N": {"num_gaussians": count // 2},
+        "twice N": {"num_gaussians": 2 * count},
+        "K of half the size": {"window": window // 4 * 2 + 1},
+    }
+    return [
+        Arm("PDR paper, its own loss", setting.recipe(full=full, adapter="paper", loss="mse_ddr")),
+        Arm("PDR paper, fusion by addition", dataclasses.replace(paper, fusion="add")),
+        *(
+            Arm(
+                f"PDR paper, {name}",
+                dataclasses.replace(paper, predgs=dataclasses.replace(paper.predgs, **changes)),
+            )
+            for name, changes in changed.items()
+        ),
+    ]
 
 
 def _tracking(recipe: Recipe, tracking: TrackingConfig) -> Recipe:
@@ -186,7 +212,8 @@ def main(
     elif part == "backbones":
         arms = backbone_arms(setting)
     else:
-        arms = (ablation_arms if part == "ablations" else long_arms)(setting, full)
+        made_by = {"ablations": ablation_arms, "paper": paper_arms, "long": long_arms}
+        arms = made_by[part](setting, full)
     if unknown := set(only) - {arm.label for arm in arms}:
         raise SystemExit(f"--only: no arm is called {', '.join(sorted(unknown))}")
     arms = [arm for arm in arms if not only or arm.label in only]

@@ -90,6 +90,7 @@ def document(result: Result) -> str:
     titles = {
         "main": "## Arms\n",
         "ablations": "## Tracked without one of its parts\n",
+        "paper": "## The paper's studies, of PDR paper\n",
         "backbones": "## Behind other backbones\n",
         "long": "## Ten times as long\n",
     }

@@ -25,11 +25,13 @@ class Flow:
       times: (T,) int64, the time slot of each frame, counted from year 1: ascending, 1 apart where
         none is missing; midnight is a multiple of the number of slots a day.
       blocks: iterates over the frames, in blocks of (n, 2, H, W) counts.
+      missing: (T,) bool, which frames are NaN because the file has none for their time slot.
     """
 
     path: Path
     times: np.ndarray
     blocks: Callable[[], Iterator[np.ndarray]]
+    missing: np.ndarray
 
 
 def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
@@ -68,7 +70,7 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
                     ) from error
                 yield block
 
-    return Flow(path, times, blocks)
+    return Flow(path, times, blocks, np.zeros(len(times), bool))
 
 
 def open_npz(path: Path, height: int, width: int, slots: int | None = None) -> Flow:
@@ -92,7 +94,7 @@ def open_npz(path: Path, height: int, width: int, slots: int | None = None) -> F
         time = open_member(path, "time", text=True)
         _check_count(path, "time", time, "flow", flow)
         times = _parse_times(path, "time", np.concatenate([*time.blocks(_BLOCK)]), slots, first=0)
-    return Flow(path, times, lambda: flow.blocks(_BLOCK))
+    return Flow(path, times, lambda: flow.blocks(_BLOCK), np.zeros(len(times), bool))
 
 
 def _check_dataset(path: Path, name: str, data: Any) -> None:

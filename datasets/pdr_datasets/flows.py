@@ -1,5 +1,6 @@
 """The base of the builders of city-wide flows: frames stored once, windows, the last days test."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -56,6 +57,7 @@ class FlowBuilder(VideoBuilder):
                 )
         self.info.metadata["runs"] = runs
         self.info.metadata["left_out"] = int((~kept).sum())
+        self.info.metadata["missing"] = sum(int(flow.missing.sum()) for flow in flows)
         return {
             "train": self._generate_examples(flows, kept, 0, boundary),
             "test": self._generate_examples(flows, kept, boundary, len(times)),
@@ -71,7 +73,8 @@ class FlowBuilder(VideoBuilder):
                 break
             if index < first:
                 continue
-            low, high = min(low, float(frame.min())), max(high, float(frame.max()))
+            if not np.isnan(frame).all():  # of a missing slot
+                low, high = min(low, float(frame.min())), max(high, float(frame.max()))
             yield index - first, {"frames": np.ascontiguousarray(np.moveaxis(frame, 0, -1))}
             self.report(index + 1, int(kept.sum()))
         if first == 0:
@@ -104,11 +107,35 @@ class FlowBuilder(VideoBuilder):
         minimum, maximum = self.info.metadata["minimum"], self.info.metadata["maximum"]
         low, high = self.MODEL_RANGE
         scale = (maximum - minimum) / (high - low)
+        missing = self.info.metadata.get("missing", 0)  # builds of version 0.2 have none
         return {
             "units": Units(offset=minimum - low * scale, scale=scale),
             "data_range": self.MODEL_RANGE,
+            "fill": low if missing else None,
             "scoring": Scoring(units="stored", spatial_norm=True),
         }
+
+
+def with_missing(flow: Flow, slots: int) -> Flow:
+    """The flow with frames of NaN in the missing slots of its days."""
+    days = np.unique(flow.times // slots)
+    times = (days[:, None] * slots + np.arange(slots)).ravel()
+    missing = ~np.isin(times, flow.times)
+
+    def blocks() -> Iterator[np.ndarray]:
+        position = 0
+        for block in flow.blocks():
+            # Each block ends with its last frame, the last one at midnight.
+            places = np.flatnonzero(~missing[position:])[: len(block)]
+            last = position + int(places[-1]) + 1
+            if missing[last:].all():
+                last = len(times)
+            filled = np.full((last - position, *block.shape[1:]), np.nan, np.float32)
+            filled[places] = block
+            yield filled
+            position = last
+
+    return dataclasses.replace(flow, times=times, missing=missing, blocks=blocks)
 
 
 def whole_days(times: np.ndarray, slots: int) -> np.ndarray:
@@ -124,7 +151,9 @@ def _kept_frames(flows: Sequence[Flow], kept: np.ndarray) -> Iterator[np.ndarray
         done = 0
         for block in flow.blocks():
             frames = block.astype(np.float32)
-            if bad := np.argwhere(~np.isfinite(frames))[:1].tolist():
+            bad = ~np.isfinite(frames)
+            bad &= ~flow.missing[done : done + len(frames), None, None, None]
+            if bad := np.argwhere(bad)[:1].tolist():
                 where = (bad[0][0] + done, *bad[0][1:])
                 raise ValueError(f"{flow.path} holds NaN or infinity, the first at {where}.")
             done += len(frames)

@@ -113,8 +113,8 @@ def _name(task: Task, clip: int) -> str:
 
 
 def _errors(measured: Mapping[str, Measured]) -> np.ndarray | None:
-    """(clips, T'), of the model, whose row is the first."""
-    return next(iter(measured.values())).values[ERROR] if measured else None
+    """(clips, T'), of the model, whose row is the first; 0 of frames that are missing."""
+    return np.nan_to_num(next(iter(measured.values())).values[ERROR]) if measured else None
 
 
 def _decompose(run: Evaluated, stored: np.ndarray, batch_size: int) -> PDROutput:
@@ -141,7 +141,7 @@ def _run(run: Evaluated, output: PDROutput) -> Run:
         figures = {
             "figures": own.figures,
             "per_frame": own.per_frame,
-            "errors": own.values[ERROR].mean(1),
+            "errors": np.nan_to_num(own.values[ERROR]).mean(1),
             "controls": {name.removeprefix(f"{label}, "): row.figures for name, row in controls},
             "persistence": dict(controls)["persistence"].per_frame if controls else {},
         }

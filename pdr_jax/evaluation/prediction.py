@@ -37,7 +37,7 @@ def predict_array(
       task: the model, and the units and size of its frames.
       variables: of the model.
       frames: (N, T, H, W, C), or (T, H, W, C) for one clip, in the data set's stored units (uint8
-        images, kelvin); the last `in_length` frames are used. N may be 0.
+        images, kelvin; NaN where the data set has missing values); the last `in_length` frames are used. N may be 0.
       horizon: frames to predict; the recipe's by default.
       batch_size: clips at a time.
       report: called after each batch.
@@ -121,9 +121,10 @@ def _predicted_blocks(
         yield 0, np.zeros((0, horizon, *task.dataset.frame_shape), frames.dtype)
         for start in range(0, len(observed), batch_size):
             chosen = np.asarray(observed[start : start + batch_size])
-            _check_finite("frames", chosen, start)
+            if clip.fill is None:
+                _check_finite("frames", chosen, start)
             stored, valid = predictors.padded(chosen, batch_size)
-            model_units = predict(clip.units.normalise(place(stored)), horizon)
+            model_units = predict(clip.filled(clip.units.normalise(place(stored))), horizon)
             future = on_host(clip.units.denormalise(model_units))[valid]
             _check_finite("prediction", future, start)
             if np.issubdtype(frames.dtype, np.integer):

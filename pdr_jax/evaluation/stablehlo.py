@@ -29,11 +29,11 @@ def stored_predictor(task: Task, variables: Mapping[str, Any], horizon: int) -> 
       A function (B, T, H, W, C) -> (B, horizon, H, W, C), float32.
     """
     recipe = dataclasses.replace(task.recipe, renderer="xla")
-    model, units = recipe.build(task.dataset.frame_shape), task.clip.units
+    model, clip = recipe.build(task.dataset.frame_shape), task.clip
 
     def predict(frames: jax.Array) -> jax.Array:
-        predicted = model.apply(variables, units.normalise(frames), horizon)
-        return units.denormalise(predicted)
+        observed = clip.filled(clip.units.normalise(frames))
+        return clip.units.denormalise(model.apply(variables, observed, horizon))
 
     return jax.jit(predict)
 

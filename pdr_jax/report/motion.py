@@ -8,7 +8,7 @@ from pdr_jax.report import style
 def motion_colours(motion: np.ndarray, fastest: float) -> np.ndarray:
     """(..., 2) to uint8 (..., 3): black at rest, brightest at `fastest` and beyond.
 
-    To the right is red, down yellow-green, to the left cyan, up violet; NaN is magenta.
+    To the right is red, down yellow-green, to the left cyan, up violet; NaN is grey.
 
     Args:
       motion: pixels a frame; x right, y down.

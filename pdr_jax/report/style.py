@@ -15,8 +15,8 @@ COLOURS = ("#3b6fb6", "#d1603d", "#4f9d69", "#8e5ea2", "#c79a2b", "#5b6770")
 
 INK = "#333333"
 
-MISSING = (255, 0, 255)
-"""The colour of NaN."""
+MISSING = (152, 164, 186)
+"""The colour of NaN: a bluish grey, which is in no colour map."""
 
 
 def require(module: str) -> Any:
@@ -37,7 +37,7 @@ def require(module: str) -> Any:
 
 
 def to_rgb(frames: np.ndarray, low: float, high: float, colormap: str | None = None) -> np.ndarray:
-    """(..., H, W, C) to uint8 (..., H, W, 3); NaN becomes magenta.
+    """(..., H, W, C) to uint8 (..., H, W, 3); NaN becomes `MISSING`.
 
     Three channels are colours. Otherwise the first channel is shown in `colormap`; the default is
     grey for one channel and the heat map "viridis" for more.

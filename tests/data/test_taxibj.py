@@ -200,6 +200,19 @@ def test_deepsts_series(tmp_path, monkeypatch):
     assert dataset.note == f"Not the published file, by its MD5 sum: {', '.join(H5_FILES)}."
 
 
+def test_a_missing_slot_can_be_a_frame_of_nan(tmp_path, monkeypatch):
+    monkeypatch.setattr(taxibj_dataset_builder, "TEST_DAYS", 1)
+    write_h5(tmp_path / "in", four(lambda dates: dates[:60] + dates[61:]))
+    dataset = load(tmp_path, tmp_path / "in", config="32x32_4to4_deepst_mask")
+    assert dataset.fill == -1.0
+    train = dataset.splits["train"]
+    assert len(train) == (96 - 7) + (144 - 7) + (48 - 7) + (48 - 7)  # the test day is the last
+    clip = train[89 + 55]["frames"][..., 0, 0, 0]  # from slot 56 of 1 March: slot 61 is missing
+    np.testing.assert_array_equal(clip, [151, 152, 153, 154, 155, np.nan, 156, 157])
+    with pytest.raises(ValueError, match="missing='mask': expected 'leave_out' or, with source="):
+        load(tmp_path, tmp_path / "in", missing="mask")
+
+
 def test_the_last_four_weeks_are_for_testing(tmp_path):
     series = four()
     series[3] = times("201511", range(1, 29))

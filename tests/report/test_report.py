@@ -116,9 +116,9 @@ def test_channels(channels, tmp_path):
     assert pixels_of(iio.imread(tmp_path / "s.png"), colour) >= 6 * 48
 
 
-def test_nan_is_magenta():
+def test_nan_is_a_bluish_grey():
     frame = np.array([[[0.0], [np.nan]]])
-    np.testing.assert_array_equal(to_rgb(frame, 0, 1), [[[0, 0, 0], [255, 0, 255]]])
+    np.testing.assert_array_equal(to_rgb(frame, 0, 1), [[[0, 0, 0], [152, 164, 186]]])
 
 
 def test_gif_has_a_frame_for_each_step(tmp_path):

@@ -1,5 +1,6 @@
 """Opens an array as a data set: samples or windows, split, checked and scaled."""
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from pdr_datasets.arrays.axes import describe, find_axes
 from pdr_datasets.arrays.files import read_array
 from pdr_datasets.arrays.joined import Joined
-from pdr_datasets.arrays.scaling import fit
+from pdr_datasets.arrays.scaling import Statistics, fit
 from pdr_datasets.arrays.stores import check_chunks
 from pdr_datasets.arrays.values import as_values, describe_range, survey
 from pdr_datasets.arrays.view import Samples, View, Windows
@@ -33,6 +34,7 @@ def open_arrays(
     test_fraction: float = 0.2,
     scaling: Any = None,
     per_channel: bool = False,
+    missing: str = "refuse",
 ) -> VideoDataset:
     """Opens a user's own data; nothing is copied to disk.
 
@@ -40,7 +42,7 @@ def open_arrays(
     series (T, H, W, C), from which windows are cut. Values are uint8 (0..255) or floating-point;
     the latter are served as float32, and checked once for NaN and infinity. Arrays with the CF
     attributes scale_factor, add_offset, _FillValue, missing_value or _Unsigned are decoded as
-    xarray decodes them. Missing values and masked entries are refused.
+    xarray decodes them. Missing values and masked entries are refused, or masked.
 
     Where a file names its axes and one of them is time, they are told by their names, no window
     crosses a gap in time, errors of floating-point values are measured in stored units, and those
@@ -68,6 +70,9 @@ def open_arrays(
         (offset, scale), see `Units`. The first two are fitted on the training part. uint8 values
         are divided by 255.
       per_channel: whether each channel has its own scaling, or all share one.
+      missing: what is done with missing values (NaN, fill values, masked entries) among
+        floating-point ones: "refuse", or "mask", which keeps them as NaN. Then losses and metrics
+        leave them out, and the model sees 0 in model units.
 
     Returns:
       The data set. A sample's id is its index in the array; a window's id is its first frame.
@@ -89,7 +94,9 @@ def open_arrays(
         (array, check_chunks(array, label)) if path is None else read_array(path, key, levels)
     )
     named = data if isinstance(data, Joined) else None
-    data = as_values(data, label)
+    if missing not in ("refuse", "mask"):
+        raise ValueError(f"missing={missing!r}: expected 'refuse' or 'mask'.")
+    data = as_values(data, label, missing == "mask")
     if data.dtype == np.uint8 and (scaling is not None or per_channel):
         raise ValueError(
             f"scaling={scaling!r}, per_channel={per_channel!r}: uint8 values are divided by 255. "
@@ -143,10 +150,15 @@ def open_arrays(
         floating = view.dtype != np.uint8
         scoring = Scoring("stored" if floating else "model", floating, latitudes=latitudes)
     if view.dtype == np.uint8:
-        units, data_range = Units(), (0.0, 1.0)
+        units, data_range, fill = Units(), (0.0, 1.0), None
         note = " ".join(filter(None, (note, describe_range(view, boundary or total))))
     else:
-        units, data_range = _units(view, data, label, boundary, scaling, per_channel)
+        statistics = survey(view, data, label, boundary, missing == "mask")
+        units, data_range = _units(*statistics[:2], view.shape[-1], boundary, scaling, per_channel)
+        fill = 0.0 if statistics[2] else None
+        if statistics[2]:
+            share = statistics[2] / math.prod(view.shape)
+            note = " ".join(filter(None, (note, f"Missing values: {statistics[2]} ({share:.2%}).")))
     return VideoDataset(
         name="arrays",
         config=f"{os.path.basename(path) if path is not None else 'array'}"
@@ -157,6 +169,7 @@ def open_arrays(
         frame_shape=view.shape[-3:],
         units=units,
         data_range=data_range,
+        fill=fill,
         overlap=(length - 1) // stride if is_series else 0,
         note=note,
         scoring=scoring,
@@ -194,14 +207,18 @@ def _sample_lengths(stored: int, in_length: int | None, out_length: int | None) 
 
 
 def _units(
-    view: View, data: Any, label: str, boundary: int, scaling: Any, per_channel: bool
+    train: Statistics,
+    everything: Statistics,
+    channels: int,
+    boundary: int,
+    scaling: Any,
+    per_channel: bool,
 ) -> tuple[Units, tuple[float, float]]:
     """The fields units and data_range of `VideoDataset` of floating-point values."""
-    train, everything = survey(view, data, label, boundary)
     fitted = train if boundary else everything
     statistics = fitted if per_channel else fitted.over_channels()
     offset, scale = fit(
-        "minmax" if scaling is None else scaling, statistics if boundary else None, view.shape[-1]
+        "minmax" if scaling is None else scaling, statistics if boundary else None, channels
     )
     low = float(((fitted.low - offset) / scale).min())
     high = float(((fitted.high - offset) / scale).max())

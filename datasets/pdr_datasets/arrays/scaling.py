@@ -8,9 +8,9 @@ import numpy as np
 
 @dataclasses.dataclass
 class Statistics:
-    """Count, mean, sum of squared deviations, least and greatest value of each channel."""
+    """Count, mean, sum of squared deviations, least and greatest value of each channel; no NaN."""
 
-    count: int
+    count: np.ndarray
     mean: np.ndarray
     squares: np.ndarray
     low: np.ndarray
@@ -20,28 +20,34 @@ class Statistics:
     def empty(cls, channels: int) -> "Statistics":
         """The statistics of no values."""
         zero, inf = np.zeros(channels), np.full(channels, np.inf)
-        return cls(0, zero, zero, inf, -inf)
+        return cls(zero, zero, zero, inf, -inf)
 
     def update(self, block: np.ndarray) -> None:
         """Adds a block (..., C), by Chan's formula, which stays accurate far from zero."""
         values = block.reshape(-1, block.shape[-1]).astype(np.float64)
-        count, mean = len(values), values.mean(0)
+        there = ~np.isnan(values)
+        count = there.sum(0).astype(np.float64)
+        if there.all():
+            mean = values.mean(0)
+        else:
+            mean = np.where(there, values, 0).sum(0) / np.maximum(count, 1)
         total, step = self.count + count, mean - self.mean
-        self.squares = (
-            self.squares + ((values - mean) ** 2).sum(0) + step**2 * (self.count * count / total)
-        )
-        self.mean = self.mean + step * (count / total)
-        self.low = np.minimum(self.low, values.min(0))
-        self.high = np.maximum(self.high, values.max(0))
+        whole = np.maximum(total, 1)
+        deviations = np.where(there, (values - mean) ** 2, 0).sum(0)
+        self.squares = self.squares + deviations + step**2 * (self.count * count / whole)
+        self.mean = self.mean + step * (count / whole)
+        self.low = np.minimum(self.low, np.where(there, values, np.inf).min(0))
+        self.high = np.maximum(self.high, np.where(there, values, -np.inf).max(0))
         self.count = total
 
     def over_channels(self) -> "Statistics":
         """The statistics of all channels taken as one."""
-        mean = self.mean.mean()
+        total = self.count.sum()
+        equal = (self.count == self.count[0]).all()
+        mean = self.mean.mean() if equal else (self.mean * self.count).sum() / max(total, 1)
         squares = (self.squares + self.count * (self.mean - mean) ** 2).sum()
         low, high = self.low.min(), self.high.max()
-        total = self.count * len(self.mean)
-        return Statistics(total, *(np.array([v]) for v in (mean, squares, low, high)))
+        return Statistics(*(np.array([v]) for v in (total, mean, squares, low, high)))
 
 
 def fit(
@@ -87,8 +93,9 @@ def fit(
     if scaling == "minmax":
         offset, scale = statistics.low, statistics.high - statistics.low
     else:
-        offset, scale = statistics.mean, np.sqrt(statistics.squares / statistics.count)
-    if (scale <= 0).any():
+        count = np.maximum(statistics.count, 1)
+        offset, scale = statistics.mean, np.sqrt(statistics.squares / count)
+    if not (scale > 0).all():
         raise ValueError(
             f"scaling={scaling!r}: the training part is constant ({offset.tolist()}), so it has "
             "no scale. Pass a pair (offset, scale)."

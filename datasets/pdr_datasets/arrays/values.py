@@ -12,12 +12,13 @@ from pdr_datasets.bounds import check_claim
 _DARK = 32  # the largest value of ordinary uint8 frames is greater
 
 
-def as_values(array: Any, label: str) -> Any:
+def as_values(array: Any, label: str, masked: bool = False) -> Any:
     """The array in a form that is sliced, with decoded values; nothing is read if it need not be.
 
     Args:
       array: NumPy's, or anything that can be sliced and has shape and dtype, or np.asarray's.
       label: names it in messages.
+      masked: whether masked entries are allowed, of floating-point values; they become NaN.
 
     Raises:
       TypeError: it is no array of numbers, or has a dtype that is neither uint8 nor floating-point,
@@ -27,11 +28,13 @@ def as_values(array: Any, label: str) -> Any:
     """
     array = _as_array(array, label)
     if isinstance(array, np.ma.MaskedArray):
+        if masked and np.issubdtype(array.dtype, np.floating):
+            array = np.ma.array(array.filled(np.nan))
         if np.ma.is_masked(array):
-            masked = np.ma.getmaskarray(array)
-            where = _where(np.unravel_index(np.argmax(masked), masked.shape))
+            mask = np.ma.getmaskarray(array)
+            where = _where(np.unravel_index(np.argmax(mask), mask.shape))
             raise ValueError(
-                f"{label} holds {int(masked.sum())} masked entries, the first at {where}. Fill "
+                f"{label} holds {int(mask.sum())} masked entries, the first at {where}. Fill "
                 "them, as with array.filled(0), or leave these frames out."
             )
         array = array.data
@@ -57,7 +60,9 @@ def as_values(array: Any, label: str) -> Any:
     return array
 
 
-def survey(view: View, data: Any, label: str, boundary: int) -> tuple[Statistics, Statistics]:
+def survey(
+    view: View, data: Any, label: str, boundary: int, masked: bool = False
+) -> tuple[Statistics, Statistics, int]:
     """Reads a floating-point view once.
 
     Args:
@@ -65,18 +70,21 @@ def survey(view: View, data: Any, label: str, boundary: int) -> tuple[Statistics
       data: as `as_values` returns it.
       label: names it in messages.
       boundary: how many entries of the first axis are for training.
+      masked: whether NaN, which stands for missing values, is allowed.
 
     Returns:
-      The statistics of the training part and of all.
+      The statistics of the training part and of all, and the number of missing values.
 
     Raises:
-      ValueError: values are missing; the message says how many, and where the first is.
+      ValueError: values are infinite, or missing without `masked`; the message says how many, and
+        where the first is.
     """
     train, everything = (Statistics.empty(view.shape[-1]) for _ in range(2))
-    count = 0
+    count = missing = 0
     first: tuple[int, ...] = ()
     for start, block in view.chunks():
-        bad = ~np.isfinite(block)
+        missing += int(np.isnan(block).sum())
+        bad = np.isinf(block) if masked else ~np.isfinite(block)
         if bad.any():
             index = np.unravel_index(np.argmax(bad), bad.shape)
             first = first or _where((index[0] + start, *index[1:]))
@@ -89,11 +97,13 @@ def survey(view: View, data: Any, label: str, boundary: int) -> tuple[Statistics
     if count:
         fills = getattr(data, "fills", {})
         marks = "".join(f" or its {name} {value}" for name, value in fills.items())
+        what = "infinite" if masked else f"NaN or infinite{marks}"
+        remedy = "" if masked else "; or, where they are missing values, set missing='mask'"
         raise ValueError(
-            f"{label} holds {count} values that are NaN or infinite{marks}, the first at "
-            f"{first} (channels last). Fill these, or leave these frames out."
+            f"{label} holds {count} values that are {what}, the first at {first} (channels last). "
+            f"Fill these, or leave these frames out{remedy}."
         )
-    return train, everything
+    return train, everything, missing
 
 
 def describe_range(view: View, stop: int) -> str:

@@ -13,7 +13,7 @@ from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
 from pdr_datasets.dataset import Source
 from pdr_datasets.deepst import open_h5
-from pdr_datasets.flows import FlowBuilder, whole_days
+from pdr_datasets.flows import FlowBuilder, whole_days, with_missing
 from pdr_datasets.manual import describe_checksums, find_files
 from pdr_datasets.taxibj import openstl
 from pdr_datasets.units import Units
@@ -48,22 +48,30 @@ class Config(VideoConfig):
       in_length: frames given; one in 30 minutes.
       out_length: frames to predict.
       source: "openstl": OpenSTL's ready-made clips of 4 + 4 frames; "deepst": the original series.
+      missing: of the series, what is done with days that lack time slots: "leave_out", as in
+        DeepST, or "mask", which keeps them, with NaN where there is no frame.
     """
 
     DATA: ClassVar = "taxibj"
     PATTERN: ClassVar = re.compile(
-        rf"{SIZE}x{SIZE}_(?P<in_length>\d+)to(?P<out_length>\d+)(?P<deepst>_deepst)?",
+        rf"{SIZE}x{SIZE}_(?P<in_length>\d+)to(?P<out_length>\d+)(?P<deepst>_deepst)?(?P<mask>_mask)?",
     )
     EXAMPLE: ClassVar = {"source": "deepst"}
     in_length: int = 4
     out_length: int = 4
     source: str = "openstl"
+    missing: str = "leave_out"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.source not in SOURCES:
             raise ValueError(
                 f"taxibj: source={self.source!r}: expected one of {', '.join(SOURCES)}."
+            )
+        if self.missing not in ("leave_out", "mask")[: 1 + (self.source == "deepst")]:
+            raise ValueError(
+                f"taxibj: missing={self.missing!r}: expected 'leave_out' or, with source='deepst', "
+                "'mask'."
             )
         if self.source == "openstl" and self.length > 2 * openstl.LENGTH:
             raise ValueError(
@@ -74,6 +82,8 @@ class Config(VideoConfig):
         self.name = f"{SIZE}x{SIZE}_{self.in_length}to{self.out_length}"
         if self.source == "deepst":
             self.name += "_deepst"
+        if self.missing == "mask":
+            self.name += "_mask"
 
     @classmethod
     def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,6 +92,7 @@ class Config(VideoConfig):
             "in_length": int(groups["in_length"]),
             "out_length": int(groups["out_length"]),
             "source": "deepst" if groups["deepst"] else "openstl",
+            "missing": "mask" if groups["mask"] else "leave_out",
         }
 
 
@@ -113,6 +124,8 @@ class Builder(FlowBuilder):
         if source == "deepst":
             paths = find_files(folder, list(MD5), SOURCES[source])
             flows = [open_h5(path, SIZE, SIZE, SLOTS) for path in paths]
+            if self.builder_config.missing == "mask":
+                flows = [with_missing(flow, SLOTS) for flow in flows]
             kept = whole_days(np.concatenate([flow.times for flow in flows]), SLOTS)
             self.info.metadata["note"] = describe_checksums(paths, MD5)
             return self.series_splits(flows, kept, TEST_DAYS * SLOTS)

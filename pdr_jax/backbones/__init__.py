@@ -30,6 +30,7 @@ _BACKBONES = {
     "simvp_uniformer": ("uniformer", "UniFormer"),
     "simvp_van": ("van", "VAN"),
     "simvp_vit": ("vit", "ViT"),
+    "pfgnet": ("pfgnet", "PFGNet"),
     "convlstm": ("convlstm", "ConvLSTM"),
     "predrnn": ("predrnn", "PredRNN"),
     "predrnnpp": ("predrnnpp", "PredRNNpp"),

@@ -71,26 +71,22 @@ class Decoder(nn.Module):
         return Conv(self.channels, dtype=self.dtype, name="readout")(x)
 
 
-class SimVPShell(ClipPredictor):
-    """Predicts a clip's next frames; subclasses choose the translator's blocks.
+class EncoderDecoder(ClipPredictor):
+    """Predicts a clip's next frames; subclasses choose the translator between the two.
 
     Attributes:
       hid_S: width of the encoder and decoder, even.
-      hid_T: width of the translator.
       N_S: layers of the encoder and of the decoder, even; every second changes the resolution.
-      N_T: blocks of the translator, at least 2 (IncepU: on either side of the U).
-      mlp_ratio: width of the translator's MLPs over their block's width.
-      drop: dropout in the translator's MLPs.
+      N_T: blocks of the translator.
+      drop: dropout in the translator.
       drop_path: stochastic depth of the translator's last block.
       spatio_kernel_enc: side of the encoder's kernels, odd.
       spatio_kernel_dec: side of the decoder's kernels, odd.
     """
 
     hid_S: int = 16  # noqa: N815 (the published names)
-    hid_T: int = 256  # noqa: N815
     N_S: int = 4
     N_T: int = 4
-    mlp_ratio: float = 8.0
     drop: float = 0.0
     drop_path: float = 0.0
     spatio_kernel_enc: int = 3
@@ -98,24 +94,12 @@ class SimVPShell(ClipPredictor):
 
     def make_translator(self) -> nn.Module:
         """A module from (B, H', W', T * hid_S) to the same shape, called with (x, train)."""
-        return MetaFormer(tuple(self.make_blocks()), self.hid_T, self.dtype, self.remat)
-
-    def make_blocks(self) -> Sequence[Block]:
-        """What makes each of the translator's N_T blocks."""
         raise NotImplementedError
-
-    def drop_path_rates(self) -> list[float]:
-        """Stochastic depth of each block: linear from 0.01 (sic) in the first to `drop_path`.
-
-        So drop_path=0 does not turn stochastic depth off in the first blocks; the published models
-        were trained like that.
-        """
-        return [float(rate) for rate in np.linspace(0.01, self.drop_path, self.N_T)]
 
     def check(self) -> None:
         """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
         super().check()
-        for field, least in (("hid_S", 2), ("hid_T", 1), ("N_S", 2), ("N_T", 2)):
+        for field, least in (("hid_S", 2), ("N_S", 2), ("N_T", 1)):
             at_least(field, getattr(self, field), least)
         for field in ("hid_S", "N_S"):
             if getattr(self, field) % 2:
@@ -124,15 +108,8 @@ class SimVPShell(ClipPredictor):
         self.frames_divisible(2 ** min(self.N_S // 2, 30), why)
         for field in ("spatio_kernel_enc", "spatio_kernel_dec"):
             odd(field, getattr(self, field))
-        if not self.mlp_ratio > 1:
-            raise ValueError(f"mlp_ratio = {self.mlp_ratio} must be greater than 1")
         for field in ("drop", "drop_path"):
             fraction(field, getattr(self, field))
-
-    def check_widths(self, by: int, why: str) -> None:
-        """Raises ValueError unless `by` divides both widths of the translator's blocks."""
-        divisible("hid_T", self.hid_T, by, why)
-        divisible("T * hid_S", self.in_shape[0] * self.hid_S, by, why)
 
     def setup(self) -> None:
         """Builds the three parts."""
@@ -160,3 +137,44 @@ class SimVPShell(ClipPredictor):
         packed = rearrange(latent, "b t h w c -> b h w (t c)")
         packed = self.translator(packed, train)
         return rearrange(packed, "b h w (t c) -> b t h w c", t=length)
+
+
+class SimVPShell(EncoderDecoder):
+    """A translator of blocks; subclasses choose them.
+
+    Attributes:
+      hid_T: width of the translator.
+      mlp_ratio: width of the translator's MLPs over their block's width.
+    """
+
+    hid_T: int = 256  # noqa: N815
+    mlp_ratio: float = 8.0
+
+    def make_translator(self) -> nn.Module:
+        """The N_T blocks, at least 2 (IncepU: on either side of the U)."""
+        return MetaFormer(tuple(self.make_blocks()), self.hid_T, self.dtype, self.remat)
+
+    def make_blocks(self) -> Sequence[Block]:
+        """What makes each of the translator's N_T blocks."""
+        raise NotImplementedError
+
+    def drop_path_rates(self) -> list[float]:
+        """Stochastic depth of each block: linear from 0.01 (sic) in the first to `drop_path`.
+
+        So drop_path=0 does not turn stochastic depth off in the first blocks; the published models
+        were trained like that.
+        """
+        return [float(rate) for rate in np.linspace(0.01, self.drop_path, self.N_T)]
+
+    def check(self) -> None:
+        """Raises ValueError or TypeError, naming the field, where a setting is impossible."""
+        super().check()
+        at_least("hid_T", self.hid_T, 1)
+        at_least("N_T", self.N_T, 2)
+        if not self.mlp_ratio > 1:
+            raise ValueError(f"mlp_ratio = {self.mlp_ratio} must be greater than 1")
+
+    def check_widths(self, by: int, why: str) -> None:
+        """Raises ValueError unless `by` divides both widths of the translator's blocks."""
+        divisible("hid_T", self.hid_T, by, why)
+        divisible("T * hid_S", self.in_shape[0] * self.hid_S, by, why)

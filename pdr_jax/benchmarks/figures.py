@@ -1,7 +1,9 @@
 """Published metrics of other code, for comparison; `figures.csv` names the source of each row.
 
-The sources are OpenSTL's model zoo, PredFormer's repository and the PDR paper (arXiv 2606.31050).
-All follow OpenSTL's protocol: the best checkpoint is chosen on the test set.
+The sources are OpenSTL's model zoo, PredFormer's repository, and the papers of PFGNet (arXiv
+2602.20537) and PDR (arXiv 2606.31050): their own figures of their own methods, which nobody ran
+again for this table. All follow OpenSTL's protocol: the best checkpoint is chosen on the test set.
+PFGNet's PSNR of KTH is left out: it is of the other definition, over the clip and not per frame.
 """
 
 import csv

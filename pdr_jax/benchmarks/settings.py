@@ -2,7 +2,8 @@
 
 Learning rates and widths are those of OpenSTL's configuration files (branch OpenSTL-Lightning,
 c74deb5d; branch OpenSTLv0.3.0 for PredNet, DMVFN and CrevNet), of PredFormer's scripts and of
-VMRNN's repository. PredGS's D, N and K are those of the PDR paper's table of settings.
+VMRNN's and PFGNet's repositories. PredGS's D, N and K are those of the PDR paper's table of
+settings.
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ TRAINING: dict[str, dict[str, Any]] = {
 _SMALL_RECURRENT = Settings(1e-3, {"num_hidden": (64, 64), "patch_size": 2})
 _SMALL = {
     **metaformers(sizes=dict(hid_S=32, hid_T=128, N_S=2, N_T=4, drop_path=0.0)),
+    "pfgnet": Settings(1e-3, {"hid_S": 32, "N_S": 2, "N_T": 4}),
     "convlstm": _SMALL_RECURRENT,
     "predrnn": _SMALL_RECURRENT,
     "predrnnpp": _SMALL_RECURRENT,
@@ -101,6 +103,7 @@ TAXIBJ = Benchmark(
             patch_size=2,
             options={"mau": {"sr_size": 2}},
         ),
+        "pfgnet": Settings(2e-3, {"hid_S": 32, "N_S": 2, "N_T": 8, "drop_path": 0.1}),
         "wast": Settings(1e-3, fields={"warmup_epochs": 0}),
         "swinlstm_b": Settings(1e-4, {"patch_size": 4, "window_size": 8}),
         "vmrnn_b": Settings(1e-4, fields={"batch_size": 4}),
@@ -255,6 +258,11 @@ KTH = Benchmark(
             patch_sizes={"mim": 4, "e3dlstm": 8, "phydnet": 4},
             options={"mau": {"sr_size": 2}, "predrnnv2": {"decouple_beta": 0.01}},
         ),
+        "pfgnet": Settings(
+            2e-4,  # 1e-4 where 40 frames are predicted
+            options={"hid_S": 64, "N_S": 2, "N_T": 6, "drop_path": 0.1},
+            fields={"batch_size": 4},
+        ),
         "vmrnn_b": Settings(
             1e-4,
             options={"patch_size": 2, "depths": 6},
@@ -305,6 +313,7 @@ HUMAN36M = Benchmark(
             patch_sizes={"e3dlstm": 8},
             options={"mau": {"sr_size": 4}},
         ),
+        "pfgnet": Settings(1.5e-3, {"hid_S": 64, "N_S": 4, "N_T": 8, "drop_path": 0.1}),
         "swinlstm_b": Settings(1e-4, fields={"schedule": "onecycle"}),
         "dmvfn": Settings(1e-3),
         "prednet": Settings(1e-4),
@@ -354,6 +363,7 @@ MOVING_MNIST = Benchmark(
             patch_size=4,
             options={"mau": {"sr_size": 4}},
         ),
+        "pfgnet": Settings(1e-3, {"hid_S": 64, "N_S": 4, "N_T": 8}),
         "swinlstm_d": Settings(1e-4),
         "dmvfn": Settings(1e-4),
         "prednet": Settings(1e-4),
@@ -382,6 +392,7 @@ MOVING_FMNIST = dataclasses.replace(
                 "crevnet": 1e-3,
                 "mau": 5e-4,
                 "mim": 1e-4,
+                "pfgnet": 1.5e-3,
                 "phydnet": 5e-4,
                 "predrnnpp": 5e-4,
                 "simvp_van": 5e-3,

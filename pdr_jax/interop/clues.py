@@ -23,6 +23,7 @@ _SIGNS = (
     (r"^hid\..*\.pos_embed\.", "uniformer"),
     (r"^hid\..*\.attn\.qkv\.", "vit"),
     (r"^hid\..*\.layer_scale_1$", "poolformer"),
+    (r"^hid\.cel\.", "pfg"),
     (r"^ST\..*\.STBs\.", "swinlstm_b"),
     (r"^Downsample\..*\.STBs\.", "swinlstm_d"),
     (r"^ST\..*\.VSBs\.", "vmrnn_b"),
@@ -128,6 +129,8 @@ def _packed(shapes: Shapes) -> int:
     """Channels of the translator's input, T * hid_S."""
     if "hid.enc.0.conv1.weight" in shapes:
         return shapes["hid.enc.0.conv1.weight"][1]
+    if "hid.cel.norm.weight" in shapes:
+        return shapes["hid.cel.norm.weight"][0]
     norm = re.compile(r"hid\.enc\.0\.block\.norm(_?1)?\.weight")
     return next(shape[0] for key, shape in shapes.items() if norm.fullmatch(key))
 
@@ -158,6 +161,17 @@ def _metaformer(shapes: Shapes, channels: int) -> dict[str, Any]:
         if expand.fullmatch(key):
             found["mlp_ratio"] = shape[0] / packed
     return found
+
+
+def _pfg(shapes: Shapes, channels: int) -> dict[str, Any]:
+    stem = _numbered(shapes, r"hid\.cel\.branches\.(\d+)\.0\.dw_h\.weight")
+    block = _numbered(shapes, r"hid\.blocks\.0\.tm\.branches\.(\d+)\.dw_h\.weight")
+    return {
+        **_shell(shapes, channels),
+        "N_T": len(_numbered(shapes, r"hid\.blocks\.(\d+)\.gamma_dw")),
+        "cel_k": [shape[-1] for shape in stem],
+        "pfga_K": [shape[-1] for shape in block],
+    }
 
 
 def _recurrent(shapes: Shapes, channels: int) -> dict[str, Any]:
@@ -217,6 +231,7 @@ def _predformer(shapes: Shapes, channels: int) -> dict[str, Any]:
 
 _SHELLS = {
     "incepu": _incepu,
+    "pfg": _pfg,
     **dict.fromkeys(
         (
             "gsta", "tau", "convmixer", "convnext", "hornet", "mlp", "moga", "poolformer", "swin",

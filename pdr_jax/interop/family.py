@@ -68,6 +68,7 @@ _FILES = {
         name: name
         for name in (
             "mau", "phydnet", "predformer", "wast", "dmvfn", "prednet", "crevnet", "earthformer",
+            "pfg",
         )
     },
 }  # fmt: skip
@@ -131,8 +132,8 @@ def family_of(backbone: str) -> tuple[str, Family]:
       ValueError: the public PyTorch code has no such model.
     """
     for name in _FILES:
-        if backbone in (name, f"simvp_{name}"):
-            return name, _families(name)[name]
+        if (kind := _families(name)[name]).backbone == backbone:
+            return name, kind
     raise ValueError(f"backbone={backbone!r}: the public PyTorch code has no such model")
 
 

@@ -24,6 +24,7 @@ RECURRENT = {"num_hidden": (4, 4), "patch_size": 4, "filter_size": 3}
 SMALL = {
     **{name: METAFORMER for name in backbones.names() if name.startswith("simvp_")},
     "tau": METAFORMER | {"hid_T": 32},
+    "pfgnet": {"hid_S": 8, "N_S": 2, "N_T": 1, "cel_k": (3, 5), "pfga_K": (5, 9)},
     "convlstm": RECURRENT,
     "predrnn": RECURRENT,
     "predrnnpp": RECURRENT,

@@ -26,6 +26,26 @@ def _arrays(folder: Path) -> tuple[Options, Options]:
     return {}, {"path": folder / "series.npy"}
 
 
+def _bair(folder: Path) -> tuple[Options, Options]:
+    """Four trajectories for training and one for testing, of noise."""
+    import tensorflow_datasets as tfds
+    from tensorboardX.record_writer import RecordWriter
+
+    names = [f"{number}/image_aux1/encoded" for number in range(30)]
+    image = tfds.features.Tensor(shape=(64, 64, 3), dtype=np.uint8, encoding="bytes")
+    features = tfds.features.FeaturesDict(dict.fromkeys(names, image))
+    serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
+    for part, count in (("train", 4), ("test", 1)):
+        (folder / part).mkdir(parents=True)
+        writer = RecordWriter(str(folder / part / f"traj_0_to_{count}.tfrecords"))
+        for _ in range(count):
+            frames = _RNG.integers(0, 256, (30, 64, 64, 3)).astype(np.uint8)
+            encoded = features.encode_example(dict(zip(names, frames, strict=True)))
+            writer.write(serializer.serialize_example(encoded))
+        writer.close()
+    return {"manual_dir": folder}, {}
+
+
 def _taxinyc(folder: Path) -> tuple[Options, Options]:
     """The last quarter of 2012 and the first of 2013."""
     folder.mkdir()
@@ -140,6 +160,7 @@ def _counts(steps: int, frame: tuple[int, ...]) -> np.ndarray:
 
 WRITERS: dict[str, Writer] = {
     "arrays": _arrays,
+    "bair": _bair,
     "bikenyc": _bikenyc,
     "human36m": _human36m,
     "kth": _kth,

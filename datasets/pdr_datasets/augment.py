@@ -110,5 +110,6 @@ _AUGMENTATIONS: dict[str, Augment] = {
     "kth": _kth,
     "moving_mnist": _moving_mnist,
     "moving_fmnist": _moving_mnist,
+    "bair": _kth,
     "human36m": _human36m,
 }

@@ -14,6 +14,7 @@ from pdr_datasets.places import expand
 
 # Built by TFDS, in the module <name>.<name>_dataset_builder. "arrays" needs no build.
 _BUILDERS = (
+    "bair",
     "bikenyc",
     "human36m",
     "kth",

@@ -1,0 +1,1 @@
+"""BAIR robot pushing: a robot's arm pushes objects about on a table."""

@@ -18,6 +18,7 @@ from experiments.pages import (
     front,
     judge,
     kernels,
+    paper,
     several_processes,
     topologies,
 )
@@ -41,6 +42,7 @@ def documents() -> dict[Path, str]:
     house, of_kernels = ROOT / "README.md", ROOT / "pallas_kernels" / "README.md"
     return {
         ROOT / "experiments" / "README.md": front.document(results),
+        ROOT / "experiments" / "PAPER.md": paper.document(results),
         **{RESULTS / f"{name}.md": _page(name, text) for name, text in pages(results).items()},
         house: between(HOUSE, house.read_text(), judge.house(judge.of(results))),
         of_kernels: between(

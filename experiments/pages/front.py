@@ -23,6 +23,8 @@ ratios to the truth's, so 1 is best; st_lpips_alex is the shift-tolerant LPIPS
 "Ahead" and "behind" mean: with every seed. "With the mean of Y": PDR evaluated with its rendered
 frames Y replaced by their mean over the test set. A model that loses nothing by it draws one static
 picture at most. All trainings are short, on two CPU cores: trials, not benchmarks.
+
+[The paper's tables, row by row](PAPER.md): published, ours, or why a row is empty.
 """
 
 

@@ -21,6 +21,8 @@ from pdr_jax.files import read_json, write_json
 from pdr_jax.interop import safetensors
 from pdr_jax.runs import pretrained
 
+pytestmark = pytest.mark.rest
+
 FRAMES = moving_blobs(3, seed=7)
 
 

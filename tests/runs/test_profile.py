@@ -283,6 +283,7 @@ def named_afresh():
 
 
 @pytest.mark.rest
+@pytest.mark.rest
 def test_a_training_traces_its_steps(
     small_recipe, small_dataset, named_afresh, tmp_path, monkeypatch
 ):

@@ -5,7 +5,7 @@ CosineLRScheduler stepped once an epoch. optax's schedules of these names differ
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -138,6 +138,20 @@ def create(
     if clip_norm:
         steps.insert(0, optax.clip_by_global_norm(clip_norm))
     return optax.chain(*steps), rate
+
+
+def of_part(tx: optax.GradientTransformation, part: str) -> optax.GradientTransformation:
+    """An optimiser that moves and knows the parameters of one part of a model alone."""
+
+    def init(params: optax.Params) -> optax.OptState:
+        return tx.init({part: params[part]})
+
+    def update(grads: Any, state: optax.OptState, params: Any = None) -> Any:
+        own = None if params is None else {part: params[part]}
+        moved, state = tx.update({part: grads[part]}, state, own)
+        return {**optax.tree.zeros_like(grads), **moved}, state
+
+    return optax.GradientTransformation(init, update)
 
 
 def decay_mask(params: optax.Params) -> optax.Params:

@@ -4,6 +4,8 @@ The path of a clip:
 
     observed frames --backbone--> coarse frames --PredGS--> Gaussians --splat2d--> rendered frames
     prediction = fuse(coarse frames, rendered frames)
+
+With a residual module behind it, a sample is prediction + a residual drawn.
 """
 
 import functools
@@ -27,13 +29,14 @@ class PDROutput(struct.PyTreeNode):
     """Everything between the observed frames and the prediction.
 
     Attributes:
-      prediction: fused frames.
+      prediction: fused frames; of a sample, with the residual.
       coarse: the backbone's frames.
       rendered: the Gaussians drawn; None without adapter.
       gaussians: Gaussians2D with leading dimensions (B, horizon); None without adapter.
       coverage: how densely the Gaussians cover each pixel, see `pdr_jax.gaussians.Drawn`; None for
         Gaussians without weights.
       gate: the rendered frames' share in the prediction, in [0, 1]; None without gated fusion.
+      residual: what was drawn and added to the fused frames; None where nothing was drawn.
     """
 
     prediction: Float[Array, "B horizon H W C"]
@@ -42,6 +45,7 @@ class PDROutput(struct.PyTreeNode):
     gaussians: Gaussians2D | None = None
     coverage: Float[Array, "B horizon H W 1"] | None = None
     gate: Float[Array, "B horizon H W C"] | None = None
+    residual: Float[Array, "B horizon H W C"] | None = None
 
 
 class PDR(nn.Module):
@@ -60,6 +64,11 @@ class PDR(nn.Module):
         sends gradients to the heads.
       gate_start: of "gate": at first the coarse frame's part is `gate_start` times the rendered's.
       implementation: of the renderer, see `pallas_kernels.splat2d`.
+      residual: a module with the methods learn(prediction, observed, target, train=train) and
+        sample(prediction, observed), such as `pdr_jax.diffusion.ResidualDiffusion`. None predicts
+        one future only.
+      frozen: whether training leaves all but the residual module as it is: in evaluation mode,
+        without gradients.
 
     Raises:
       ValueError: when applied, a `fusion` or `fusion_init` other than these, or
@@ -72,6 +81,8 @@ class PDR(nn.Module):
     fusion_init: Literal["random", "pass_through"] = "random"
     gate_start: float = 0.1
     implementation: str | None = None
+    residual: nn.Module | None = None
+    frozen: bool = False
 
     def setup(self) -> None:
         """Checks the fusion and declares its convolutions."""
@@ -89,6 +100,11 @@ class PDR(nn.Module):
             self.fuse_gate = GatedFusion(self.gate_start)
 
     @property
+    def probabilistic(self) -> bool:
+        """Whether it can draw futures: one under each key of the stream "sample"."""
+        return self.residual is not None
+
+    @property
     def _fusion(self) -> str:
         return self.fusion or str(getattr(self.adapter, "fusion", "conv"))
 
@@ -100,7 +116,11 @@ class PDR(nn.Module):
         train: bool = False,
         forcing: Forcing | None = None,
     ) -> Float[Array, "B horizon H W C"]:
-        """Predicts `horizon` frames (T by default); arguments and errors as in `decompose`."""
+        """Predicts `horizon` frames (T by default); arguments and errors as in `decompose`.
+
+        With a residual module, module.apply(variables, frames, rngs={"sample": key}) draws a
+        future, and without that key it is the deterministic predictor.
+        """
         return self.decompose(frames, horizon, train=train, forcing=forcing).prediction
 
     def decompose(
@@ -110,6 +130,7 @@ class PDR(nn.Module):
         *,
         train: bool = False,
         forcing: Forcing | None = None,
+        target: Float[AnyArray, "B horizon H W C"] | None = None,
     ) -> PDROutput:
         """Predicts, and returns the intermediate frames and the Gaussians as well.
 
@@ -120,6 +141,7 @@ class PDR(nn.Module):
           horizon: frames to predict; T by default.
           train: training mode (dropout, batch statistics).
           forcing: true frames that the backbone sees in training, if it predicts frame by frame.
+          target: the frames that followed, which the residual module learns from.
 
         Raises:
           ValueError: `forcing` for a backbone that predicts a whole clip at once, or what the
@@ -130,6 +152,24 @@ class PDR(nn.Module):
                 f"forcing: expected None, for {type(self.backbone).__name__} predicts a whole clip "
                 "at once and never sees future frames (train_step: sampling=None)"
             )
+        if self.frozen:
+            output = jax.lax.stop_gradient(self._deterministic(frames, horizon, False, None))
+        else:
+            output = self._deterministic(frames, horizon, train, forcing)
+        if self.residual is None:
+            return output
+        with jax.named_scope("residual"):
+            if target is not None or self.is_initializing():
+                truth = output.prediction if target is None else target
+                self.residual.learn(output.prediction, frames, truth, train=train)
+            elif self.has_rng("sample"):
+                drawn = self.residual.sample(output.prediction, frames)
+                output = output.replace(prediction=output.prediction + drawn, residual=drawn)
+        return output
+
+    def _deterministic(
+        self, frames: AnyArray, horizon: int | None, train: bool, forcing: Forcing | None
+    ) -> PDROutput:
         forced = {} if forcing is None else {"forcing": forcing}
         coarse = self.backbone(frames, horizon, train=train, **forced).astype(jnp.float32)
         if self.adapter is None:

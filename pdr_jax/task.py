@@ -154,6 +154,8 @@ def optimisation(recipe: Recipe, samples: int) -> Optimisation:
         decay=recipe.decay,
         clip_norm=recipe.clip_norm,
     )
+    if recipe.frozen:
+        tx = optim.of_part(tx, "residual")
     return Optimisation(tx, schedule, steps, steps_per_epoch)
 
 

@@ -148,7 +148,7 @@ def train_step(
 
     The loss compares the prediction with the target. A recurrent backbone also predicts observed
     frames; these predictions are compared too, from its frame `first_scored` on. Terms that a
-    backbone sows into the collection "losses" are added.
+    backbone or a residual module sows into the collection "losses" are added.
 
     Args:
       state: the state before the step.
@@ -166,8 +166,8 @@ def train_step(
         time. All else is as for the whole batch, but that dropout draws anew.
 
     Returns:
-      The state after the step, and scalars to log: loss, grad_norm, and grad_norm/PART for the
-      parts of the model.
+      The state after the step, and scalars to log: loss, loss/PART for the terms that a part of the
+      model sows, grad_norm, and grad_norm/PART.
     """
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     given = None
@@ -185,10 +185,15 @@ def train_step(
             clip.horizon,
             train=True,
             forcing=None if given is None else Forcing(clip.filled(target), given),
+            target=target,
             method="decompose",
             rngs={"dropout": key},
             mutable=["batch_stats", "losses", "warmup"],
         )
+        terms = {
+            part: sum(jnp.sum(term) for term in jax.tree.leaves(sown))
+            for part, sown in updates.get("losses", {}).items()
+        }
         warmup = jax.tree.leaves(updates.get("warmup", {}))
         predicted, truth = output.prediction, target
         if warmup:
@@ -202,14 +207,14 @@ def train_step(
             value = loss(predicted, truth)
             if coarse_weight:
                 value = value + coarse_weight * loss(output.coarse, target)
-            value += sum(jnp.sum(term) for term in jax.tree.leaves(updates.get("losses", {})))
-        return value, updates.get("batch_stats", {})
+            value += sum(terms.values())
+        return value, (updates.get("batch_stats", {}), terms)
 
     def gradient(everywhere: Any, clips: Any) -> Any:
         return jax.value_and_grad(objective, has_aux=True)(*everywhere, clips)
 
     averaged = _in_micro_batches(gradient, accumulate) if accumulate > 1 else gradient
-    (value, batch_stats), grads = averaged_over_devices(averaged)(
+    (value, (batch_stats, terms)), grads = averaged_over_devices(averaged)(
         (state.params, state.batch_stats, key), (frames, given)
     )
     with jax.named_scope("optimiser"):
@@ -218,8 +223,10 @@ def train_step(
         ema = state.ema
         if ema is not None:
             latest = {"params": params, "batch_stats": batch_stats}
-            ema = optax.incremental_update(latest, ema, 1 - ema_decay)
+            # In this form what does not change keeps every bit.
+            ema = jax.tree.map(lambda mean, new: mean + (1 - ema_decay) * (new - mean), ema, latest)
     logs = {"loss": value, "grad_norm": optax.tree.norm(grads)}
+    logs |= {f"loss/{part}": term for part, term in terms.items()}
     logs |= {f"grad_norm/{part}": norm for part, norm in gradient_norms(grads).items()}
     return TrainState(state.step + 1, params, batch_stats, opt_state, ema), logs
 
@@ -230,16 +237,17 @@ def _in_micro_batches(gradient: Callable[[Any, Any], Any], parts: int) -> Callab
     def mean(everywhere: Any, clips: Any) -> Any:
         params, batch_stats, key = everywhere
 
-        def add(carry: Any, part: Any) -> tuple[Any, jax.Array]:
+        def add(carry: Any, part: Any) -> tuple[Any, Any]:
             total, batch_stats = carry
             index, clips = part
             here = (params, batch_stats, jax.random.fold_in(key, index))
-            (value, batch_stats), grads = gradient(here, clips)
-            return (jax.tree.map(jnp.add, total, grads), batch_stats), value
+            (value, (batch_stats, terms)), grads = gradient(here, clips)
+            return (jax.tree.map(jnp.add, total, grads), batch_stats), (value, terms)
 
         split = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), clips)
         start = (optax.tree.zeros_like(params), batch_stats)
         (total, batch_stats), values = jax.lax.scan(add, start, (jnp.arange(parts), split))
-        return (values.mean(), batch_stats), jax.tree.map(lambda x: x / parts, total)
+        value, terms = jax.tree.map(jnp.mean, values)
+        return (value, (batch_stats, terms)), jax.tree.map(lambda x: x / parts, total)
 
     return mean

@@ -6,7 +6,7 @@ from typing import Any
 from pdr_jax import backbones, fields, predgs
 from pdr_jax.benchmarks import BENCHMARKS, TRAINING
 from pdr_jax.predgs import PredGS
-from pdr_jax.recipes.recipe import ADAPTERS, LOSS_OPTIONS, Recipe
+from pdr_jax.recipes.recipe import ADAPTERS, DIFFUSION, LOSS_OPTIONS, Recipe
 
 # The adapter that `adapter="predgs"` stands for, chosen by measurement: experiments/README.md.
 DEFAULT_ADAPTER = "tracked"
@@ -27,7 +27,7 @@ def create(
       backbone: a name in `pdr_jax.backbones.names()`. If no settings were published for it on this
         benchmark, it gets its own defaults and a learning rate of 1e-3.
       adapter: see `Recipe`.
-      loss: by default L1 + SSIM (PDR's) with an adapter, and the backbone's own loss without.
+      loss: by default L1 + SSIM (PDR's) with PredGS, and the backbone's own loss without.
       **overrides: fields of `Recipe`.
 
     Raises:
@@ -38,8 +38,10 @@ def create(
     fields.check_one_of("backbone", backbone, backbones.names())
     fields.check_one_of("adapter", adapter, ADAPTERS)
     settings = benchmark.settings(backbone)
-    preset = DEFAULT_ADAPTER if adapter in ("predgs", "none") else adapter
-    with_adapter = adapter != "none"
+    first = adapter.partition("+")[0]
+    preset = DEFAULT_ADAPTER if first in ("predgs", "none", DIFFUSION) else first
+    with_adapter = first not in ("none", DIFFUSION)
+    samples = DIFFUSION in adapter.split("+")
     training = TRAINING.get(backbone, {})
     loss = loss or ("l1_ssim" if with_adapter else training.get("loss", "mse"))
     sizes = {
@@ -76,6 +78,7 @@ def create(
         "schedule": benchmark.schedule,
         "warmup_epochs": benchmark.warmup_epochs,
         "epochs": benchmark.epochs,
+        "ema_decay": 0.99 if samples else 0.0,
         "sampling": training.get("sampling", "none"),
         "sampling_options": dict(training.get("sampling_options", {})),
         **settings.fields,

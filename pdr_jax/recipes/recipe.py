@@ -14,11 +14,14 @@ from pdr_jax import backbones, fields, losses, predgs
 from pdr_jax import sampling as schedules
 from pdr_jax.backbones.base import FramePredictor
 from pdr_jax.backbones.checks import FrameSizeError
+from pdr_jax.diffusion import DiffusionConfig, ResidualDiffusion
 from pdr_jax.pdr import PDR
 from pdr_jax.predgs import PredGS, PredGSConfig, TrackingConfig
 
 TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an epoch
-ADAPTERS = ("none", "predgs", *predgs.PRESETS)
+_RENDERING = ("predgs", *predgs.PRESETS)
+DIFFUSION = "diffusion"
+ADAPTERS = ("none", *_RENDERING, DIFFUSION, *(f"{name}+{DIFFUSION}" for name in _RENDERING))
 Protocol = Literal["standard", "openstl"]
 LoggerName = Literal["tensorboard", "wandb"]
 if TYPE_CHECKING:  # which knows no names from a table
@@ -64,12 +67,15 @@ class Recipe:
       backbone: a name in `pdr_jax.backbones.names()`.
       backbone_options: its hyperparameters.
       adapter: "none" is the plain predictor, and loss and optimiser default to the backbone's own;
-        "predgs" is the default preset; or a preset by name.
-      predgs: the adapter's configuration.
+        "predgs" is the default preset; or a preset by name. "diffusion" draws futures around the
+        plain predictor's, and "tracked+diffusion" and the like around PDR's.
+      predgs: the configuration of PredGS.
+      diffusion: that of the diffusion, see `pdr_jax.diffusion`.
       fusion: "conv", "gate", "add" or "none", see `pdr_jax.pdr.PDR`.
       fusion_init: of "conv", "random" or "pass_through".
       gate_start: of "gate".
-      dtype: the backbone's compute type; parameters, Gaussians and losses are float32.
+      dtype: compute type of the backbone and of the diffusion's U-Net; parameters, Gaussians and
+        losses are float32.
       loss: "mse", "mse_ddr" (TAU's), "mse_l1" (E3D-LSTM's), "mse_hffl" (WaST's), "l1" or
         "l1_ssim" (PDR's).
       loss_options: options of the loss: "weight" (lambda) and "signed" of l1_ssim, see
@@ -109,8 +115,8 @@ class Recipe:
       accumulate: micro-batches that a step's batch is taken in, one after the other, for less
         memory. Figures are those of the whole batch but for batch normalisation, which sees
         micro-batches, and the draws of dropout.
-      remat: whether the backbone's blocks and time steps are computed again for their gradient, for
-        less memory.
+      remat: whether the blocks and time steps of the backbone, and the blocks of the diffusion's
+        U-Net, are computed again for their gradient, for less memory.
       resident_mib: keeps a copy of the training clips on every device. The run is refused if their
         distinct frames take more than so many MiB. 0 streams the clips; the figures are the same.
     """
@@ -128,6 +134,7 @@ class Recipe:
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     data_dir: Path | None = None
     predgs: PredGSConfig = dataclasses.field(default_factory=PredGSConfig)
+    diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
     fusion: Literal["conv", "gate", "add", "none"] = "conv"
     fusion_init: Literal["random", "pass_through"] = "pass_through"
     gate_start: float = 0.1
@@ -184,6 +191,12 @@ class Recipe:
         for name in self.backbone_options:
             fields.check_one_of("backbone_options", name, known)
         fields.check_one_of("adapter", self.adapter, ADAPTERS)
+        _require(
+            self,
+            "init_from",
+            bool(self.init_from) or not self.frozen,
+            "a run, which diffusion.freeze keeps",
+        )
         fields.check_one_of("loss", self.loss, losses.LOSSES)
         for name, origin in (("data_range", "that of the data"), ("implementation", "ssim")):
             if name in self.loss_options:
@@ -202,10 +215,27 @@ class Recipe:
         """The model's name in tables, such as "tau + predgs"."""
         return self.backbone if self.adapter == "none" else f"{self.backbone} + {self.adapter}"
 
+    @property
+    def renders(self) -> bool:
+        """Whether the adapter has PredGS."""
+        return self.adapter.partition("+")[0] in _RENDERING
+
+    @property
+    def samples(self) -> bool:
+        """Whether the adapter has the diffusion."""
+        return DIFFUSION in self.adapter.split("+")
+
+    @property
+    def frozen(self) -> bool:
+        """Whether only the diffusion is trained."""
+        return self.samples and self.diffusion.freeze
+
     def build(self, frame_shape: tuple[int, int, int]) -> PDR:
         """The model, for frames of (H, W, C)."""
-        adapter = None
-        if self.adapter != "none":
+        adapter = residual = None
+        if self.samples:
+            residual = ResidualDiffusion(self.diffusion, jnp.dtype(self.dtype), self.remat)
+        if self.renders:
             count = self._gaussians(frame_shape)
             adapter = PredGS(dataclasses.replace(self.predgs, num_gaussians=count))
         try:
@@ -228,12 +258,14 @@ class Recipe:
             fusion_init=self.fusion_init,
             gate_start=self.gate_start,
             implementation=_named(self.renderer),
+            residual=residual,
+            frozen=self.frozen,
         )
 
     def gaussians_note(self, frame_shape: tuple[int, int, int]) -> str:
         """A remark if a frame of (H, W, C) gets more Gaussians than the recipe says; else ""."""
         count = self.predgs.num_gaussians
-        if self.adapter != "none":
+        if self.renders:
             count = self._gaussians(frame_shape)
         if count == self.predgs.num_gaussians:
             return ""
@@ -324,6 +356,10 @@ class Recipe:
         tracking = adapter.get("tracking", {})
         adapter["tracking"] = fields.from_json(TrackingConfig, tracking, "predgs.tracking.")
         values["predgs"] = fields.from_json(PredGSConfig, adapter, "predgs.")
+        diffusion = values.get("diffusion", {})  # runs of version 0.2 have none
+        if isinstance(diffusion, Mapping) and isinstance(diffusion.get("widths"), list):
+            diffusion = {**diffusion, "widths": tuple(diffusion["widths"])}
+        values["diffusion"] = fields.from_json(DiffusionConfig, diffusion, "diffusion.")
         if isinstance(values.get("log"), list):
             values["log"] = tuple(values["log"])
         if isinstance(values.get("data_dir"), str):

@@ -19,6 +19,7 @@ ROOMS = (
     "pdr_jax.backbones",
     "pdr_jax.model",
     "pdr_jax.predgs",
+    "pdr_jax.diffusion",
     "pdr_jax.metrics",
     "pdr_jax.report",
     "pdr_jax.interop",

@@ -9,12 +9,15 @@ from pdr_jax.metrics.ensemble import Ensemble
 from pdr_jax.metrics.evaluator import Evaluator, FrameMetric
 from pdr_jax.metrics.events import Events
 from pdr_jax.metrics.fidelity import mae, mse, psnr, psnr_uint8, snr, ssim, ssim_gaussian
+from pdr_jax.metrics.frechet import Features, Frechet, frechet_distance
 from pdr_jax.metrics.statistics import central_moments, fine_power, gradient_magnitude
 from pdr_jax.metrics.table import (
+    BEST,
     BETTER,
     DEFAULT,
     DETAIL,
     METRICS,
+    OTHERS,
     WARPING,
     WARPING_RAFT,
     WEATHER,
@@ -24,23 +27,28 @@ from pdr_jax.metrics.warping import Flow, dis_flow, occlusion_mask, warping_erro
 from pdr_jax.metrics.weather import anomaly_correlation, latitude_weights
 
 __all__ = [
+    "BEST",
     "BETTER",
     "DEFAULT",
     "DETAIL",
     "METRICS",
+    "OTHERS",
     "WARPING",
     "WARPING_RAFT",
     "WEATHER",
     "Ensemble",
     "Evaluator",
     "Events",
+    "Features",
     "Flow",
     "FrameMetric",
+    "Frechet",
     "Metric",
     "anomaly_correlation",
     "central_moments",
     "dis_flow",
     "fine_power",
+    "frechet_distance",
     "gradient_magnitude",
     "latitude_weights",
     "mae",

@@ -169,11 +169,44 @@ METRICS: Mapping[str, Metric] = {
 }
 """The metrics that `Evaluator` knows by name."""
 
-BETTER: Mapping[str, Better] = {
-    **{name: metric.better for name, metric in METRICS.items()},
-    "lpips": "lower",
-    "st_lpips_alex": "lower",
+_COUNTED = "counts summed over the test set, then the ratio; mean over thresholds"
+
+OTHERS: Mapping[str, tuple[Better, str]] = {
+    "lpips": ("lower", "see `perceptual.load_lpips_alex`"),
+    "st_lpips_alex": ("lower", "see `perceptual.load_st_lpips_alex`"),
+    "crps": (
+        "lower",
+        "fair CRPS of each pixel, averaged; does not depend on the number of samples; of a point "
+        "prediction the mean absolute error",
+    ),
+    "crps_ordinary": ("lower", "CRPS of the samples' own step function; falls with more samples"),
+    "spread_skill": (
+        "one",
+        "root of (n + 1) / n times the samples' mean variance / mean square error of their mean",
+    ),
+    "csi": ("higher", f"hits / (hits + misses + false alarms); {_COUNTED}"),
+    "pod": ("higher", f"hits / observed events; {_COUNTED}"),
+    "far": ("lower", f"false alarms / predicted events; {_COUNTED}"),
+    "hss": ("higher", f"share of right cells beyond chance; {_COUNTED}"),
+    "bias": ("one", f"predicted / observed events; {_COUNTED}"),
+    "csi_pool4": ("higher", "csi of cells of 4x4 pixels in which an event occurs anywhere"),
+    "csi_pool16": ("higher", "csi of cells of 16x16 pixels in which an event occurs anywhere"),
+    "fvd": ("lower", "Fréchet distance of I3D's logits, of observed and predicted frames together"),
+    "frechet_st_lpips": (
+        "lower",
+        "Fréchet distance of frames in the features of ST-LPIPS; no published FVD or FID",
+    ),
 }
+"""Direction and convention of figures that `Evaluator` does not know by name."""
+
+BEST = ("mse", "psnr", "ssim", "lpips", "st_lpips_alex")
+"""Metrics of which the best of n samples of a clip is reported, as "psnr_best"."""
+
+_EACH: dict[str, Better] = {
+    **{name: metric.better for name, metric in METRICS.items()},
+    **{name: better for name, (better, _) in OTHERS.items()},
+}
+BETTER: Mapping[str, Better] = _EACH | {f"{name}_best": _EACH[name] for name in BEST}
 """Which direction is better, for every figure that tables rank."""
 
 DEFAULT = ("mse", "mae", "rmse", "psnr", "ssim", "ssim_range1", "sharpness")

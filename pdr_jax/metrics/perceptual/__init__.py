@@ -5,6 +5,10 @@ names; nothing is downloaded.
 """
 
 from pdr_jax.metrics.perceptual.lpips_alex import load_lpips_alex, lpips
-from pdr_jax.metrics.perceptual.st_lpips_alex import load_st_lpips_alex, st_lpips
+from pdr_jax.metrics.perceptual.st_lpips_alex import (
+    load_st_lpips_alex,
+    load_st_lpips_features,
+    st_lpips,
+)
 
-__all__ = ["load_lpips_alex", "load_st_lpips_alex", "lpips", "st_lpips"]
+__all__ = ["load_lpips_alex", "load_st_lpips_alex", "load_st_lpips_features", "lpips", "st_lpips"]

@@ -60,15 +60,7 @@ def distance(
       ValueError: unequal shapes, C other than 1 or 3, or frames that are too small.
     """
     height, width, channels = prediction.shape[-3:]
-    if channels not in (1, 3):
-        raise ValueError(
-            f"frames have {channels} channels; {network.name} takes 1 (grey) or 3 (RGB)"
-        )
-    if min(height, width) < network.smallest:
-        raise ValueError(
-            f"frames are {height}x{width}; {network.name} needs at least "
-            f"{network.smallest}x{network.smallest} pixels"
-        )
+    check_frames(network, prediction.shape)
     pairs = jnp.stack([prediction, target]).reshape(2, -1, height, width, channels)
     pairs = jnp.moveaxis(pairs, 0, 1)
     count = len(pairs)
@@ -84,13 +76,35 @@ def distance(
     return distances.reshape(-1)[:count].reshape(prediction.shape[:-3])
 
 
+def check_frames(network: Network, shape: tuple[int, ...]) -> None:
+    """Raises ValueError for frames (..., H, W, C) that a network cannot take."""
+    height, width, channels = shape[-3:]
+    if channels not in (1, 3):
+        raise ValueError(
+            f"frames have {channels} channels; {network.name} takes 1 (grey) or 3 (RGB)"
+        )
+    if min(height, width) < network.smallest:
+        raise ValueError(
+            f"frames are {height}x{width}; {network.name} needs at least "
+            f"{network.smallest}x{network.smallest} pixels"
+        )
+
+
+def activations(
+    network: Network, params: Params, images: Float[Array, "N H W C"]
+) -> list[Float[Array, "N h w c"]]:
+    """The activations of the five layers for images in [0, 1], grey (C = 1) or RGB (C = 3)."""
+    rgb = jnp.broadcast_to(images, (*images.shape[:-1], 3))
+    shift, scale = (jnp.asarray(a).reshape(1, 1, 1, 3) for a in (_SHIFT, _SCALE))
+    return network.activations(params, (2 * rgb - 1 - shift) / scale)
+
+
 def _distances(network: Network, params: Params, pairs: Array) -> Array:
     """(N, 2, H, W, C) in [0, 1] -> (N,)."""
-    count, _, height, width, _ = pairs.shape
-    rgb = jnp.broadcast_to(pairs, (count, 2, height, width, 3)).reshape(-1, height, width, 3)
-    shift, scale = (jnp.asarray(a).reshape(1, 1, 1, 3) for a in (_SHIFT, _SCALE))
+    count = len(pairs)
     total = jnp.zeros(count)
-    for layer, features in enumerate(network.activations(params, (2 * rgb - 1 - shift) / scale)):
+    images = pairs.reshape(-1, *pairs.shape[2:])
+    for layer, features in enumerate(activations(network, params, images)):
         # Feature vectors get unit length; 1e-20 keeps a zero vector differentiable.
         unit = features / jnp.sqrt((features**2).sum(-1, keepdims=True) + 1e-20)
         unit = unit.reshape(count, 2, *unit.shape[1:])

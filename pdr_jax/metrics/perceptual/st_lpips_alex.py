@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from pdr_jax.arrays import on_pairs
 from pdr_jax.metrics.perceptual import alexnet
-from pdr_jax.metrics.perceptual.distance import Network, distance
+from pdr_jax.metrics.perceptual.distance import Network, activations, check_frames, distance
 from pdr_jax.metrics.perceptual.weights import read
 
 # The convolutions' paths in the PyTorch module.
@@ -65,6 +65,32 @@ def st_lpips(
 ) -> Float[Array, "*B"]:
     """ST-LPIPS of each pair of frames in [0, 1]; arguments and errors as in `distance`."""
     return distance(_NETWORK, params, prediction, target)
+
+
+def load_st_lpips_features(path: str | os.PathLike[str]) -> Partial:
+    """Reads the same weights for a Fréchet distance between frames, see `metrics.Frechet`.
+
+    A frame's 256 features are the activations of the last layer, averaged over the frame. This is
+    to FID what ST-LPIPS is to LPIPS: it needs no other weights than these, and its figures compare
+    with no published FID or FVD. Motion does not count.
+
+    Args:
+      path: as for `load_st_lpips_alex`, with the same errors.
+    """
+    arrays = read(path, expected_arrays(), _RECIPE)
+    return Partial(_frame_features, alexnet.parameters(arrays, CONVOLUTIONS))
+
+
+def _frame_features(
+    params: alexnet.Params, clips: Float[Array, "B T H W C"]
+) -> Float[Array, "B T 256"]:
+    """Features of frames in [0, 1], a clip at a time."""
+    check_frames(_NETWORK, clips.shape)
+
+    def of_clip(frames: Array) -> Array:
+        return activations(_NETWORK, params, frames)[-1].mean((1, 2))
+
+    return jax.lax.map(of_clip, clips)
 
 
 def _activations(params: alexnet.Params, x: Array) -> list[Array]:

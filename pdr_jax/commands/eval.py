@@ -16,8 +16,9 @@ from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import write_beside
 from pdr_jax.evaluation import values as value_tables
 from pdr_jax.evaluation.explorer import Evaluated
-from pdr_jax.evaluation.measuring import Measured, measure
-from pdr_jax.metrics import perceptual
+from pdr_jax.evaluation.figures import Measured
+from pdr_jax.evaluation.measuring import measure
+from pdr_jax.metrics import i3d, perceptual
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.runs import memory, scores
 from pdr_jax.runs.folder import read_recipe
@@ -33,14 +34,16 @@ class Weights:
     Attributes:
         lpips: LPIPS (AlexNet, v0.1), its trunk: torchvision's checkpoint or an .npz.
         lpips_heads: LPIPS, its heads: the lpips package's alex.pth or an .npz.
-        st_lpips: Shift-tolerant LPIPS (AlexNet): an .npz.
+        st_lpips: Shift-tolerant LPIPS (AlexNet): an .npz. Adds a Fréchet distance of frames too.
+        fvd: Fréchet video distance, its I3D: i3d_pretrained_400.pt, or an .npz of its arrays.
     """
 
     lpips: Path | None = None
     lpips_heads: Path | None = None
     st_lpips: Path | None = None
+    fvd: Path | None = None
 
-    def metrics(self) -> dict[str, metrics.FrameMetric]:
+    def frame_metrics(self) -> dict[str, metrics.FrameMetric]:
         """The metrics by name."""
         found: dict[str, metrics.FrameMetric] = {}
         if (self.lpips is None) != (self.lpips_heads is None):
@@ -49,6 +52,15 @@ class Weights:
             found["lpips"] = perceptual.load_lpips_alex(self.lpips, self.lpips_heads)
         if self.st_lpips is not None:
             found["st_lpips_alex"] = perceptual.load_st_lpips_alex(self.st_lpips)
+        return found
+
+    def features(self) -> dict[str, metrics.Features]:
+        """The networks of Fréchet distances, by the figure's name."""
+        found: dict[str, metrics.Features] = {}
+        if self.fvd is not None:
+            found["fvd"] = i3d.load_fvd(self.fvd)
+        if self.st_lpips is not None:
+            found["frechet_st_lpips"] = perceptual.load_st_lpips_features(self.st_lpips)
         return found
 
 
@@ -67,6 +79,9 @@ def evaluate(
     batch_size: int = 16,
     devices: int = 0,
     controls: bool = True,
+    samples: int = 0,
+    seed: int = 0,
+    thresholds: tuple[float, ...] = (),
     warping: bool = False,
     weights: tyro.conf.OmitArgPrefixes[Weights] = NO_WEIGHTS,
     published: bool = False,
@@ -89,6 +104,11 @@ def evaluate(
         batch_size: Clips at a time; does not change the figures.
         devices: How many share a batch; 0 takes as many as can share it evenly.
         controls: Whether to add the rows of controls.
+        samples: Futures to draw of each clip, which get a row where the model draws any: CRPS, best
+            of them, spread against skill. All of a batch have to fit in memory.
+        seed: Of the draws.
+        thresholds: Values, in the units of the stored data, from which on a pixel is an event (CSI,
+            POD, FAR, HSS, bias); by default those of the data set, if it has any.
         warping: Whether to measure temporal warping errors; needs OpenCV.
         weights: Files of trained weights that add metrics.
         published: Adds the published rows of the data set (protocol openstl only).
@@ -103,6 +123,9 @@ def evaluate(
         raise ValueError("no run folder is given: pdr eval RUN [RUN ...]")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size}: expected 1 or more")
+    for name, value in (("samples", samples), ("seed", seed)):
+        if value < 0:
+            raise ValueError(f"{name}={value}: expected 0 or more")
     if values is not None:
         value_tables.check_target(values)
     labels = scores.row_labels(run_folders)
@@ -119,7 +142,7 @@ def evaluate(
     scores.check_comparable(recipes, split)
     scores.check_writable(recipes)
     others = _published(recipes[run_folders[0]]) if published else {}
-    extra = weights.metrics()
+    extra, features = weights.frame_metrics(), weights.features()
     if values is not None:
         values.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Measured] = {}
@@ -140,6 +163,10 @@ def evaluate(
                 keep_samples=True,
                 names=metrics.WARPING if warping else (),
                 extra=extra,
+                samples=samples,
+                seed=seed,
+                thresholds=thresholds,
+                features=features,
             )
         variables = own_copy(state.variables())
         if not processes.first():
@@ -160,10 +187,14 @@ def evaluate(
         print(f"written: {values}")
     pages = dict(zip(evaluated, described.values(), strict=True))
     write_beside(written.with_suffix(".html"), evaluated, pages, batch_size=batch_size)
-    for note in filter(None, dict.fromkeys(each["note"] for each in described.values())):
+    notes = [each["note"] for each in described.values()]
+    notes += [note for row in rows.values() for note in row.details.get("notes", ())]
+    for note in filter(None, dict.fromkeys(notes)):
         print(f"note: {note}")
     figures = {name: row.figures for name, row in rows.items()} | others
     report.print_table(figures, title=scores.title(described))
+    for threshold, events in scores.by_threshold(rows).items():
+        report.print_table(events, title=f"events: {threshold} or more, in stored units")
 
 
 def _on_data(recipe: Recipe, dataset: str | None, options: dict[str, str] | None) -> Recipe:

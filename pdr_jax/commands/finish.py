@@ -9,7 +9,8 @@ from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import measured_split, write_beside
 from pdr_jax.evaluation import pictures
 from pdr_jax.evaluation.explorer import Evaluated
-from pdr_jax.evaluation.measuring import Measured, measure
+from pdr_jax.evaluation.figures import Measured
+from pdr_jax.evaluation.measuring import measure
 from pdr_jax.files import write_json
 from pdr_jax.runs import scores
 from pdr_jax.runs.state import load

@@ -13,7 +13,7 @@ import numpy as np
 from pdr_jax import diagnostics, recipes
 from pdr_jax.benchmarks import BENCHMARKS
 from pdr_jax.evaluation import predictors
-from pdr_jax.evaluation.measuring import Measured
+from pdr_jax.evaluation.figures import Measured
 from pdr_jax.pdr import PDROutput
 from pdr_jax.recipes import Recipe
 from pdr_jax.report.curves import read_curve
@@ -142,8 +142,8 @@ def _run(run: Evaluated, output: PDROutput) -> Run:
             "figures": own.figures,
             "per_frame": own.per_frame,
             "errors": np.nan_to_num(own.values[ERROR]).mean(1),
-            "controls": {name.removeprefix(f"{label}, "): row.figures for name, row in controls},
-            "persistence": dict(controls)["persistence"].per_frame if controls else {},
+            "controls": {_short(name, label): row.figures for name, row in controls},
+            "persistence": next((r.per_frame for n, r in controls if n == "persistence"), {}),
         }
     described = diagnostics.describe(run.variables["params"], output)
     return Run(
@@ -154,6 +154,12 @@ def _run(run: Evaluated, output: PDROutput) -> Run:
         checkpoint=run.checkpoint,
         **figures,
     )
+
+
+def _short(name: str, label: str) -> str:
+    """The name of a row without that of the model: "coarse" of "MODEL, coarse"."""
+    drawn = name.removeprefix(f"{label} (")
+    return name.removeprefix(f"{label}, ") if drawn == name else drawn.removesuffix(")")
 
 
 def _defaults(recipe: Recipe) -> dict[str, Any] | None:

@@ -11,7 +11,9 @@ import numpy as np
 
 import pdr_datasets
 from pdr_jax import metrics
-from pdr_jax.evaluation import predictors, protocols
+from pdr_jax.evaluation import draws, predictors, protocols
+from pdr_jax.evaluation.draws import Draw
+from pdr_jax.evaluation.figures import Figures, Measured
 from pdr_jax.evaluation.predictors import Batches, Predict
 from pdr_jax.recipes import Protocol
 from pdr_jax.sharding import make_mesh, on_host, shard_whole, state_shardings, traced_for
@@ -19,23 +21,6 @@ from pdr_jax.task import Task
 from pdr_jax.train import ClipSpec
 
 Rows = dict[str, dict[str, float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """What was measured of one predictor; the keys are names of metrics.
-
-    Attributes:
-      figures: over all frames of all clips.
-      per_frame: at each step of the horizon, (T',).
-      values: of every frame of every clip, (clips, T'); {} if they were not kept.
-      ids: ids of the clips, (clips,).
-    """
-
-    figures: dict[str, float]
-    per_frame: dict[str, np.ndarray]
-    values: dict[str, np.ndarray]
-    ids: np.ndarray
 
 
 def stream(
@@ -68,10 +53,7 @@ def stream(
         frames, valid = predictors.padded(np.asarray(batch["frames"]), batch_size)
         observed, target = clip.split(place(frames))
         predicted = predict(observed, clip.horizon)
-        finite = on_host(jnp.isfinite(predicted).all(axis=(1, 2, 3, 4)))
-        if not finite.all():
-            bad = batch["id"][int(np.argmin(finite))]
-            raise predictors.NotFiniteError(f"prediction: that of clip {bad} is not finite")
+        _check_finite(predicted[None], batch["id"])
         evaluator.update(predicted, target, valid)
         ids.append(batch["id"])
     return np.concatenate(ids)
@@ -91,8 +73,16 @@ def measure(
     names: tuple[str, ...] = (),
     extra: Mapping[str, metrics.FrameMetric] | None = None,
     raft: metrics.Flow | None = None,
+    samples: int = 0,
+    seed: int = 0,
+    thresholds: tuple[float, ...] = (),
+    features: Mapping[str, metrics.Features] | None = None,
 ) -> dict[str, Measured]:
     """Figures of a task's model on a split and, with `controls`, of its controls.
+
+    With `samples`, the model's futures have a row of their own, if it draws any: figures of frames
+    and of events are then means over the samples, and there are those of the best of n. Every row
+    has a CRPS, which of a point prediction is its mean absolute error.
 
     Args:
       task: the model and the clips.
@@ -108,9 +98,13 @@ def measure(
       names: metrics besides those of the protocol.
       extra: further metrics, as in `metrics.Evaluator`.
       raft: optical flow of RAFT, as there.
+      samples: futures drawn of each clip, n; 0 for none. All n of a batch are in memory at a time.
+      seed: of the draws, see `pdr_jax.evaluation.draws`.
+      thresholds: of events, in stored units; by default those of the data set.
+      features: networks whose Fréchet distances are measured, by the figure's name.
 
     Returns:
-      What was measured of each row, by label: the model first, then the controls.
+      What was measured of each row, by label: the model first, its samples, then the controls.
 
     Raises:
       ValueError: there is no such split, or the devices cannot share the batch evenly.
@@ -128,9 +122,13 @@ def measure(
     mesh = make_mesh(devices)
     place = functools.partial(shard_whole, mesh)
     variables = jax.device_put(variables, state_shardings(mesh, variables))
-    rows = {label: predictors.predictor(task.model, variables)}
+    point = predictors.predictor(task.model, variables)
+    rows: dict[str, tuple[int, Draw]] = {label: (1, _once(point))}
+    if samples and draws.can_draw(task.model):
+        drawn = draws.drawer(task.model, variables, samples=samples, seed=seed)
+        rows[f"{label} ({samples} samples)"] = (samples, drawn)
     if controls:
-        rows["persistence"] = predictors.persistence
+        rows["persistence"] = (1, _once(predictors.persistence))
         ablated = predictors.ablations(
             task.model,
             variables,
@@ -142,24 +140,69 @@ def measure(
         )
         if len(source) < 2:  # there is no other clip
             ablated.pop("shuffled Y", None)
-        rows |= {f"{label}, {name}": predict for name, predict in ablated.items()}
-    evaluator = protocols.evaluator(
-        task.dataset, protocol, names=names, extra=extra, raft=raft, keep_samples=keep_samples
+        rows |= {f"{label}, {name}": (1, _once(predict)) for name, predict in ablated.items()}
+    figures = protocols.figures(
+        task.dataset,
+        protocol,
+        names=names,
+        extra=extra,
+        raft=raft,
+        keep_samples=keep_samples or samples > 0,
+        ensemble=samples > 0,
+        thresholds=thresholds,
+        features=features,
     )
     measured: dict[str, Measured] = {}
-    for name, predict in rows.items():
-        evaluator.reset()
-        ids = stream(
-            traced_for(mesh, predict),
+    for name, (count, draw) in rows.items():
+        row = _pass(
+            traced_for(mesh, draw),
             batches,
             clip=task.clip,
             batch_size=batch_size,
-            evaluator=evaluator,
+            figures=figures,
             place=place,
+            samples=count,
         )
-        values = evaluator.per_sample_frame() if keep_samples else {}
-        measured[name] = Measured(evaluator.compute(), evaluator.per_frame(), values, ids)
+        measured[name] = row if keep_samples else dataclasses.replace(row, values={})
     return measured
+
+
+def _pass(
+    draw: Draw,
+    batches: Batches,
+    *,
+    clip: ClipSpec,
+    batch_size: int,
+    figures: Figures,
+    place: Callable[[np.ndarray], jax.Array],
+    samples: int,
+) -> Measured:
+    """What is measured of a predictor's frames of every clip; otherwise as `stream`."""
+    figures.reset()
+    ids = []
+    for batch in batches():
+        frames, valid = predictors.padded(np.asarray(batch["frames"]), batch_size)
+        words, _ = predictors.padded(draws.as_words(batch["id"]), batch_size)
+        observed, target = clip.split(place(frames))
+        drawn = draw(observed, place(words), clip.horizon)
+        _check_finite(drawn, batch["id"])
+        figures.update(drawn, observed, target, valid)
+        ids.append(batch["id"])
+    counts = np.array([len(part) for part in ids])
+    return figures.measured(np.concatenate(ids), counts, samples=samples)
+
+
+def _once(predict: Predict) -> Draw:
+    """A point prediction, as one sample."""
+    return lambda observed, _, horizon: predict(observed, horizon)[None]
+
+
+def _check_finite(samples: jax.Array, ids: np.ndarray) -> None:
+    """Raises `NotFiniteError` for samples (n, B, T', H, W, C) with a value that is not finite."""
+    finite = on_host(jnp.isfinite(samples).all(axis=(0, 2, 3, 4, 5)))
+    if not finite.all():
+        bad = ids[int(np.argmin(finite))]
+        raise predictors.NotFiniteError(f"prediction: that of clip {bad} is not finite")
 
 
 def score(task: Task, variables: Mapping[str, Any], **options: Any) -> Rows:

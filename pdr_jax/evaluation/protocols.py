@@ -13,6 +13,7 @@ import numpy as np
 
 from pdr_datasets import VideoDataset
 from pdr_jax import metrics
+from pdr_jax.evaluation.figures import Figures
 from pdr_jax.recipes import Protocol
 
 
@@ -53,16 +54,8 @@ def evaluator(
       raft: optical flow of RAFT, as there.
       keep_samples: whether to keep the values of every clip.
     """
-    scoring = dataset.scoring
-    units: dict[str, Any] = {"data_range": dataset.data_range}
-    if scoring.units == "stored":
-        low, high = dataset.data_range
-        offset, scale = np.asarray(dataset.units.offset), np.asarray(dataset.units.scale)
-        units = {
-            "mean": offset,
-            "std": scale,
-            "data_range": (low * scale + offset, high * scale + offset),
-        }
+    scoring, (low, high) = dataset.scoring, dataset.data_range
+    offset, scale = _measured_units(dataset)
     return metrics.Evaluator(
         metric_names(dataset, protocol) + names,
         spatial_norm=scoring.spatial_norm,
@@ -72,5 +65,58 @@ def evaluator(
         extra=extra,
         raft=raft,
         keep_samples=keep_samples,
-        **units,
+        mean=offset,
+        std=scale,
+        data_range=(low * scale + offset, high * scale + offset),
+        missing=dataset.fill is not None,
     )
+
+
+def figures(
+    dataset: VideoDataset,
+    protocol: Protocol = "standard",
+    *,
+    ensemble: bool = False,
+    thresholds: tuple[float, ...] = (),
+    features: Mapping[str, metrics.Features] | None = None,
+    keep_samples: bool = False,
+    **options: Any,
+) -> Figures:
+    """All that is measured of a predictor on a data set.
+
+    Args:
+      dataset: the clips.
+      protocol: which metrics of frames.
+      ensemble: whether scores of samples are among them.
+      thresholds: of events, in stored units; by default those of the data set, which may be none.
+      features: networks whose Fréchet distances are measured, by the figure's name.
+      keep_samples: whether to keep the values of every clip.
+      options: further arguments of `evaluator`.
+
+    Raises:
+      ValueError: a threshold is not finite.
+    """
+    limits = {}
+    for threshold in thresholds or dataset.scoring.thresholds:
+        if not np.isfinite(threshold):
+            raise ValueError(f"thresholds: {threshold} is not finite; expected stored units")
+        stored = np.full((1, dataset.frame_shape[-1]), threshold, np.float32)
+        limits[f"{threshold:g}"] = dataset.units.normalise(stored)[0]
+    _, scale = _measured_units(dataset)
+    return Figures(
+        evaluator(dataset, protocol, keep_samples=keep_samples, **options),
+        metrics.Events(limits) if limits else None,
+        metrics.Ensemble(std=scale, thresholds=limits) if ensemble else None,
+        tuple(
+            metrics.Frechet(name, network, data_range=dataset.data_range)
+            for name, network in (features or {}).items()
+        ),
+        keep_samples,
+    )
+
+
+def _measured_units(dataset: VideoDataset) -> tuple[np.ndarray, np.ndarray]:
+    """(offset, scale): errors are measured in model units * scale + offset."""
+    if dataset.scoring.units == "model":
+        return np.asarray(0.0), np.asarray(1.0)
+    return np.asarray(dataset.units.offset), np.asarray(dataset.units.scale)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdr_jax.evaluation.measuring import Measured
+from pdr_jax.evaluation.figures import Measured
 from pdr_jax.files import replacing
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pdr_jax.evaluation.measuring import Measured
+from pdr_jax.evaluation.figures import Measured
 from pdr_jax.files import write_json
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.checkpoints import versions
@@ -150,14 +150,27 @@ def _data(recipe: Recipe) -> dict[str, Any]:
 
 
 def summary(rows: Mapping[str, Measured]) -> dict[str, Any]:
-    """Figures of each row, over all frames and for each step of the horizon; JSON types."""
+    """Figures of each row, over all frames and for each step of the horizon, and its details.
+
+    JSON types.
+    """
     return {
         "rows": {name: row.figures for name, row in rows.items()},
         "per_frame": {
             name: {metric: values.tolist() for metric, values in row.per_frame.items()}
             for name, row in rows.items()
         },
+        "details": {name: row.details for name, row in rows.items() if row.details},
     }
+
+
+def by_threshold(rows: Mapping[str, Measured]) -> dict[str, dict[str, dict[str, float]]]:
+    """Scores of events by threshold, then by row; {} without thresholds."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, row in rows.items():
+        for threshold, figures in row.details.get("events", {}).items():
+            found.setdefault(threshold, {})[name] = figures
+    return found
 
 
 def _merged(path: Path, described: Mapping[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -168,8 +181,8 @@ def _merged(path: Path, described: Mapping[str, Any], new: dict[str, Any]) -> di
         return new
     return {
         part: {
-            name: {**before[part].get(name, {}), **new[part].get(name, {})}
-            for name in {**before[part], **new[part]}
+            name: {**before.get(part, {}).get(name, {}), **new[part].get(name, {})}
+            for name in {**before.get(part, {}), **new[part]}
         }
         for part in new
     }

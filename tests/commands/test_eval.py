@@ -148,6 +148,17 @@ def test_parquet(here):
     assert {"predictor", "clip", "frame", "mse"} <= set(table.column_names)
 
 
+def test_scores_of_events_and_of_samples(here, capsys):
+    """A model that draws nothing has a CRPS too, its mean absolute error."""
+    main("eval second --no-controls --samples 2 --thresholds 100 200".split())
+    written = json.loads((here / "second/eval-test-standard-2.json").read_text())
+    (label,) = written["details"]
+    figures, events = written["rows"][label], written["details"][label]["events"]
+    assert figures["crps"] == pytest.approx(figures["mae"] / 64, rel=1e-6)
+    assert figures["csi"] == pytest.approx((events["100"]["csi"] + events["200"]["csi"]) / 2)
+    assert "events: 200 or more, in stored units" in capsys.readouterr().out
+
+
 def test_a_missing_pyarrow_is_said_before_any_run_is_scored(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(command, "measure", None)  # would raise
@@ -183,6 +194,9 @@ def test_another_data_set(here):
         ("eval first first", "first is given twice"),
         ("eval first --values values.txt", r"ends in \.csv or \.parquet"),
         ("eval first --batch-size 0", r"batch_size=0: expected 1 or more \(option --batch-size\)"),
+        ("eval first --samples -1", r"samples=-1: expected 0 or more"),
+        ("eval first --thresholds nan", r"thresholds: nan is not finite"),
+        ("eval first --fvd absent.pt", r"absent.pt: no such file. FVD's I3D is"),
         ("eval first --published", "--published needs --protocol openstl"),
         ("eval first --published --protocol openstl", "no published figures for arrays"),
         ("eval first --split holdout --protocol openstl", "first has none under protocol openstl"),

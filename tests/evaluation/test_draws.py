@@ -1,0 +1,125 @@
+"""Figures of a model that draws futures, beside its point prediction."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pdr_jax.evaluation import draws
+from pdr_jax.evaluation.figures import best_of
+from pdr_jax.evaluation.measuring import measure
+
+SAMPLES, SEED = 3, 5
+
+
+class Walk(nn.Module):
+    """The last frame repeated; a sample adds noise to it."""
+
+    adapter = None
+    probabilistic = True
+
+    @nn.compact
+    def __call__(self, frames, horizon):
+        future = jnp.repeat(frames[:, -1:], horizon, axis=1)
+        if not self.has_rng("sample"):
+            return future
+        return future + 0.2 * jax.random.normal(self.make_rng("sample"), future.shape)
+
+
+@pytest.fixture(scope="module")
+def task(finished):
+    return finished[1]._replace(model=Walk())
+
+
+@pytest.fixture(scope="module")
+def rows(task):
+    return measure(
+        task,
+        {},
+        batch_size=3,
+        label="walk",
+        keep_samples=True,
+        samples=SAMPLES,
+        seed=SEED,
+        thresholds=(100.0, 200.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(task):
+    """Samples (n, clips, T', H, W, C) made one by one, and the truth."""
+    frames = jnp.stack([task.test[i]["frames"] for i in range(len(task.test))])
+    observed, target = task.clip.split(frames)
+    made = np.zeros((SAMPLES, *target.shape), np.float32)
+    for i in range(len(task.test)):
+        key = jax.random.fold_in(jax.random.key(SEED), int(task.test[i]["id"]))
+        for number in range(SAMPLES):
+            own = {"sample": jax.random.fold_in(key, number)}
+            made[number, i] = Walk().apply({}, observed[i : i + 1], 2, rngs=own)[0]
+    return made, np.asarray(target)
+
+
+def test_samples_have_a_row_of_their_own(rows):
+    assert list(rows) == ["walk", "walk (3 samples)", "persistence"]
+    point = rows["walk"].figures
+    assert point == rows["persistence"].figures
+    assert point["crps"] == pytest.approx(point["mae"] / 64, rel=1e-6)  # of 8x8 pixels
+    assert point["crps"] == point["crps_ordinary"]
+    assert not {"spread_skill", "psnr_best"} & point.keys()
+    assert {"spread_skill", "psnr_best", "ssim_best"} <= rows["walk (3 samples)"].figures.keys()
+
+
+def test_figures_of_samples_by_hand(rows, drawn):
+    samples, target = map(np.float64, drawn)
+    figures = rows["walk (3 samples)"].figures
+    pairs = np.abs(samples[:, None] - samples[None]).sum((0, 1)) / (2 * SAMPLES * (SAMPLES - 1))
+    crps = np.abs(samples - target).mean(0) - pairs
+    assert figures["crps"] == pytest.approx(crps.mean(), rel=1e-5)
+    error = ((samples - target) ** 2).sum((-3, -2, -1)).mean(-1)  # of each sample of each clip
+    assert figures["mse"] == pytest.approx(error.mean(), rel=1e-5)
+    assert figures["mse_best"] == pytest.approx(error.min(0).mean(), rel=1e-5)
+    curve = rows["walk (3 samples)"].per_frame["crps"]
+    np.testing.assert_allclose(curve, crps.mean((0, 2, 3, 4)), rtol=1e-5)
+    values = rows["walk (3 samples)"].values["mse"]
+    each = ((samples - target) ** 2).sum((-3, -2, -1)).mean(0)
+    np.testing.assert_allclose(values, each, rtol=1e-5)
+
+
+def test_events_are_counted_over_all_samples_in_stored_units(rows, drawn):
+    samples, target = drawn
+    details = rows["walk (3 samples)"].details
+    for label, threshold in (("100", np.float32(100) / 255), ("200", np.float32(200) / 255)):
+        forecast, observed = samples >= threshold, np.broadcast_to(target, samples.shape)
+        observed = observed >= threshold
+        expected = (forecast & observed).sum() / (forecast | observed).sum()
+        assert details["events"][label]["csi"] == pytest.approx(expected)
+        pixels = details["reliability"][label]["pixels"]
+        assert pixels == np.bincount(forecast.sum(0).ravel(), minlength=4).tolist()
+    assert sum(details["ranks"]) == pytest.approx(1)
+    assert "csi_pool4" in rows["walk"].figures
+    assert "csi_pool16" not in rows["walk"].figures  # frames have 8x8 pixels
+
+
+def test_batches_and_devices_do_not_change_what_is_drawn(task, rows):
+    again = measure(
+        task, {}, batch_size=8, devices=8, label="walk", controls=False, samples=SAMPLES, seed=SEED
+    )
+    assert list(again) == ["walk", "walk (3 samples)"]
+    for name, value in again["walk (3 samples)"].figures.items():
+        assert value == pytest.approx(rows["walk (3 samples)"].figures[name], rel=1e-5), name
+    assert again["walk"].values == {}
+
+
+def test_a_model_that_draws_nothing_has_one_row(finished):
+    assert not draws.can_draw(finished[1].model)
+    assert draws.can_draw(Walk())
+
+
+def test_the_best_of_n_is_chosen_for_each_clip_and_metric():
+    values = {
+        "mse": np.array([[1.0, 3.0], [4.0, 2.0], [np.nan, np.nan]]),
+        "psnr": np.array([[20.0, 10.0], [10.0, 30.0], [np.nan, np.nan]]),
+        "sharpness": np.ones((3, 2)),
+    }
+    assert best_of(values) == {"mse_best": 1.5, "psnr_best": 25.0}

@@ -46,6 +46,16 @@ def _bair(folder: Path) -> tuple[Options, Options]:
     return {"manual_dir": folder}, {}
 
 
+def _kitticaltech(folder: Path) -> tuple[Options, Options]:
+    """Two drives of twenty clips each, one for testing."""
+    folder.mkdir()
+    for part in ("train", "test"):
+        frames = _RNG.integers(0, 256, (220, 128, 160, 3)).astype(np.uint8)
+        np.save(folder / f"{part}_data.npy", frames)
+        np.save(folder / f"{part}_idx.npy", np.arange(0, 220, 11))
+    return {"manual_dir": folder}, {}
+
+
 def _taxinyc(folder: Path) -> tuple[Options, Options]:
     """The last quarter of 2012 and the first of 2013."""
     folder.mkdir()
@@ -163,6 +173,7 @@ WRITERS: dict[str, Writer] = {
     "bair": _bair,
     "bikenyc": _bikenyc,
     "human36m": _human36m,
+    "kitticaltech": _kitticaltech,
     "kth": _kth,
     "moving_fmnist": _moving_mnist,
     "moving_mnist": _moving_mnist,

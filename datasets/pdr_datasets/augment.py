@@ -111,5 +111,6 @@ _AUGMENTATIONS: dict[str, Augment] = {
     "moving_mnist": _moving_mnist,
     "moving_fmnist": _moving_mnist,
     "bair": _kth,
+    "kitticaltech": _kth,
     "human36m": _human36m,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pdr_datasets.bounds import check_claim
+from pdr_datasets.hdf5 import check_array, open_hdf5, read_block
 from pdr_datasets.npz import open_member
 
 _BLOCK = 1024  # frames read at a time
@@ -48,27 +48,20 @@ def open_h5(path: Path, height: int, width: int, slots: int) -> Flow:
       ValueError: it holds other data than described, or its time slots do not ascend.
       ImportError: the package h5py is not installed.
     """
-    with _opened(path) as file:
+    with open_hdf5(path) as file:
         for name in ("data", "date"):
             if name not in file:
                 raise ValueError(f"{path} holds no {name!r}. It holds: {', '.join(file)}.")
-            _check_dataset(path, name, file[name])
+            check_array(path, name, file[name])
         _check_shape(path, "data", file["data"], height, width)
         _check_count(path, "date", file["date"], "data", file["data"])
         dates = file["date"][()]
     times = _parse_times(path, "date", dates, slots, first=1)
 
     def blocks() -> Iterator[np.ndarray]:
-        with _opened(path) as file:
+        with open_hdf5(path) as file:
             for start in range(0, len(times), _BLOCK):
-                try:
-                    block = file["data"][start : start + _BLOCK]
-                except OSError as error:
-                    raise OSError(
-                        f"{path}: 'data' cannot be read from frame {start}: {error}. Fetch it "
-                        "again."
-                    ) from error
-                yield block
+                yield read_block(path, "data", file["data"], start, start + _BLOCK)
 
     return Flow(path, times, blocks, np.zeros(len(times), bool))
 
@@ -95,12 +88,6 @@ def open_npz(path: Path, height: int, width: int, slots: int | None = None) -> F
         _check_count(path, "time", time, "flow", flow)
         times = _parse_times(path, "time", np.concatenate([*time.blocks(_BLOCK)]), slots, first=0)
     return Flow(path, times, lambda: flow.blocks(_BLOCK), np.zeros(len(times), bool))
-
-
-def _check_dataset(path: Path, name: str, data: Any) -> None:
-    if not hasattr(data, "dtype"):
-        raise ValueError(f"{path}: {name!r} is a group: expected an array.")
-    check_claim(f"{path}: {name!r}", data.nbytes, data.id.get_storage_size())
 
 
 def _check_shape(path: Path, name: str, array: Any, height: int, width: int) -> None:
@@ -148,17 +135,3 @@ def _parse(date: str, slots: int, first: int) -> int:
 
 def _text(date: Any) -> str:
     return date.decode("ascii", "replace") if isinstance(date, bytes) else str(date)
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f"{path} needs the package h5py: pip install pdr-jax[data]") from error
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise OSError(
-            f"{path} is not an HDF5 file that can be opened, or is truncated: {error}. Fetch it "
-            "again."
-        ) from error

@@ -36,6 +36,7 @@ _SMALL_RECURRENT = Settings(1e-3, {"num_hidden": (64, 64), "patch_size": 2})
 _SMALL = {
     **metaformers(sizes=dict(hid_S=32, hid_T=128, N_S=2, N_T=4, drop_path=0.0)),
     "pfgnet": Settings(1e-3, {"hid_S": 32, "N_S": 2, "N_T": 4}),
+    "mmvp": Settings(1e-3, {"hid_S": 16, "hid_T": 32}),
     "convlstm": _SMALL_RECURRENT,
     "predrnn": _SMALL_RECURRENT,
     "predrnnpp": _SMALL_RECURRENT,
@@ -127,6 +128,7 @@ TAXIBJ = Benchmark(
 
 # Frames of 16 x 8 allow two downsamplings, which leave 4 x 2 cells.
 _TWO_DOWNSAMPLINGS = {
+    "mmvp": Settings(1e-3, {"hid_S": 16, "hid_T": 32, "downsample_setting": (2, 2)}),
     "prednet": Settings(1e-3, {"stack_sizes": (32, 64, 128)}),
     "dmvfn": Settings(1e-4, {"scale": (2, 2, 2, 2, 2, 2, 1, 1, 1)}),
 }
@@ -263,6 +265,7 @@ KTH = Benchmark(
             options={"hid_S": 64, "N_S": 2, "N_T": 6, "drop_path": 0.1},
             fields={"batch_size": 4},
         ),
+        "mmvp": Settings(1e-3, {"aft_seq_length": 20, "hid_S": 16, "hid_T": 96}),
         "vmrnn_b": Settings(
             1e-4,
             options={"patch_size": 2, "depths": 6},
@@ -314,6 +317,8 @@ HUMAN36M = Benchmark(
             options={"mau": {"sr_size": 4}},
         ),
         "pfgnet": Settings(1.5e-3, {"hid_S": 64, "N_S": 4, "N_T": 8, "drop_path": 0.1}),
+        # Not published; with its defaults there would be 32 x 32 places.
+        "mmvp": Settings(1e-3, {"hid_S": 16, "hid_T": 96, "downsample_setting": (4, 4, 2)}),
         "swinlstm_b": Settings(1e-4, fields={"schedule": "onecycle"}),
         "dmvfn": Settings(1e-3),
         "prednet": Settings(1e-4),
@@ -364,6 +369,7 @@ MOVING_MNIST = Benchmark(
             options={"mau": {"sr_size": 4}},
         ),
         "pfgnet": Settings(1e-3, {"hid_S": 64, "N_S": 4, "N_T": 8}),
+        "mmvp": Settings(1e-3),
         "swinlstm_d": Settings(1e-4),
         "dmvfn": Settings(1e-4),
         "prednet": Settings(1e-4),
@@ -435,6 +441,57 @@ BAIR = Benchmark(
     },
 )
 
+KITTICALTECH = Benchmark(
+    in_length=10,
+    out_length=1,
+    frame_shape=(128, 160, 3),
+    pool=8,
+    num_gaussians=400,
+    window=51,
+    epochs=100,
+    schedule="onecycle",
+    backbones={
+        **metaformers(
+            sizes=dict(hid_S=64, hid_T=256, N_S=2, N_T=6, drop_path=0.1),
+            rates=dict(
+                convmixer=1e-2,
+                convnext=5e-3,
+                gsta=5e-3,
+                incepu=5e-3,
+                mlp=5e-4,
+                moga=5e-3,
+                swin=5e-4,
+                tau=1e-2,
+                van=1e-2,
+                vit=1.25e-4,
+            ),
+            options={
+                "gsta": {"drop_path": 0.2},
+                "incepu": {"N_T": 4},
+                "uniformer": {"N_T": 4, "drop_path": 0.2},
+                "vit": {"N_T": 4},
+            },
+        ),
+        **recurrent(
+            rates=dict(
+                convlstm=5e-3,
+                e3dlstm=2.5e-3,
+                mau=1e-3,
+                mim=1e-2,
+                phydnet=5e-3,
+                predrnn=1e-2,
+                predrnnpp=5e-3,
+                predrnnv2=1e-3,
+            ),
+            patch_size=2,
+            patch_sizes={"e3dlstm": 4, "phydnet": 4},
+            options={"mau": {"sr_size": 2}},
+        ),
+        "dmvfn": Settings(5e-4),
+        "prednet": Settings(1e-3),
+    },
+)
+
 # A user's own array; its frame shape is known only when it is opened.
 ARRAYS = Benchmark(
     in_length=10,
@@ -496,6 +553,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "moving_mnist": MOVING_MNIST,
     "moving_fmnist": MOVING_FMNIST,
     "bair": BAIR,
+    "kitticaltech": KITTICALTECH,
     "arrays": ARRAYS,
     "videos": VIDEOS,
 }

@@ -35,6 +35,8 @@ DATASETS = {
     "human": "human36m",
     "mmnist": "moving_mnist",
     "mfmnist": "moving_fmnist",
+    "bair": "bair",
+    "kitticaltech": "kitticaltech",
 }
 # Stored units of data sets, for imports before the data set is prepared.
 UNITS = {
@@ -43,6 +45,8 @@ UNITS = {
     "human36m": Units(),
     "moving_mnist": Units(),
     "moving_fmnist": Units(),
+    "bair": Units(),
+    "kitticaltech": Units(),
 }
 
 

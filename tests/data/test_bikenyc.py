@@ -170,7 +170,7 @@ def test_broken_h5_files_are_refused(tmp_path, short_test):
     with path.open("r+b") as file:
         file.seek(place)
         file.write(b"damaged!")
-    with pytest.raises(OSError, match=r"'data' cannot be read from frame 0"):
+    with pytest.raises(OSError, match=r"'data' cannot be read from entry 0"):
         load(tmp_path, tmp_path / "in")
     assert not list(tmp_path.glob("bikenyc/16x8*"))
     path.write_bytes(content)

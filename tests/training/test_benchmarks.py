@@ -51,7 +51,7 @@ def test_only_sizes_of_predformer_have_other_options_than_the_recipes():
         "human36m",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("kth", "moving_mnist", "taxibj", "weatherbench")
+            for name in ("kitticaltech", "kth", "moving_mnist", "taxibj", "weatherbench")
         ),
     ],
 )
@@ -61,6 +61,8 @@ def test_recipes_have_the_published_sizes(dataset):
             continue
         if (row.backbone, dataset) == ("phydnet", "human36m"):
             continue  # published 4.2 M; the public code makes 3.1 M with any patch that it takes
+        if (row.backbone, dataset) == ("tau", "kitticaltech"):
+            continue  # published 44.7 M, Moving MNIST's; the size in its configuration has 15.0 M
         printed = float(row.parameters)
         digits = len(row.parameters.partition(".")[2])
         millions = size.parameters(recipes.published_backbone(row.backbone, dataset)) / 1e6

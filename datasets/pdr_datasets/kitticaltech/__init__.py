@@ -1,0 +1,1 @@
+"""KittiCaltech: drives through Karlsruhe for training, and through Los Angeles for testing."""

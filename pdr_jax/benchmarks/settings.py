@@ -82,7 +82,7 @@ TAXIBJ = Benchmark(
     epochs=50,
     schedule="cosine",
     warmup_epochs=5,
-    data_options={"source": "openstl", **_STORED},
+    data_options={"source": "openstl", "missing": "leave_out", **_STORED},
     backbones={
         **metaformers(
             sizes=dict(hid_S=32, hid_T=256, N_S=2, N_T=8, drop_path=0.1),
@@ -513,6 +513,7 @@ ARRAYS = Benchmark(
         "test_fraction": 0.2,
         "scaling": "",
         "per_channel": False,
+        "missing": "refuse",
     },
     backbones=_SMALL,
 )
@@ -542,6 +543,34 @@ VIDEOS = Benchmark(
     backbones=_SMALL,
 )
 
+# A user's own radar maps, likewise.
+RADAR = Benchmark(
+    in_length=10,
+    out_length=10,
+    frame_shape=(128, 128, 1),
+    pool=8,
+    num_gaussians=400,
+    window=51,
+    epochs=50,
+    schedule="onecycle",
+    data_options={
+        "height": 128,
+        "width": 128,
+        "crop": "",
+        "values": "dbz",
+        "threshold": 0.1,
+        "zr_a": 200.0,
+        "zr_b": 1.6,
+        "step": 0.0,
+        "split": "event",
+        "test_fraction": 0.2,
+        "val_fraction": 0.1,
+        "seed": 0,
+        "stride": 1,
+    },
+    backbones=_SMALL,
+)
+
 BENCHMARKS: dict[str, Benchmark] = {
     "moving_sprites": MOVING_SPRITES,
     "taxibj": TAXIBJ,
@@ -556,4 +585,5 @@ BENCHMARKS: dict[str, Benchmark] = {
     "kitticaltech": KITTICALTECH,
     "arrays": ARRAYS,
     "videos": VIDEOS,
+    "radar": RADAR,
 }

@@ -1,0 +1,1 @@
+"""Rain seen by weather radars; see README.md."""

@@ -38,4 +38,5 @@ def bilinear(flow: Float[Array, "N h w 2"]) -> Float[Array, "N 8*h 8*w 2"]:
 def _between(side: int) -> Float[np.ndarray, "fine coarse"]:
     """Weights of `side` places at 8 * side pixels."""
     positions = np.linspace(0, side - 1, 8 * side)
-    return np.float32(np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(side))))
+    weights = 1 - np.abs(positions[:, None] - np.arange(side))
+    return np.maximum(0, weights).astype(np.float32)

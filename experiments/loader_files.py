@@ -56,6 +56,22 @@ def _kitticaltech(folder: Path) -> tuple[Options, Options]:
     return {"manual_dir": folder}, {}
 
 
+def _sevir(folder: Path) -> tuple[Options, Options]:
+    """Four events of smooth noise, of which two are for training."""
+    import h5py
+
+    folder.mkdir()
+    dates = ("2018-06-01", "2018-06-02", "2019-03-01", "2019-07-01")
+    with h5py.File(folder / "vil.h5", "w") as file:
+        coarse = _RNG.integers(0, 255, (4, 48, 48, 49)).astype(np.uint8)
+        file["vil"] = coarse.repeat(8, axis=1).repeat(8, axis=2)
+        file["id"] = np.array(dates, "S10")
+    rows = ["id,file_name,file_index,img_type,time_utc,pct_missing"]
+    rows += [f"{date},vil.h5,{index},vil,{date},0" for index, date in enumerate(dates)]
+    (folder / "CATALOG.csv").write_text("\n".join(rows))
+    return {"manual_dir": folder}, {}
+
+
 def _taxinyc(folder: Path) -> tuple[Options, Options]:
     """The last quarter of 2012 and the first of 2013."""
     folder.mkdir()
@@ -178,6 +194,7 @@ WRITERS: dict[str, Writer] = {
     "moving_fmnist": _moving_mnist,
     "moving_mnist": _moving_mnist,
     "moving_sprites": _moving_sprites,
+    "sevir": _sevir,
     "taxibj": _taxibj,
     "taxinyc": _taxinyc,
     "videos": _videos,

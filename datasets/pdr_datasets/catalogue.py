@@ -23,6 +23,7 @@ _BUILDERS = (
     "moving_mnist",
     "moving_sprites",
     "radar",
+    "sevir",
     "taxibj",
     "taxinyc",
     "videos",

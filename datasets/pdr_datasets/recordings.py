@@ -20,25 +20,35 @@ class RecordingBuilder(VideoBuilder):
     The metadata hold `runs`: for each part [first frame, frames] of every recording.
 
     Attributes:
-      FRAME: (H, W, C) of the frames, which are uint8.
       ENCODING: of a frame on disk, "bytes" or "zlib".
       PUBLISHED: the number of recordings of each part of the whole data set.
       BUILDER_CONFIGS: none, since lengths and protocols belong to no name.
     """
 
-    FRAME: ClassVar[tuple[int, int, int]]
     ENCODING: ClassVar[str] = "bytes"
     PUBLISHED: ClassVar[Mapping[str, int]] = {}
     BUILDER_CONFIGS: ClassVar[list[Any]] = []
+
+    @property
+    def frame(self) -> tuple[int, int, int]:
+        """(H, W, C) of the frames, which are uint8."""
+        raise NotImplementedError
 
     def stride(self, part: str) -> int:
         """Frames between the starts of neighbouring clips of a recording."""
         raise NotImplementedError
 
+    def runs(self, part: str) -> list[list[int]]:
+        """The recordings of a part that clips are cut from."""
+        return self.info.metadata["runs"][part]
+
+    def count(self, part: str) -> int:
+        """How many recordings of a part there are, for a comparison with PUBLISHED."""
+        return len(self.runs(part))
+
     def starts(self, part: str) -> list[int]:
         """Positions at which the clips of a part begin, ascending."""
-        runs = self.info.metadata["runs"][part]
-        return window_starts(runs, self.builder_config.length, self.stride(part))
+        return window_starts(self.runs(part), self.builder_config.length, self.stride(part))
 
     def sources(self) -> Mapping[str, Source]:
         """Clips of neighbouring records."""
@@ -58,18 +68,14 @@ class RecordingBuilder(VideoBuilder):
 
     def remarks(self) -> dict[str, Any]:
         """A note on numbers of recordings that are not the published ones."""
-        counts = {part: len(runs) for part, runs in self.info.metadata["runs"].items()}
         notes = [super().remarks()["note"]]
         for part, published in self.PUBLISHED.items():
-            if counts.get(part, 0) != published:
-                notes.append(
-                    f"The {part} part has {counts.get(part, 0)} recordings; published are "
-                    f"{published}."
-                )
+            if (count := self.count(part)) != published:
+                notes.append(f"The {part} part has {count} recordings; published are {published}.")
         return {"note": " ".join(filter(None, notes))}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        frame = tfds.features.Tensor(shape=self.FRAME, dtype=np.uint8, encoding=self.ENCODING)
+        frame = tfds.features.Tensor(shape=self.frame, dtype=np.uint8, encoding=self.ENCODING)
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict({"frames": frame}),
             disable_shuffling=True,  # the frames of a recording are neighbours on disk

@@ -492,6 +492,16 @@ KITTICALTECH = Benchmark(
     },
 )
 
+# Ours: the backbones of Human3.6M, whose frames are nearest in size.
+SEVIR = dataclasses.replace(
+    HUMAN36M,
+    in_length=13,
+    out_length=12,
+    frame_shape=(384, 384, 1),
+    epochs=100,
+    data_options={"variant": "full"},
+)
+
 # A user's own array; its frame shape is known only when it is opened.
 ARRAYS = Benchmark(
     in_length=10,
@@ -583,6 +593,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "moving_fmnist": MOVING_FMNIST,
     "bair": BAIR,
     "kitticaltech": KITTICALTECH,
+    "sevir": SEVIR,
     "arrays": ARRAYS,
     "videos": VIDEOS,
     "radar": RADAR,

@@ -63,7 +63,7 @@ class Builder(RecordingBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
-    FRAME = (SIZE, SIZE, 3)
+    frame = (SIZE, SIZE, 3)
     PUBLISHED: ClassVar = {"train": 43_264, "test": 256}
 
     def stride(self, part: str) -> int:

@@ -54,7 +54,7 @@ class Builder(RecordingBuilder):
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
-    FRAME = FRAME
+    frame = FRAME
 
     def stride(self, part: str) -> int:
         """Clips share no frame."""
@@ -63,10 +63,9 @@ class Builder(RecordingBuilder):
     def starts(self, part: str) -> list[int]:
         """As in OpenSTL, the last clip of a recording ends with it."""
         length = self.builder_config.length
-        runs = self.info.metadata["runs"][part]
         return [
             start
-            for first, count in runs
+            for first, count in self.runs(part)
             for start in range(first + count % length, first + count, length)
         ]
 

@@ -1,18 +1,26 @@
-"""Published metrics of other code, for comparison; `figures.csv` names the source of each row.
+"""Published metrics of other code, for comparison; the tables name the source of each row.
 
 The sources are OpenSTL's model zoo, PredFormer's repository, and the papers of PFGNet (arXiv
 2602.20537) and PDR (arXiv 2606.31050): their own figures of their own methods, which nobody ran
-again for this table. All follow OpenSTL's protocol: the best checkpoint is chosen on the test set.
+again for this table. Those of `figures.csv` follow OpenSTL's protocol: the best checkpoint is
+chosen on the test set.
+USTEP has no rows: its tables could not be read (arXiv 2310.05829), and there is no code to run.
 PFGNet's PSNR of KTH is left out: it is of the other definition, over the clip and not per frame.
+Those of `mcvd.csv` follow MCVD's (`pdr_jax.evaluation.mcvd`): PDR's table of KTH at 64x64, whose
+horizon is not known to us, and MCVD's own figures as its readers quote them (its issue 30). Frames
+a second are of the paper's GPU, which is not known either.
 """
 
 import csv
 from importlib import resources
 
+TABLES = {"openstl": "figures.csv", "mcvd": "mcvd.csv"}
+"""By protocol."""
 
-def published_figures(dataset: str) -> dict[str, dict[str, float]]:
+
+def published_figures(dataset: str, protocol: str = "openstl") -> dict[str, dict[str, float]]:
     """{"TAU (published by OpenSTL, 50 epochs)": {"mse": 0.3108, ...}, ...}; else {}."""
-    text = resources.files("pdr_jax.benchmarks").joinpath("figures.csv").read_text("utf-8")
+    text = resources.files("pdr_jax.benchmarks").joinpath(TABLES[protocol]).read_text("utf-8")
     found = {}
     for row in csv.DictReader(text.splitlines()):
         if row.pop("dataset") != dataset:

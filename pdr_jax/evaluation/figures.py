@@ -1,7 +1,7 @@
 """Everything that is measured of a predictor in one pass over a split."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,25 @@ class Measured:
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def best_of(by_clip: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Each metric's figure if the best of a clip's samples, by this metric, stood for the clip.
+
+    Args:
+      by_clip: figures of every sample of every clip, (clips, n).
+
+    Returns:
+      Means over the clips, "psnr_best" and so on; {} for one sample.
+    """
+    best = {"lower": np.min, "higher": np.max}
+    found = {}
+    for name in metrics.BEST:
+        if name in by_clip and by_clip[name].shape[1] > 1:
+            values = by_clip[name]
+            values = values[~np.isnan(values).all(1)]  # clips without truth
+            found[f"{name}_best"] = float(best[metrics.BETTER[name]](values, axis=1).mean())
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Figures:
     """The metrics of one pass over a split.
@@ -42,6 +61,7 @@ class Figures:
         absolute error.
       distances: Fréchet distances between all predicted clips and all true ones.
       keep_samples: whether `evaluator` does, for `Measured.values` and the best of n samples.
+      best: figures from those of every sample of every clip, (clips, n).
     """
 
     evaluator: metrics.Evaluator
@@ -49,6 +69,7 @@ class Figures:
     ensemble: metrics.Ensemble | None = None
     distances: tuple[metrics.Frechet, ...] = ()
     keep_samples: bool = False
+    best: Callable[[Mapping[str, np.ndarray]], dict[str, float]] = best_of
 
     def reset(self) -> None:
         """Forgets all batches."""
@@ -104,30 +125,10 @@ class Figures:
         if self.keep_samples:
             order = _sample_order(batches, samples)
             by_clip = {name: v[order] for name, v in self.evaluator.per_sample().items()}
-            if samples > 1:
-                figures |= best_of(by_clip)
+            figures |= self.best(by_clip)
             frames = self.evaluator.per_sample_frame()
             values = {name: value[order].mean(1) for name, value in frames.items()}
         return Measured(figures, per_frame, values, ids, details)
-
-
-def best_of(by_clip: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Each metric's figure if the best of a clip's samples, by this metric, stood for the clip.
-
-    Args:
-      by_clip: figures of every sample of every clip, (clips, n).
-
-    Returns:
-      Means over the clips, "psnr_best" and so on.
-    """
-    best = {"lower": np.min, "higher": np.max}
-    found = {}
-    for name in metrics.BEST:
-        if name in by_clip:
-            values = by_clip[name]
-            values = values[~np.isnan(values).all(1)]  # clips without truth
-            found[f"{name}_best"] = float(best[metrics.BETTER[name]](values, axis=1).mean())
-    return found
 
 
 def _sample_order(batches: np.ndarray, samples: int) -> np.ndarray:

@@ -15,8 +15,9 @@ from pdr_jax.evaluation import draws, predictors, protocols
 from pdr_jax.evaluation.draws import Draw
 from pdr_jax.evaluation.figures import Figures, Measured
 from pdr_jax.evaluation.predictors import Batches, Predict
+from pdr_jax.evaluation.speed import frames_per_second
 from pdr_jax.recipes import Protocol
-from pdr_jax.sharding import make_mesh, on_host, shard_whole, state_shardings, traced_for
+from pdr_jax.sharding import make_mesh, on_host, own_copy, shard_whole, state_shardings, traced_for
 from pdr_jax.task import Task
 from pdr_jax.train import ClipSpec
 
@@ -77,6 +78,7 @@ def measure(
     seed: int = 0,
     thresholds: tuple[float, ...] = (),
     features: Mapping[str, metrics.Features] | None = None,
+    speed: bool = False,
 ) -> dict[str, Measured]:
     """Figures of a task's model on a split and, with `controls`, of its controls.
 
@@ -102,6 +104,8 @@ def measure(
       seed: of the draws, see `pdr_jax.evaluation.draws`.
       thresholds: of events, in stored units; by default those of the data set.
       features: networks whose Fréchet distances are measured, by the figure's name.
+      speed: adds "fps" to the rows of the model, see `pdr_jax.evaluation.speed`; of its samples it
+        is that of one.
 
     Returns:
       What was measured of each row, by label: the model first, its samples, then the controls.
@@ -122,11 +126,12 @@ def measure(
     mesh = make_mesh(devices)
     place = functools.partial(shard_whole, mesh)
     variables = jax.device_put(variables, state_shardings(mesh, variables))
+    drawn_label = f"{label} ({samples} samples)"
     point = predictors.predictor(task.model, variables)
     rows: dict[str, tuple[int, Draw]] = {label: (1, _once(point))}
     if samples and draws.can_draw(task.model):
         drawn = draws.drawer(task.model, variables, samples=samples, seed=seed)
-        rows[f"{label} ({samples} samples)"] = (samples, drawn)
+        rows[drawn_label] = (samples, drawn)
     if controls:
         rows["persistence"] = (1, _once(predictors.persistence))
         ablated = predictors.ablations(
@@ -164,6 +169,17 @@ def measure(
             samples=count,
         )
         measured[name] = row if keep_samples else dataclasses.replace(row, values={})
+    if speed:
+        clip = np.asarray(source[0]["frames"])[None]
+        observed, _ = task.clip.split(jnp.asarray(clip))
+        variables = own_copy(variables)
+        for name, timed in (
+            (label, _once(predictors.predictor(task.model, variables))),
+            (drawn_label, draws.drawer(task.model, variables, samples=1, seed=seed)),
+        ):
+            if name in measured:
+                rate = frames_per_second(timed, observed, task.clip.horizon)
+                measured[name].figures["fps"] = rate
     return measured
 
 

@@ -3,7 +3,8 @@
 "openstl" is the protocol of published tables: OpenSTL's metrics and data, and the best checkpoint
 chosen on the test set. "standard" chooses the best checkpoint on held-out training clips, shares
 neither statistics nor people between splits, and reports more metrics. A metric that is in both is
-computed in the same way.
+computed in the same way. "mcvd" trains as "standard" does, and has the metrics of diffusion models'
+tables (`pdr_jax.evaluation.mcvd`).
 """
 
 from collections.abc import Mapping
@@ -13,7 +14,8 @@ import numpy as np
 
 from pdr_datasets import VideoDataset
 from pdr_jax import metrics
-from pdr_jax.evaluation.figures import Figures
+from pdr_jax.evaluation import mcvd
+from pdr_jax.evaluation.figures import Figures, best_of
 from pdr_jax.recipes import Protocol
 
 
@@ -24,6 +26,8 @@ def metric_names(dataset: VideoDataset, protocol: Protocol) -> tuple[str, ...]:
         names: tuple[str, ...] = (
             ("mse", "mae", "rmse") if is_map else ("mse", "mae", "ssim", "psnr")
         )
+    elif protocol == "mcvd":
+        names = ("mse", "mae")
     else:
         names = metrics.DEFAULT + metrics.DETAIL + (metrics.WEATHER if is_map else ())
     side = min(dataset.frame_shape[:2])
@@ -94,7 +98,7 @@ def figures(
       options: further arguments of `evaluator`.
 
     Raises:
-      ValueError: a threshold is not finite.
+      ValueError: a threshold is not finite, or the frames are not as the protocol needs them.
     """
     limits = {}
     for threshold in thresholds or dataset.scoring.thresholds:
@@ -103,6 +107,12 @@ def figures(
         stored = np.full((1, dataset.frame_shape[-1]), threshold, np.float32)
         limits[f"{threshold:g}"] = dataset.units.normalise(stored)[0]
     _, scale = _measured_units(dataset)
+    by_mcvd = protocol == "mcvd"
+    if by_mcvd:
+        mcvd.check(dataset.frame_shape)
+        extra = dict(options.pop("extra", None) or {})
+        options["extra"] = extra | mcvd.frame_metrics(extra.pop("lpips", None))
+    keep_samples |= by_mcvd
     return Figures(
         evaluator(dataset, protocol, keep_samples=keep_samples, **options),
         metrics.Events(limits) if limits else None,
@@ -112,6 +122,7 @@ def figures(
             for name, network in (features or {}).items()
         ),
         keep_samples,
+        mcvd.figures if by_mcvd else best_of,
     )
 
 

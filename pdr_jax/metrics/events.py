@@ -129,7 +129,7 @@ class Events:
 
     def _table(self, *, time: bool) -> dict[str, np.ndarray]:
         """Scores by name, (thresholds,) or (T, thresholds)."""
-        found = {}
+        found: dict[str, np.ndarray] = {}
         for pool, total in self._sums.items():
             values = scores(total if time else total.sum(0))
             shown = SCORES if pool == 1 else ("csi",)

@@ -192,6 +192,11 @@ OTHERS: Mapping[str, tuple[Better, str]] = {
     "csi_pool4": ("higher", "csi of cells of 4x4 pixels in which an event occurs anywhere"),
     "csi_pool16": ("higher", "csi of cells of 16x16 pixels in which an event occurs anywhere"),
     "fvd": ("lower", "Fréchet distance of I3D's logits, of observed and predicted frames together"),
+    "mse_mcvd": ("lower", "of a clip in [0, 1]; best of n, see `evaluation.mcvd`"),
+    "psnr_mcvd": ("higher", "dB of a clip, peak 1; best of n, see `evaluation.mcvd`"),
+    "ssim_mcvd": ("higher", "of 8-bit frames, Gaussian window; best of n, see `evaluation.mcvd`"),
+    "lpips_mcvd": ("lower", "of frames enlarged to 128x128; best of n, see `evaluation.mcvd`"),
+    "fps": ("higher", "predicted frames a second, one clip at a time"),
     "frechet_st_lpips": (
         "lower",
         "Fréchet distance of frames in the features of ST-LPIPS; no published FVD or FID",

@@ -22,7 +22,7 @@ TEACHER_RATE = 0.003  # PhyDNet's P(true future frame) falls by this much in an 
 _RENDERING = ("predgs", *predgs.PRESETS)
 DIFFUSION = "diffusion"
 ADAPTERS = ("none", *_RENDERING, DIFFUSION, *(f"{name}+{DIFFUSION}" for name in _RENDERING))
-Protocol = Literal["standard", "openstl"]
+Protocol = Literal["standard", "openstl", "mcvd"]
 LoggerName = Literal["tensorboard", "wandb"]
 if TYPE_CHECKING:  # which knows no names from a table
     Renderer = str
@@ -98,7 +98,7 @@ class Recipe:
       batch_size: clips a step, over all devices.
       epochs: passes over the training clips.
       steps: optimiser steps in place of `epochs`; 0 trains for `epochs`.
-      protocol: "standard", or "openstl" to compare with published figures; see
+      protocol: "standard", or "openstl" or "mcvd" to compare with published figures; see
         `pdr_jax.evaluation.protocols`.
       holdout: share of the training clips, the last of them, that is held out to choose the best
         checkpoint; protocol "openstl" holds out none and chooses on the test set.

@@ -25,6 +25,7 @@ def protocol_note(run: Path, recipe: Recipe) -> str:
         for protocol, data in lineage
         if data.get("dataset") == recipe.dataset
     }
+    # MCVD's protocol differs from the standard one in metrics alone.
     other = "standard" if recipe.protocol == "openstl" else "openstl"
     if other not in learnt_under:
         return ""

@@ -11,7 +11,7 @@ import pytest
 import pdr_datasets
 from pdr_datasets.kth.clips import Clip, expected_names, find_clips, read_frames, read_sequences
 from pdr_datasets.kth.splits import describe_copy
-from pdr_datasets.kth.windows import window_starts
+from pdr_datasets.kth.windows import mcvd_starts, window_starts
 from pdr_datasets.resize import resize_bilinear
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/kth_windows.json").read_text())
@@ -132,6 +132,36 @@ def test_shorter_horizon_serves_the_first_frames(two_persons, tmp_path):
     np.testing.assert_array_equal(
         shorter.splits["test"][2]["frames"], stored.splits["test"][2]["frames"][:3]
     )
+
+
+def test_mcvd_tests_on_256_windows_of_all_frames(tmp_path):
+    """Persons 1 to 20 train, and the list of sub-sequences does not count."""
+    folder = tmp_path / "in"
+    write_video(folder / "person20_boxing_d1_uncomp.avi", 12)
+    write_video(folder / "person21_boxing_d1_uncomp.avi", 12)
+    write_video(folder / "person25_walking_d1_uncomp.avi", 10)
+    lists = {"person20_boxing_d1": "1-12", "person21_boxing_d1": "5-9"}
+    write_list(folder, **lists, person25_walking_d1="1-10")
+    dataset = load("kth", tmp_path, folder, size=16, in_length=2, out_length=4, split="mcvd")
+    assert dataset.config == "16x16_2to4_mcvd_split"
+    assert {name for name, _ in starts(dataset.splits["train"])} == {"person20_boxing_d1"}
+    tested = starts(dataset.splits["test"])
+    first = {n for name, n in tested if name == "person21_boxing_d1"}
+    second = {n for name, n in tested if name == "person25_walking_d1"}
+    assert len(tested) == 256
+    assert [name for name, _ in tested].count("person21_boxing_d1") == 128
+    assert first == set(range(1, 8))  # 128 draws of 7 leave none out
+    assert second == set(range(1, 6))
+    assert "MCVD's rule" in dataset.note
+
+
+def test_mcvd_windows_have_consecutive_frames():
+    gaps = [1, 2, 3, 4, 9, 10, 11, 20]
+    drawn, none, empty = mcvd_starts([gaps, [1, 2], []], 3, count=81)
+    assert len(drawn) == 21  # windows 0 to 20 of 81 are nearest to the first of three clips
+    assert set(drawn) == {0, 1, 4}
+    assert none == empty == []
+    assert mcvd_starts([gaps], 3, count=5) == mcvd_starts([gaps], 3, count=5)
 
 
 def test_subsequence_split_for_one_person(tmp_path):
@@ -298,7 +328,7 @@ def test_the_list_of_sequences_is_read_with_its_oddities(tmp_path):
     ("options", "message"),
     [
         ({"size": 4}, "size=4"),
-        ({"split": "random"}, "split='random': expected one of person, subsequence"),
+        ({"split": "random"}, "split='random': expected one of person, subsequence, mcvd"),
         ({"config": "128x64_10to20"}, "config='128x64_10to20': expected a name such as"),
         ({"channels": 3}, "kth has no option 'channels'. It has: in_length, out_length, size"),
         ({"out_length": -1}, "out_length=-1"),

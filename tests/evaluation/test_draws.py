@@ -103,9 +103,19 @@ def test_events_are_counted_over_all_samples_in_stored_units(rows, drawn):
 
 def test_batches_and_devices_do_not_change_what_is_drawn(task, rows):
     again = measure(
-        task, {}, batch_size=8, devices=8, label="walk", controls=False, samples=SAMPLES, seed=SEED
+        task,
+        {},
+        batch_size=8,
+        devices=8,
+        label="walk",
+        controls=False,
+        samples=SAMPLES,
+        seed=SEED,
+        speed=True,
     )
     assert list(again) == ["walk", "walk (3 samples)"]
+    assert again["walk"].figures.pop("fps") > 0
+    assert again["walk (3 samples)"].figures.pop("fps") > 0
     for name, value in again["walk (3 samples)"].figures.items():
         assert value == pytest.approx(rows["walk (3 samples)"].figures[name], rel=1e-5), name
     assert again["walk"].values == {}

@@ -121,11 +121,18 @@ def read_sequences(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
     return sequences
 
 
-def frame_numbers(clip: Clip) -> list[int]:
-    """Numbers of a clip's frames to use, ascending: a video's sub-sequences, or all images."""
+def frame_numbers(clip: Clip, *, unlisted: bool = False) -> list[int]:
+    """Numbers of a clip's frames to use, ascending: a video's sub-sequences, or all images.
+
+    Args:
+      clip: the recording.
+      unlisted: whether to use the frames of a video that belong to no sub-sequence as well.
+    """
     if not clip.is_video:
         return sorted(frame_files(clip.path))
     last = _header_frames(clip.path)
+    if unlisted:
+        return list(range(1, last + 1))
     listed = {n for first, end in clip.intervals for n in range(first, end + 1)}
     # Where the list goes on after the last frame, the frames that there are are used.
     return sorted(n for n in listed if n <= last)

@@ -12,8 +12,8 @@ import tensorflow_datasets as tfds
 from pdr_datasets.builder import VideoBuilder
 from pdr_datasets.config import VideoConfig
 from pdr_datasets.kth.clips import EXPECTED_FILES, Clip, find_clips, frame_numbers, read_frames
-from pdr_datasets.kth.splits import RULES, describe_copy, split_clips
-from pdr_datasets.kth.windows import FAST_STRIDE, window_starts
+from pdr_datasets.kth.splits import RULES, TRAIN_PERSONS, describe_copy, split_clips
+from pdr_datasets.kth.windows import FAST_STRIDE, mcvd_starts, window_starts
 from pdr_datasets.resize import resize_bilinear
 
 # A clip, the numbers of its frames, and the positions in these numbers at which windows start.
@@ -28,13 +28,13 @@ class Config(VideoConfig):
       size: height and width in pixels; the recordings are 160 x 120.
       in_length: frames given.
       out_length: frames to predict. The windows depend on in_length + out_length.
-      split: "person" (the benchmark's) or "subsequence"; see `split_clips`.
+      split: "person" (the benchmark's), "mcvd" or "subsequence"; see `split_clips`.
     """
 
     DATA: ClassVar = "kth"
     PATTERN: ClassVar = re.compile(
         r"(?P<size>\d+)x(?P=size)_(?P<in_length>\d+)to(?P<out_length>\d+)"
-        r"(?P<subsequence>_subsequence_split)?"
+        r"(?:_(?P<split>subsequence|mcvd)_split)?"
     )
     EXAMPLE: ClassVar = {"split": "subsequence"}
     size: int = 128
@@ -48,17 +48,16 @@ class Config(VideoConfig):
         if self.split not in RULES:
             raise ValueError(f"kth: split={self.split!r}: expected one of {', '.join(RULES)}.")
         self.name = f"{self.size}x{self.size}_{self.in_length}to{self.out_length}"
-        if self.split == "subsequence":
-            self.name += "_subsequence_split"
+        if self.split != "person":
+            self.name += f"_{self.split}_split"
 
     @classmethod
     def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
         """See `VideoConfig`."""
-        subsequence = groups["subsequence"] is not None
         numbers = ("size", "in_length", "out_length")
         return {
             **{option: int(groups[option]) for option in numbers},
-            "split": "subsequence" if subsequence else "person",
+            "split": groups["split"] or "person",
         }
 
 
@@ -100,13 +99,17 @@ class Builder(VideoBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
         config = self.builder_config
         found = find_clips(Path(dl_manager.manual_dir))
-        clips = [(clip, frame_numbers(clip)) for clip in found]
+        mcvd = config.split == "mcvd"
+        clips = [(clip, frame_numbers(clip, unlisted=mcvd)) for clip in found]
         length = config.length
         parts = split_clips(config.split, clips)
         tasks: dict[str, list[_Task]] = {
             name: [(c, numbers, window_starts(numbers, length, c.action)) for c, numbers in part]
             for name, part in parts.items()
         }
+        if mcvd:
+            drawn = mcvd_starts([numbers for _, numbers in parts["test"]], length)
+            tasks["test"] = [(*part, s) for part, s in zip(parts["test"], drawn, strict=True)]
         sizes = {name: sum(len(starts) for *_, starts in part) for name, part in tasks.items()}
         for name, size in sizes.items():
             if size == 0:
@@ -150,10 +153,11 @@ def _no_samples(part: str, config: Config, clips: list[Clip]) -> str:
         f"kth {config.name!r}: no {part} sample of {length} frames. The copy holds "
         f"{len(clips)} clips, of persons {persons}."
     )
-    if config.split == "person":
+    if config.split in TRAIN_PERSONS:
+        last = TRAIN_PERSONS[config.split][-1]
         instead = dataclasses.replace(config, split="subsequence").name
         message += (
-            " The benchmark trains on persons 01 to 16 and tests on 17 to 25. Add clips, or use "
+            f" It trains on persons 01 to {last} and tests on {last + 1} to 25. Add clips, or use "
             f"config {instead!r} (split='subsequence'), which is not the benchmark."
         )
     return message

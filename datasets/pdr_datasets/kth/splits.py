@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from pdr_datasets.kth.clips import PERSONS, Clip, expected_names
 
-TRAIN_PERSONS = range(1, 17)  # 17 to 25 are for testing
-RULES = ("person", "subsequence")
+TRAIN_PERSONS = {"person": range(1, 17), "mcvd": range(1, 21)}  # the others are for testing
+RULES = ("person", "subsequence", "mcvd")
 
 
 def split_clips(
@@ -14,8 +14,9 @@ def split_clips(
     """Parts "train" and "test": clips with the frame numbers that belong to the part.
 
     Args:
-      rule: "person", the benchmark's (persons 1 to 16 train, 17 to 25 test); or "subsequence": the
-        last sub-sequence of every clip is for testing, which works with a single person.
+      rule: "person", the benchmark's (persons 1 to 16 train, 17 to 25 test); "mcvd", that of MCVD's
+        evaluation (1 to 20 train, 21 to 25 test); or "subsequence": the last sub-sequence of every
+        clip is for testing, which works with a single person.
       clips: with the numbers of all their frames.
 
     Raises:
@@ -23,8 +24,8 @@ def split_clips(
     """
     parts: dict[str, list[tuple[Clip, list[int]]]] = {"train": [], "test": []}
     for clip, numbers in clips:
-        if rule == "person":
-            part = "train" if clip.person in TRAIN_PERSONS else "test"
+        if rule in TRAIN_PERSONS:
+            part = "train" if clip.person in TRAIN_PERSONS[rule] else "test"
             parts[part].append((clip, list(numbers)))
             continue
         if len(clip.intervals) < 2:
@@ -54,8 +55,13 @@ def describe_copy(rule: str, clips: Sequence[tuple[Clip, Sequence[int]]]) -> str
             "Split by sub-sequence (the last of each clip is for testing; the same persons are in "
             "both parts): not the KTH benchmark."
         )
+    elif rule == "mcvd":
+        notes.append(
+            "Persons and test windows by MCVD's rule, with starts drawn once (seed 0), where its "
+            "code draws others each time."
+        )
     elif missing:
-        train = sum(clip.person in TRAIN_PERSONS for clip, _ in clips)
+        train = sum(clip.person in TRAIN_PERSONS[rule] for clip, _ in clips)
         notes.append(
             f"KTH subset, {train} + {len(clips) - train} clips for training and testing: not the "
             "KTH benchmark, so OpenSTL's published figures do not compare."
@@ -69,9 +75,11 @@ def describe_copy(rule: str, clips: Sequence[tuple[Clip, Sequence[int]]]) -> str
         notes.append(
             f"Partial copy: {len(there)} of {len(expected)} clips. Missing: {_summary(missing)}."
         )
-    if short := [
-        c.name for c, numbers in clips if c.is_video and max(c.intervals)[1] > numbers[-1]
-    ]:
+    if rule != "mcvd" and (
+        short := [
+            c.name for c, numbers in clips if c.is_video and max(c.intervals)[1] > numbers[-1]
+        ]
+    ):
         notes.append(
             f"00sequences.txt goes on after the end of {', '.join(short)}; used as far as they go."
         )

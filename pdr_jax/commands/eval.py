@@ -10,7 +10,7 @@ import tyro
 
 from pdr_jax import metrics, processes, report
 from pdr_jax.benchmarks import BENCHMARKS
-from pdr_jax.benchmarks.figures import published_figures
+from pdr_jax.benchmarks.figures import TABLES, published_figures
 from pdr_jax.commands.options import parse_options
 from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import write_beside
@@ -18,7 +18,7 @@ from pdr_jax.evaluation import values as value_tables
 from pdr_jax.evaluation.explorer import Evaluated
 from pdr_jax.evaluation.figures import Measured
 from pdr_jax.evaluation.measuring import measure
-from pdr_jax.metrics import i3d, perceptual
+from pdr_jax.metrics import i3d, perceptual, raft
 from pdr_jax.recipes import Protocol, Recipe
 from pdr_jax.runs import memory, scores
 from pdr_jax.runs.folder import read_recipe
@@ -36,12 +36,15 @@ class Weights:
         lpips_heads: LPIPS, its heads: the lpips package's alex.pth or an .npz.
         st_lpips: Shift-tolerant LPIPS (AlexNet): an .npz. Adds a Fréchet distance of frames too.
         fvd: Fréchet video distance, its I3D: i3d_pretrained_400.pt, or an .npz of its arrays.
+        raft: Temporal warping errors by RAFT's optical flow: the authors' raft-things.pth, another
+            of their files or of torchvision's, or an .npz of its arrays.
     """
 
     lpips: Path | None = None
     lpips_heads: Path | None = None
     st_lpips: Path | None = None
     fvd: Path | None = None
+    raft: Path | None = None
 
     def frame_metrics(self) -> dict[str, metrics.FrameMetric]:
         """The metrics by name."""
@@ -63,6 +66,10 @@ class Weights:
             found["frechet_st_lpips"] = perceptual.load_st_lpips_features(self.st_lpips)
         return found
 
+    def flow(self) -> metrics.Flow | None:
+        """RAFT's optical flow."""
+        return raft.load_raft(self.raft) if self.raft is not None else None
+
 
 NO_WEIGHTS = Weights()
 
@@ -82,6 +89,7 @@ def evaluate(
     samples: int = 0,
     seed: int = 0,
     thresholds: tuple[float, ...] = (),
+    speed: bool = False,
     warping: bool = False,
     weights: tyro.conf.OmitArgPrefixes[Weights] = NO_WEIGHTS,
     published: bool = False,
@@ -96,8 +104,8 @@ def evaluate(
         dataset: Score on this data set, instead of the one of the training.
         data_options: Options of its loader, beside the recipe's: name value name value ...
         data_dir: Where prepared data sets lie; by default as in training.
-        protocol: "openstl" for figures that compare with published ones, "standard" for all;
-            by default that of the run.
+        protocol: "openstl" for figures that compare with published ones, "mcvd" for those of
+            diffusion models (KTH at 64x64), "standard" for all; by default that of the run.
         split: The test clips, or the training clips that were held out.
         checkpoint: The best or the last checkpoint.
         horizon: Frames to predict; by default as many as in training.
@@ -109,9 +117,10 @@ def evaluate(
         seed: Of the draws.
         thresholds: Values, in the units of the stored data, from which on a pixel is an event (CSI,
             POD, FAR, HSS, bias); by default those of the data set, if it has any.
-        warping: Whether to measure temporal warping errors; needs OpenCV.
+        speed: Whether to time the model: predicted frames a second, one clip at a time, here.
+        warping: Whether to measure temporal warping errors, by OpenCV's optical flow.
         weights: Files of trained weights that add metrics.
-        published: Adds the published rows of the data set (protocol openstl only).
+        published: Adds the published rows of the data set (protocols openstl and mcvd).
         units: "run" takes the units that the run was trained in, and "data" those of the data,
             though they differ.
         values: A .csv or .parquet file for the figures of every frame of every clip.
@@ -142,7 +151,8 @@ def evaluate(
     scores.check_comparable(recipes, split)
     scores.check_writable(recipes)
     others = _published(recipes[run_folders[0]]) if published else {}
-    extra, features = weights.frame_metrics(), weights.features()
+    extra, features, flow = weights.frame_metrics(), weights.features(), weights.flow()
+    names = (metrics.WARPING if warping else ()) + (metrics.WARPING_RAFT if flow else ())
     if values is not None:
         values.parent.mkdir(parents=True, exist_ok=True)
     rows: dict[str, Measured] = {}
@@ -161,12 +171,14 @@ def evaluate(
                 protocol=recipe.protocol,
                 devices=devices or math.gcd(batch_size, jax.device_count()),
                 keep_samples=True,
-                names=metrics.WARPING if warping else (),
+                names=names,
                 extra=extra,
+                raft=flow,
                 samples=samples,
                 seed=seed,
                 thresholds=thresholds,
                 features=features,
+                speed=speed,
             )
         variables = own_copy(state.variables())
         if not processes.first():
@@ -208,9 +220,11 @@ def _on_data(recipe: Recipe, dataset: str | None, options: dict[str, str] | None
 
 
 def _published(recipe: Recipe) -> dict[str, dict[str, float]]:
-    if recipe.protocol != "openstl":
-        raise ValueError("--published needs --protocol openstl, which published figures follow")
-    rows = published_figures(recipe.dataset)
+    if recipe.protocol not in TABLES:
+        raise ValueError(
+            "--published needs --protocol openstl or mcvd, which published figures follow"
+        )
+    rows = published_figures(recipe.dataset, recipe.protocol)
     if not rows:
         raise ValueError(f"there are no published figures for {recipe.dataset}")
     return rows

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,6 +160,19 @@ def test_scores_of_events_and_of_samples(here, capsys):
     assert "events: 200 or more, in stored units" in capsys.readouterr().out
 
 
+def test_warping_errors_by_rafts_flow(here, monkeypatch):
+    """Its file adds them, under names of their own."""
+
+    def still(first, second):
+        return np.zeros((*first.shape[:3], 2), np.float32)
+
+    monkeypatch.setattr(command.raft, "load_raft", {Path("raft.pth"): still}.get)
+    main("eval second --no-controls --checkpoint last --raft raft.pth".split())
+    (row,) = json.loads((here / "second/eval-test-standard-2.json").read_text())["rows"].values()
+    assert row["warping_ratio_raft"] > 0
+    assert "warping_ratio" not in row
+
+
 def test_a_missing_pyarrow_is_said_before_any_run_is_scored(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setattr(command, "measure", None)  # would raise
@@ -197,6 +211,7 @@ def test_another_data_set(here):
         ("eval first --samples -1", r"samples=-1: expected 0 or more"),
         ("eval first --thresholds nan", r"thresholds: nan is not finite"),
         ("eval first --fvd absent.pt", r"absent.pt: no such file. FVD's I3D is"),
+        ("eval first --raft absent.pth", r"absent.pth: no such file. RAFT's trained weights"),
         ("eval first --published", "--published needs --protocol openstl"),
         ("eval first --published --protocol openstl", "no published figures for arrays"),
         ("eval first --split holdout --protocol openstl", "first has none under protocol openstl"),

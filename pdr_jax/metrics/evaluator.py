@@ -286,7 +286,8 @@ def _check_names(
                 f"unknown metric {name!r}; the metrics are {', '.join(METRICS)} "
                 "(others go into `extra`)"
             )
-        if missing and (METRICS[name].across_clips or "flow" in METRICS[name].needs):
+        follows_motion = not {"flow", "raft"}.isdisjoint(METRICS[name].needs)
+        if missing and (METRICS[name].across_clips or follows_motion):
             raise ValueError(
                 f"metric {name!r} needs whole frames, which data with missing values do not have: "
                 "leave it out of `names`"

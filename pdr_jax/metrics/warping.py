@@ -3,8 +3,8 @@
 Lai et al., "Learning Blind Video Temporal Consistency", ECCV 2018: frame t + 1, warped back to
 frame t along the optical flow, should equal frame t wherever nothing is occluded. A pixel is
 occluded, after Ruder et al., "Artistic Style Transfer for Videos", GCPR 2016, where the flows there
-and back do not cancel, and at motion boundaries; here also where its source lies outside the frame.
-The flow is that of the TRUTH.
+and back do not cancel, and at motion boundaries; here also where its source lies outside the frame,
+which Lai et al.'s code takes from the border. The flow is that of the TRUTH.
 
 A blurred or static prediction has a low error: compare it with the truth's ("warping_ratio").
 """
@@ -23,7 +23,7 @@ Flow = Callable[
     [Float[np.ndarray, "N H W C"], Float[np.ndarray, "N H W C"]], Float[np.ndarray, "N H W 2"]
 ]
 """Optical flow from first to second frames in [0, 1]: (dx, dy) in pixels, such that first[y, x] is
-found at second[y + dy, x + dx]. With weights at hand it may be RAFT, for example."""
+found at second[y + dy, x + dx]. `dis_flow` and `raft.load_raft` make such functions."""
 
 
 def dis_flow() -> Flow:
@@ -121,7 +121,8 @@ def warping_error(
 
     Returns:
       For each frame the error of the step that leads to it, and whether that step counts (1 or 0).
-      The first frame has no step, and a step does not count if every pixel is occluded.
+      The first frame has no step, and a step does not count if every pixel is occluded (in Lai et
+      al.'s code its error is 0, and counts).
     """
     batch, steps, height, width, channels = clips[:, 1:].shape
     there, back = (flow.reshape(-1, height, width, 2) for flow in (there, back))

@@ -85,6 +85,6 @@ def test_a_nan_in_a_prediction_stays_an_error(evaluator):
 
 
 def test_metrics_of_whole_frames_are_refused():
-    for name in ("diversity", "warping_error"):
+    for name in ("diversity", "warping_error", "warping_error_raft"):
         with pytest.raises(ValueError, match=f"metric '{name}' needs whole frames"):
             Evaluator((name,), missing=True)

@@ -1,6 +1,10 @@
-"""RAFT: the authors' flows for closed-form weights, frames of any size, refusals."""
+"""RAFT: the authors' flows for closed-form weights, frames of any size, refusals.
+
+Where trained weights are at hand also a known motion.
+"""
 
 import json
+import os
 
 import jax
 import jax.numpy as jnp
@@ -180,3 +184,18 @@ def test_files_that_are_wrong_are_refused(file, tmp_path):
     np.savez(tmp_path / "other.npz", weight=np.zeros(3))
     with pytest.raises(ValueError, match=r"other\.npz lacks cnet\.conv1\..* and \d+ more"):
         raft.load_raft(tmp_path / "other.npz")
+
+
+@pytest.mark.skipif(
+    "PDR_RAFT_WEIGHTS" not in os.environ,
+    reason="set PDR_RAFT_WEIGHTS to a file of trained weights, such as raft-things.pth",
+)
+@pytest.mark.parametrize("size", [64, 128])
+def test_trained_weights_find_a_known_motion(size):
+    """Of a texture that moves 3 pixels to the right and 1 down."""
+    noise = np.random.default_rng(0).random((size + 8, size + 8))
+    smooth = ndimage.gaussian_filter(noise, 1.5)
+    texture = np.float32((smooth - smooth.min()) / np.ptp(smooth))[None, ..., None]
+    first, second = texture[:, 4:-4, 4:-4], texture[:, 3:-5, 1:-7]
+    found = raft.load_raft(os.environ["PDR_RAFT_WEIGHTS"])(first, second)
+    np.testing.assert_allclose(np.median(found, (0, 1, 2)), [3.0, 1.0], atol=0.5)

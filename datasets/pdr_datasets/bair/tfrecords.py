@@ -58,7 +58,7 @@ def bytes_features(record: bytes) -> dict[str, memoryview]:
     Raises:
       ValueError: the record is no tf.train.Example.
     """
-    features = {}
+    features: dict[str, memoryview] = {}
     try:
         for entry in _within(memoryview(record), 1, 1):  # Example.features, Features.feature
             parts = dict(_fields(entry))

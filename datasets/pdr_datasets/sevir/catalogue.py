@@ -4,6 +4,7 @@ import collections
 import csv
 import dataclasses
 import datetime
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,36 +98,28 @@ def read_events(events: Sequence[Event]) -> Iterator[np.ndarray]:
       OSError: a file is broken.
       ValueError: it holds something else than the catalogue says.
     """
-    shape, opened, file = (SIZE, SIZE, FRAMES), None, None
-    try:
-        for event in events:
-            if event.path != opened:
-                if file is not None:
-                    file.close()
-                file, opened = open_hdf5(event.path), event.path
-                for name in ("vil", "id"):
-                    if name not in file:
-                        raise ValueError(
-                            f"{event.path} holds no {name!r}. It holds: {', '.join(file)}."
-                        )
-                    check_array(event.path, name, file[name])
-                if file["vil"].shape[1:] != shape or file["vil"].dtype != np.uint8:
-                    raise ValueError(
-                        f"{event.path}: 'vil' holds {file['vil'].dtype} {file['vil'].shape}: "
-                        f"expected uint8 (N, {SIZE}, {SIZE}, {FRAMES})."
-                    )
-            stop = event.index + 1
-            found = read_block(event.path, "id", file["id"], event.index, stop)
-            name = _text(found[0]) if len(found) else "nothing"
-            if name != event.name:
+    for path, group in itertools.groupby(events, key=lambda event: event.path):
+        with open_hdf5(path) as file:
+            for name in ("vil", "id"):
+                if name not in file:
+                    raise ValueError(f"{path} holds no {name!r}. It holds: {', '.join(file)}.")
+                check_array(path, name, file[name])
+            vil = file["vil"]
+            if vil.shape[1:] != (SIZE, SIZE, FRAMES) or vil.dtype != np.uint8:
                 raise ValueError(
-                    f"{event.path}: 'id' is {name} at {event.index}: {CATALOG} says {event.name}."
+                    f"{path}: 'vil' holds {vil.dtype} {vil.shape}: expected uint8 (N, {SIZE}, "
+                    f"{SIZE}, {FRAMES})."
                 )
-            (block,) = read_block(event.path, "vil", file["vil"], event.index, stop)
-            yield np.ascontiguousarray(np.moveaxis(block, -1, 0))[..., np.newaxis]
-    finally:
-        if file is not None:
-            file.close()
+            for event in group:
+                stop = event.index + 1
+                found = read_block(path, "id", file["id"], event.index, stop)
+                name = _text(found[0]) if len(found) else "nothing"
+                if name != event.name:
+                    raise ValueError(
+                        f"{path}: 'id' is {name} at {event.index}: {CATALOG} says {event.name}."
+                    )
+                (block,) = read_block(path, "vil", vil, event.index, stop)
+                yield np.ascontiguousarray(np.moveaxis(block, -1, 0))[..., np.newaxis]
 
 
 def _text(value: Any) -> str:

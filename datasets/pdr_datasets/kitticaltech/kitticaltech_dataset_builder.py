@@ -84,11 +84,12 @@ class Builder(RecordingBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
         parts = open_parts(Path(dl_manager.manual_dir))
-        done, total = 0, sum(len(part.runs) for part in parts.values())
+        self.info.metadata["note"] = parts["test"].note
+        done, total = 0, sum(part.count for part in parts.values())
         generators = {}
         for name, part in parts.items():
             generators[name] = self._generate_examples(name, self._recordings(part, done, total))
-            done += len(part.runs)
+            done += part.count
         return generators
 
     def _recordings(self, part: Part, done: int, total: int) -> Iterator[Iterator[np.ndarray]]:

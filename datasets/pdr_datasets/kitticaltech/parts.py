@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from pdr_datasets.hdf5 import read_block
+from pdr_datasets.kitticaltech.caltech import find_videos, read_video
 from pdr_datasets.kitticaltech.hickle import open_array, read_texts
 from pdr_datasets.npy import open_npy
 
 FRAME = (128, 160, 3)
 EXPECTED_FILES = (
-    "Either X_train.hkl and sources_train.hkl of PredNet's KITTI (in kitti_hkl/), and "
-    "data_cache.npy and indices_cache.npy of OpenSTL's Caltech Pedestrian (in caltech/).\n"
+    "Either X_train.hkl and sources_train.hkl of PredNet's KITTI (in kitti_hkl/), and of Caltech "
+    "Pedestrian either OpenSTL's data_cache.npy and indices_cache.npy (in caltech/) or the "
+    "official videos set06/V000.seq to set10.\n"
     "Or OpenSTL's train_data.npy, train_idx.npy, test_data.npy, test_idx.npy (in "
     "kitticaltech_npy/). https://github.com/chengtan9907/OpenSTL/blob/OpenSTL-Lightning/"
     "tools/prepare_data/download_kitticaltech.sh says where they are."
@@ -21,6 +23,10 @@ EXPECTED_FILES = (
 _BLOCK = 256  # frames read at a time
 _HKL = ("X_train.hkl", "sources_train.hkl", "data_cache.npy", "indices_cache.npy")
 _NPY = ("train_data.npy", "train_idx.npy", "test_data.npy", "test_idx.npy")
+_VIDEOS = (
+    "Test clips were made of Caltech's videos. OpenSTL's cache may hold slightly other pixels, "
+    "since nobody has compared them."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,21 +34,14 @@ class Part:
     """Frames of one part, which have not been read.
 
     Attributes:
-      runs: [first frame, frames] of each recording, in the files.
-      read: the frames start ... stop - 1, (n, 128, 160, 3) uint8.
+      count: recordings.
+      recordings: iterates over the frames, (128, 160, 3) uint8, of one after another.
+      note: on where they come from, or "".
     """
 
-    runs: list[list[int]]
-    read: Callable[[int, int], np.ndarray]
-
-    def recordings(self) -> Iterator[Iterator[np.ndarray]]:
-        """The frames of one recording after another."""
-        for first, count in self.runs:
-            yield self._frames(first, first + count)
-
-    def _frames(self, first: int, end: int) -> Iterator[np.ndarray]:
-        for start in range(first, end, _BLOCK):
-            yield from self.read(start, min(start + _BLOCK, end))
+    count: int
+    recordings: Callable[[], Iterator[Iterator[np.ndarray]]]
+    note: str = ""
 
 
 def open_parts(folder: Path) -> dict[str, Part]:
@@ -57,14 +56,29 @@ def open_parts(folder: Path) -> dict[str, Part]:
     for name, paths in found.items():
         if len(paths) > 1:
             raise ValueError(f"{name} is there twice: {paths[0]} and {paths[1]}. Keep one.")
+    videos = [] if found[_HKL[2]] else find_videos(folder)
     names = _NPY if found[_NPY[0]] and not found[_HKL[0]] else _HKL
-    if missing := [name for name in names if not found[name]]:
+    needed = names[:2] if videos and names == _HKL else names
+    if missing := [name for name in needed if not found[name]]:
         raise FileNotFoundError(
             f"{str(folder)!r} does not hold {', '.join(missing)}.\n{EXPECTED_FILES}"
         )
-    train, labels, test, starts = (found[name][0] for name in names)
-    first = _kitti(train, labels) if names == _HKL else _array(train, labels)
-    return {"train": first, "test": _array(test, starts)}
+    files = [found[name][0] for name in needed]
+    train = _kitti(*files[:2]) if names == _HKL else _array(*files[:2])
+    if needed == names:
+        return {"train": train, "test": _array(*files[2:])}
+    test = Part(len(videos), lambda: map(read_video, videos), _VIDEOS)
+    return {"train": train, "test": test}
+
+
+def _cut(runs: list[list[int]], read: Callable[[int, int], np.ndarray]) -> Part:
+    """The part of these runs, [first frame, frames]; `read` takes a start and an end."""
+
+    def frames(first: int, end: int) -> Iterator[np.ndarray]:
+        for start in range(first, end, _BLOCK):
+            yield from read(start, min(start + _BLOCK, end))
+
+    return Part(len(runs), lambda: (frames(first, first + count) for first, count in runs))
 
 
 def _kitti(path: Path, sources: Path) -> Part:
@@ -85,7 +99,7 @@ def _kitti(path: Path, sources: Path) -> Part:
         with open_array(path) as (name, data):
             return read_block(path, name, data, start, stop)
 
-    return Part([[a, b - a] for a, b in zip(firsts, ends, strict=True)], read)
+    return _cut([[a, b - a] for a, b in zip(firsts, ends, strict=True)], read)
 
 
 def _array(path: Path, starts: Path) -> Part:
@@ -115,7 +129,7 @@ def _array(path: Path, starts: Path) -> Part:
             )
         return np.rint(block * 255).astype(np.uint8)
 
-    return Part([[int(first), length] for first in places], read)
+    return _cut([[int(first), length] for first in places], read)
 
 
 def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype, known: tuple[type, ...]) -> None:

@@ -147,6 +147,7 @@ OTHERS = [
     "eval run --values=",
     "eval run --lpips=",
     "eval run --st-lpips=",
+    "eval run --raft=",
     "eval run run --protocol=",
     "eval =",
     "predict run seen.npy future.npy --horizon=",

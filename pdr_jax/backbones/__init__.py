@@ -13,7 +13,17 @@ from typing import Any
 
 from pdr_jax.backbones.base import Backbone, Card, Forcing
 
-__all__ = ["Backbone", "Card", "Forcing", "backbone", "card", "create", "hyperparameters", "names"]
+__all__ = [
+    "ABSENT",
+    "Backbone",
+    "Card",
+    "Forcing",
+    "backbone",
+    "card",
+    "create",
+    "hyperparameters",
+    "names",
+]
 
 # Name -> file and class, imported when asked for.
 _BACKBONES = {
@@ -31,6 +41,7 @@ _BACKBONES = {
     "simvp_van": ("van", "VAN"),
     "simvp_vit": ("vit", "ViT"),
     "pfgnet": ("pfgnet", "PFGNet"),
+    "mmvp": ("mmvp", "MMVP"),
     "convlstm": ("convlstm", "ConvLSTM"),
     "predrnn": ("predrnn", "PredRNN"),
     "predrnnpp": ("predrnnpp", "PredRNNpp"),
@@ -51,6 +62,12 @@ _BACKBONES = {
     "vmrnn_d": ("vmrnn", "VMRNND"),
 }
 
+# Published predictors that cannot be here -> why.
+ABSENT = {
+    "ustep": "USTEP: Spatio-Temporal Predictive Learning under A Unified View (arXiv 2310.05829) "
+    "has no public code, and no public text that tells its gates, its encoder and its sizes: "
+    "there is nothing to hold a backbone of that name against",
+}
 
 _NOT_ASKED = ("in_shape", "remat", "parent", "name")
 
@@ -118,6 +135,8 @@ def backbone(name: str) -> type[Backbone]:
     Raises:
       ValueError: if there is no such backbone.
     """
+    if name in ABSENT:
+        raise ValueError(f"backbone={name!r} is not here: {ABSENT[name]}")
     if name not in _BACKBONES:
         raise ValueError(
             f"backbone={name!r}{_suggest(name, _BACKBONES)}: "

@@ -4,7 +4,9 @@ The sources are OpenSTL's model zoo, PredFormer's repository, and the papers of 
 2602.20537) and PDR (arXiv 2606.31050): their own figures of their own methods, which nobody ran
 again for this table. Those of `figures.csv` follow OpenSTL's protocol: the best checkpoint is
 chosen on the test set.
-USTEP has no rows: its tables could not be read (arXiv 2310.05829), and there is no code to run.
+MMVP and USTEP have no rows: only what was seen in its source is here, and the tables of their
+papers (arXiv 2308.16154, 2310.05829) were not. A method without public code gets the setting "not
+rerun".
 PFGNet's PSNR of KTH is left out: it is of the other definition, over the clip and not per frame.
 Those of `mcvd.csv` follow MCVD's (`pdr_jax.evaluation.mcvd`): PDR's table of KTH at 64x64, whose
 horizon is not known to us, and MCVD's own figures as its readers quote them (its issue 30). Frames

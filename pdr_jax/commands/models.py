@@ -26,7 +26,9 @@ def models(name: tyro.conf.Positional[str] = "", dataset: str = "taxibj") -> Non
         console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
         console.print("\n".join(_card(name, dataset)))
     else:
-        print_columns([("name", "predicts", "paper"), *map(_row, backbones.names())], (18, 16))
+        rows = [("name", "predicts", "paper"), *map(_row, backbones.names())]
+        rows += [(name, "(not here)", why) for name, why in backbones.ABSENT.items()]
+        print_columns(rows, (18, 16))
 
 
 def _row(name: str) -> tuple[str, str, str]:

@@ -68,7 +68,7 @@ _FILES = {
         name: name
         for name in (
             "mau", "phydnet", "predformer", "wast", "dmvfn", "prednet", "crevnet", "earthformer",
-            "pfg",
+            "pfg", "mmvp",
         )
     },
 }  # fmt: skip

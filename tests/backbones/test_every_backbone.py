@@ -24,7 +24,15 @@ RECURRENT = {"num_hidden": (4, 4), "patch_size": 4, "filter_size": 3}
 SMALL = {
     **{name: METAFORMER for name in backbones.names() if name.startswith("simvp_")},
     "tau": METAFORMER | {"hid_T": 32},
-    "pfgnet": {"hid_S": 8, "N_S": 2, "N_T": 1, "cel_k": (3, 5), "pfga_K": (5, 9)},
+    "pfgnet": {"hid_S": 8, "N_S": 2, "N_T": 1, "cel_k": (3,), "pfga_K": (5, 9)},
+    "mmvp": {
+        "hid_S": 4,
+        "hid_T": 4,
+        "rrdb_encoder_num": 0,
+        "rrdb_decoder_num": 0,
+        "rrdb_enhance_num": 0,
+        "downsample_setting": (2, 2),
+    },
     "convlstm": RECURRENT,
     "predrnn": RECURRENT,
     "predrnnpp": RECURRENT,
@@ -73,8 +81,8 @@ every = pytest.mark.parametrize("name", backbones.names())
 # `make test-slow` takes those too.
 KINDS = {"simvp_gsta", "predrnnv2", "phydnet", "predformer"}
 # SimVP's translators share all but a block, and the deep forms of SwinLSTM and VMRNN all their
-# cells. Earthformer's own test trains it. WaST and DMVFN compile longest.
-LEFT_OUT = {"earthformer", "swinlstm_d", "vmrnn_d", "wast", "dmvfn"}
+# cells. Earthformer's own test trains it. The others compile longest.
+LEFT_OUT = {"earthformer", "swinlstm_d", "vmrnn_d", "wast", "dmvfn", "pfgnet", "mmvp"}
 TRAINED = {
     name
     for name in backbones.names()

@@ -45,6 +45,15 @@ def test_the_list_names_every_backbone(capsys):
     shown = capsys.readouterr().out
     assert all(name in shown for name in backbones.names())
     assert "frame by frame" in shown
+    assert "ustep             (not here)      USTEP: Spatio-Temporal" in shown
+
+
+def test_a_predictor_without_public_code_says_so():
+    for name, why in backbones.ABSENT.items():
+        assert name not in backbones.names()
+        with pytest.raises(ValueError, match=f"backbone='{name}' is not here: ") as raised:
+            backbones.create(name, (4, 32, 32, 2))
+        assert why in str(raised.value)
 
 
 def test_a_recurrent_backbone_is_counted_for_all_steps():

@@ -22,11 +22,13 @@ class RecordingBuilder(VideoBuilder):
     Attributes:
       ENCODING: of a frame on disk, "bytes" or "zlib".
       PUBLISHED: the number of recordings of each part of the whole data set.
+      CALLED: what recordings are called where they are counted.
       BUILDER_CONFIGS: none, since lengths and protocols belong to no name.
     """
 
     ENCODING: ClassVar[str] = "bytes"
     PUBLISHED: ClassVar[Mapping[str, int]] = {}
+    CALLED: ClassVar[str] = "recordings"
     BUILDER_CONFIGS: ClassVar[list[Any]] = []
 
     @property
@@ -69,9 +71,13 @@ class RecordingBuilder(VideoBuilder):
     def remarks(self) -> dict[str, Any]:
         """A note on numbers of recordings that are not the published ones."""
         notes = [super().remarks()["note"]]
-        for part, published in self.PUBLISHED.items():
-            if (count := self.count(part)) != published:
-                notes.append(f"The {part} part has {count} recordings; published are {published}.")
+        counts = {part: self.count(part) for part in self.PUBLISHED}
+        if counts != self.PUBLISHED:
+            found, published = (
+                ", ".join(f"{count} {part}" for part, count in numbers.items())
+                for numbers in (counts, self.PUBLISHED)
+            )
+            notes.append(f"Of the {self.CALLED} there are {found}; published are {published}.")
         return {"note": " ".join(filter(None, notes))}
 
     def _info(self) -> tfds.core.DatasetInfo:

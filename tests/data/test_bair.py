@@ -100,8 +100,8 @@ def test_one_build_serves_both_protocols_and_any_length(original, tmp_path):
     everywhere = [(number, first) for number in range(3) for first in range(4)]
     assert clips(dataset.splits["train"]) == everywhere
     assert clips(dataset.splits["test"]) == everywhere[:8]
-    assert "train part has 3 recordings; published are 43264" in dataset.note
-    assert "test part has 2 recordings; published are 256" in dataset.note
+    wanted = "Of the trajectories there are 3 train, 2 test; published are 43264 train, 256 test."
+    assert dataset.note == wanted
     standard = pdr_datasets.load("bair", data_dir=tmp_path, **FEW)
     assert clips(standard.splits["train"]) == everywhere
     assert clips(standard.splits["test"]) == [(0, 0), (0, 3), (1, 0), (1, 3)]  # share no frame

@@ -80,7 +80,7 @@ def test_events_are_split_by_date_and_clips_lie_within_them(built):
             np.testing.assert_array_equal(clip[:, 1, 1, 0], values + 5)
             assert source[k]["id"] == 25 * (number - numbers[0]) + start
     assert "1 files of CATALOG.csv are not there: b.h5" in dataset.note
-    assert "test part has 1 recordings; published are 4053" in dataset.note
+    assert "events without missing pixels there are 2 train, 1 val, 1 test; pub" in dataset.note
 
 
 def test_missing_pixels_are_nan_and_published_figures_leave_their_events_out(built):

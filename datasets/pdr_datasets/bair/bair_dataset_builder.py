@@ -65,6 +65,7 @@ class Builder(RecordingBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
     frame = (SIZE, SIZE, 3)
     PUBLISHED: ClassVar = {"train": 43_264, "test": 256}
+    CALLED = "trajectories"
 
     def stride(self, part: str) -> int:
         """See `Config.protocol`."""

@@ -82,7 +82,8 @@ class Builder(RecordingBuilder):
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
     ENCODING = "zlib"
-    PUBLISHED: ClassVar = {"train": 11_906, "val": 3_020, "test": 4_053}  # complete ones
+    PUBLISHED: ClassVar = {"train": 11_906, "val": 3_020, "test": 4_053}
+    CALLED = "events without missing pixels"
 
     @property
     def frame(self) -> tuple[int, int, int]:

@@ -86,6 +86,7 @@ def evaluate(
     batch_size: int = 16,
     devices: int = 0,
     controls: bool = True,
+    extrapolation: bool = False,
     samples: int = 0,
     seed: int = 0,
     thresholds: tuple[float, ...] = (),
@@ -112,6 +113,8 @@ def evaluate(
         batch_size: Clips at a time; does not change the figures.
         devices: How many share a batch; 0 takes as many as can share it evenly.
         controls: Whether to add the rows of controls.
+        extrapolation: Whether to add a row for the last frame carried on by OpenCV's optical flow
+            of the observed ones, the baseline of nowcasting.
         samples: Futures to draw of each clip, which get a row where the model draws any: CRPS, best
             of them, spread against skill. All of a batch have to fit in memory.
         seed: Of the draws.
@@ -179,6 +182,7 @@ def evaluate(
                 thresholds=thresholds,
                 features=features,
                 speed=speed,
+                extrapolated=extrapolation,
             )
         variables = own_copy(state.variables())
         if not processes.first():

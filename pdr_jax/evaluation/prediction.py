@@ -37,7 +37,8 @@ def predict_array(
       task: the model, and the units and size of its frames.
       variables: of the model.
       frames: (N, T, H, W, C), or (T, H, W, C) for one clip, in the data set's stored units (uint8
-        images, kelvin; NaN where the data set has missing values); the last `in_length` frames are used. N may be 0.
+        images, kelvin; NaN where the data set has missing values); the last `in_length` frames are
+        used. N may be 0.
       horizon: frames to predict; the recipe's by default.
       batch_size: clips at a time.
       report: called after each batch.

@@ -38,8 +38,8 @@ def dis_flow() -> Flow:
         import cv2
     except ImportError as error:
         raise ImportError(
-            "the warping error's optical flow needs OpenCV: pip install 'pdr-jax[flow]', or give "
-            "Evaluator(..., flow=) a function of your own"
+            "optical flow needs OpenCV: pip install 'pdr-jax[flow]'; or give Evaluator(..., flow=) "
+            "a function of your own"
         ) from error
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
@@ -48,7 +48,7 @@ def dis_flow() -> Flow:
         if min(height, width) < 12:
             raise ValueError(
                 f"frames are {height}x{width}; this optical flow needs at least 12x12 pixels: "
-                "leave the warping metrics out of `names`"
+                "leave out the warping metrics (of `names`) and the extrapolation"
             )
         first, second = (
             np.round(255 * np.clip(np.nan_to_num(clip.mean(-1)), 0, 1)).astype(np.uint8)

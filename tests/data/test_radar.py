@@ -276,6 +276,7 @@ def test_a_data_set_of_events(tmp_path):
     assert not missing[:, :, 1:].any()
     model = dataset.units.normalise(frames)
     assert (dataset.fill, np.nanmin(model)) == (0.0, 0.0)
-    assert dataset.scoring == pdr_datasets.Scoring(units="stored", spatial_norm=True)
+    assert (dataset.scoring.units, dataset.scoring.spatial_norm) == ("stored", True)
+    np.testing.assert_allclose(dataset.scoring.thresholds, [23.0103, 27.8268, 34.1938], rtol=1e-5)
     assert dataset.note == "Missing pixels: 12.5%."
     assert "3 events of 17 maps every 5 minutes, 16 x 16 pixels, stored as 8 x 8" in dataset.reading

@@ -20,6 +20,9 @@ from pdr_datasets.units import Units
 
 __all__ = ["Builder", "Config"]
 
+EVENTS = (1.0, 2.0, 5.0)
+"""Rain rates in mm/h from which on a pixel is an event in the metrics."""
+
 
 class Builder(VideoBuilder):
     """Stores every map once; see README.md.
@@ -49,10 +52,11 @@ class Builder(VideoBuilder):
 
     def scaling(self) -> dict[str, Any]:
         """No rain is 0 and the training part's maximum 1; errors in stored units, over the map."""
-        floor, found = self.builder_config.scale.floor, self.info.metadata
+        scale, found = self.builder_config.scale, self.info.metadata
+        thresholds = tuple(scale.stored(np.array(EVENTS)).tolist())
         return {
-            "units": Units(offset=floor, scale=found["maximum"] - floor),
-            "scoring": Scoring(units="stored", spatial_norm=True),
+            "units": Units(offset=scale.floor, scale=found["maximum"] - scale.floor),
+            "scoring": Scoring(units="stored", spatial_norm=True, thresholds=thresholds),
             "fill": 0.0 if found["missing"] else None,
         }
 

@@ -172,6 +172,11 @@ def test_resumed_equals_uninterrupted():
     np.testing.assert_array_equal(frames_of(second, 3), whole[3:])
 
 
+def test_data_sets_that_openstl_changes_alike():
+    for name, same in (("moving_fmnist", "moving_mnist"), ("bair", "kth"), ("kitticaltech", "kth")):
+        assert pdr_datasets.augmentation(name) is pdr_datasets.augmentation(same)
+
+
 def test_other_data_sets_have_none():
-    with pytest.raises(ValueError, match=r"'arrays' has no augmentation.* human36m, kth, "):
+    with pytest.raises(ValueError, match=r"'arrays' has no augmentation.* human36m, kitticaltech, kth, "):
         pdr_datasets.augmentation("arrays")

@@ -159,7 +159,7 @@ def test_names_and_cards():
         card = pdr_datasets.info(name)
         assert card.startswith(f"# {name}\n")
         assert "Licence" in card or "research use" in card
-    with pytest.raises(ValueError, match=r"name='mnist'.* There are: arrays, bikenyc"):
+    with pytest.raises(ValueError, match=r"name='mnist'.* There are: arrays, bair, bikenyc"):
         pdr_datasets.load("mnist")
     with pytest.raises(ValueError, match="no preparation"):
         pdr_datasets.prepare("arrays")

@@ -24,8 +24,8 @@ _BLOCK = 256  # frames read at a time
 _HKL = ("X_train.hkl", "sources_train.hkl", "data_cache.npy", "indices_cache.npy")
 _NPY = ("train_data.npy", "train_idx.npy", "test_data.npy", "test_idx.npy")
 _VIDEOS = (
-    "Test clips were made of Caltech's videos. OpenSTL's cache may hold slightly other pixels, "
-    "since nobody has compared them."
+    "Test clips were made of Caltech's videos by OpenSTL's rules. Whether its cache holds the same "
+    "pixels is not known: none was at hand to compare."
 )
 
 

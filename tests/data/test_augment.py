@@ -178,5 +178,5 @@ def test_data_sets_that_openstl_changes_alike():
 
 
 def test_other_data_sets_have_none():
-    with pytest.raises(ValueError, match=r"'arrays' has no augmentation.* human36m, kitticaltech, kth, "):
+    with pytest.raises(ValueError, match=r"'arrays' has no augmentation.* kitticaltech, kth, "):
         pdr_datasets.augmentation("arrays")

@@ -238,7 +238,7 @@ class MMVP(ClipPredictor):
         seen = similarity(self._clip(self.filter_high(high, train)))
         seen_low = similarity(self._clip(self.filter_low(low, train)))
         coming = recompute(self.predictor, seen, train=train, when=self.remat)
-        coming_low = resized(coming, self.grid, low.shape[1:3])
+        coming_low = resized(coming, self.grid, (low.shape[1], low.shape[2]))
         return (spread(seen), spread(coming)), (spread(seen_low), spread(coming_low))
 
     def _clip(self, pictures: Array) -> Array:

@@ -41,7 +41,7 @@ class DiffusionConfig:
     predicts: Literal["v", "eps"] = "v"
     steps: int = 20
     clip: float = 10.0
-    momentum: float = 0.01
+    momentum: float = 0.05
     weight: float = 1.0
     end_to_end: bool = False
     freeze: bool = False

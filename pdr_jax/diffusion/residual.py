@@ -9,6 +9,7 @@ from jax import Array
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
+from pdr_jax.arrays import AnyArray
 from pdr_jax.diffusion import ddim, schedule
 from pdr_jax.diffusion.config import DiffusionConfig
 from pdr_jax.diffusion.unet import UNet
@@ -69,9 +70,9 @@ class ResidualDiffusion(nn.Module):
 
     def learn(
         self,
-        prediction: Float[Array, "B K H W C"],
-        observed: Float[Array, "B T H W C"],
-        target: Float[Array, "B K H W C"],
+        prediction: Float[AnyArray, "B K H W C"],
+        observed: Float[AnyArray, "B T H W C"],
+        target: Float[AnyArray, "B K H W C"],
         *,
         train: bool = True,
     ) -> None:
@@ -109,7 +110,7 @@ class ResidualDiffusion(nn.Module):
             self.sow("losses", "denoising", config.weight * loss)
 
     def sample(
-        self, prediction: Float[Array, "B K H W C"], observed: Float[Array, "B T H W C"]
+        self, prediction: Float[AnyArray, "B K H W C"], observed: Float[AnyArray, "B T H W C"]
     ) -> Float[Array, "B K H W C"]:
         """Draws a residual for each clip, from the "sample" key; arguments as in `learn`."""
         config, scale = self.config, self.scale(prediction, update=False)

@@ -15,7 +15,7 @@ from jax.nn.initializers import zeros
 from jax.typing import DTypeLike
 from jaxtyping import Float
 
-from pdr_jax.arrays import lead_times
+from pdr_jax.arrays import AnyArray, lead_times
 from pdr_jax.backbones.layers.attention import SelfAttention
 from pdr_jax.backbones.layers.conv import Conv
 from pdr_jax.backbones.layers.initializers import lecun_normal
@@ -45,11 +45,11 @@ class UNet(nn.Module):
     @nn.compact
     def __call__(
         self,
-        noisy: Float[Array, "B K H W C"],
+        noisy: Float[AnyArray, "B K H W C"],
         time: Float[Array, " B"],
         *,
-        prediction: Float[Array, "B K H W C"],
-        observed: Float[Array, "B T H W C"],
+        prediction: Float[AnyArray, "B K H W C"],
+        observed: Float[AnyArray, "B T H W C"],
     ) -> Float[Array, "B K H W C"]:
         """Predicts for each of K future frames, of any height and width.
 

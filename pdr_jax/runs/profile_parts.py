@@ -30,7 +30,10 @@ import numpy as np
 STEP, DATA = "train", "data"
 """The names of the host's annotations in a trace."""
 
-PARTS = ("data", "backbone", "adapter", "renderer", "fusion", "loss", "optimiser", "rest")
+PARTS = (
+    *("data", "backbone", "adapter", "renderer", "fusion"),
+    *("residual", "loss", "optimiser", "rest"),
+)
 """The scopes of `pdr_jax.train` and `pdr_jax.pdr`, after "data" and before "rest"."""
 
 _SCOPE = re.compile(rf"(?:^|[/(])({'|'.join(PARTS[1:-1])})(?=[/)]|$)")

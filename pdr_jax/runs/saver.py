@@ -41,7 +41,8 @@ class Saver:
             raise self._diverged(str(error), int(state.step)) from error
         self._log.write({"step": int(state.step), **figures})
         selection = self._task.selection
-        name = f"{selection[0]}_mse" if selection else "loss"
+        figure = "denoising" if self._task.recipe.frozen else "mse"
+        name = f"{selection[0]}_{figure}" if selection else "loss"
         score = figures.get(name, loss)
         if not math.isfinite(score):
             raise self._diverged(f"{name}={score}", int(state.step))

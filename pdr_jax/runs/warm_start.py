@@ -42,7 +42,8 @@ class Origin(NamedTuple):
           state: the new run's state, or its shapes.
 
         Raises:
-          ValueError: the backbones do not match; the message names the field.
+          ValueError: the backbones do not match, or a predictor that is to be frozen is not whole;
+            the message names the field.
         """
         if recipe.backbone != self.recipe.backbone:
             raise ValueError(
@@ -55,7 +56,10 @@ class Origin(NamedTuple):
             raise ValueError(
                 f"{fields}: weights of {self.folder} do not fit ({misfits['backbone']})"
             )
-        return tuple(part for part, misfit in misfits.items() if not misfit)
+        parts = tuple(part for part, misfit in misfits.items() if not misfit)
+        if recipe.frozen:
+            self._check_whole(recipe, set(state.params) - {*parts, "residual"})
+        return parts
 
     def into(self, state: TrainState, parts: tuple[str, ...]) -> TrainState:
         """The state with these parts copied from the source run; its shardings are kept."""
@@ -80,6 +84,17 @@ class Origin(NamedTuple):
             "parts": parts,
             "data": read_data(self.folder),
         }
+
+    def _check_whole(self, recipe: Recipe, missing: set[str]) -> None:
+        """Raises ValueError unless a predictor that will not be trained is the source run's."""
+        for name in ("predgs", "fusion", "gate_start") if recipe.renders else ():
+            if getattr(recipe, name) != getattr(self.recipe, name):
+                missing.add(name)
+        if missing:
+            raise ValueError(
+                f"diffusion.freeze=True: expected the predictor of {self.folder}, adapter "
+                f"{self.recipe.adapter!r}; another {', '.join(sorted(missing))} would never train"
+            )
 
     def _misfit(self, part: str, state: TrainState) -> str:
         """The first variable of a part whose shape differs, in words; "" if all are the same."""

@@ -311,4 +311,5 @@ def test_a_training_traces_its_steps(
     assert 0 < 2 * seconds < time.perf_counter() - begun
     assert tuple(shares) == PARTS
     assert sum(shares.values()) == pytest.approx(1)
-    assert all(shares[part] > 0 for part in PARTS[1:])
+    assert shares["residual"] == 0
+    assert all(shares[part] > 0 for part in PARTS[1:] if part != "residual")

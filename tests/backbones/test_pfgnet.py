@@ -11,7 +11,8 @@ from pdr_jax.backbones.layers import conv, peripheral
 from pdr_jax.backbones.pfgnet import ResponseNorm, first_channel
 
 
-@pytest.mark.parametrize("name", ["pfgnet_no_tail", pytest.param("pfgnet", marks=pytest.mark.rest)])
+@pytest.mark.rest
+@pytest.mark.parametrize("name", ["pfgnet_no_tail", "pfgnet"])
 def test_outputs_equal_the_public_code(name):
     check_simvp(name)
 

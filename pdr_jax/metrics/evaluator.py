@@ -159,7 +159,8 @@ class Evaluator:
             broken = on_host(jnp.isnan(prediction).any((2, 3, 4)))[chosen]
             for name, value in kept.items():
                 present = ~np.isnan(value) | broken
-                self._present[name] = self._present.get(name, 0) + present.sum(0)
+                count = present.sum(0, dtype=np.float64)
+                self._present[name] = self._present.get(name, 0.0) + count
                 values[name] = np.where(present, value, 0.0).sum(0)
         for name, value in values.items():
             total = kept[name].sum(0) if name in kept and not self._present else value
@@ -174,7 +175,7 @@ class Evaluator:
         if self._present:
             with np.errstate(invalid="ignore"):
                 means = {
-                    name: total.sum() / self._present[name].sum()
+                    name: np.divide(total.sum(), self._present[name].sum())
                     for name, total in self._sums.items()
                 }
         return {name: float(value) for name, value in _finish(self.metrics, means).items()}

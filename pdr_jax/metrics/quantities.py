@@ -121,9 +121,9 @@ def _errors(x: Array, y: Array, valid: Array | None, units: Units) -> dict[str, 
     for suffix, part in parts.items():
         p, t = x[..., part], y[..., part]
         v = None if valid is None else valid[..., part]
-        norm = {"spatial_norm": units.spatial_norm, "valid": v}
-        values["mse" + suffix] = partial(fidelity.mse, p, t, **norm)
-        values["mae" + suffix] = partial(fidelity.mae, p, t, **norm)
+        norm = units.spatial_norm
+        values["mse" + suffix] = partial(fidelity.mse, p, t, spatial_norm=norm, valid=v)
+        values["mae" + suffix] = partial(fidelity.mae, p, t, spatial_norm=norm, valid=v)
         if units.weights is None:
             continue
         weights = jnp.asarray(units.weights, jnp.float32).reshape(1, 1, -1, 1, 1)

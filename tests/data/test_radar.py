@@ -118,7 +118,7 @@ def test_a_map_has_its_time_its_values_and_what_is_missing(tmp_path, name):
     write(tmp_path)
     (place,) = find_maps(tmp_path)
     assert str(place.time) == time
-    found, its_unit = place.file.read(place.index)
+    found, its_unit = place.file.read(place.number)
     assert its_unit == unit
     np.testing.assert_allclose(found, values, rtol=1e-9)
 
@@ -183,7 +183,7 @@ def test_bad_files_are_refused_by_name(tmp_path, name):
     write, message = BAD[name]
     write(tmp_path)
     with pytest.raises((ValueError, OSError), match=message):
-        [place.file.read(place.index) for place in find_maps(tmp_path)]
+        [place.file.read(place.number) for place in find_maps(tmp_path)]
 
 
 def test_rain_and_reflectivity():

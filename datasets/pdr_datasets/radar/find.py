@@ -20,10 +20,10 @@ EXPECTED_FILES = (
 
 
 class Place(NamedTuple):
-    """One map: the file that holds it, its index there, and its time."""
+    """One map: the file that holds it, which one of it, and its time."""
 
     file: FieldFile
-    index: int
+    number: int
     time: np.datetime64
 
 
@@ -48,7 +48,7 @@ def find_maps(folder: Path) -> list[Place]:
     for path in paths:
         file = _open(path, folder, about)
         if file is not None:
-            places += [Place(file, index, time) for index, time in enumerate(file.times)]
+            places += [Place(file, number, time) for number, time in enumerate(file.times)]
     if not places:
         raise FileNotFoundError(f"{str(folder)!r} holds no radar files.\n{EXPECTED_FILES}")
     places.sort(key=lambda place: (place.time, place.file.path))

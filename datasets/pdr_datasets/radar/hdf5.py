@@ -49,7 +49,7 @@ def _read_odim(path: Path, file: Any, about: About) -> Map:
         raise ValueError(
             f"{path} holds {kind}, not a map: expected a composite (COMP) or an image."
         )
-    found = {}
+    found: dict[str, tuple[Any, dict[str, Any]]] = {}
     for dataset in (file[name] for name in sorted(file) if re.fullmatch(r"dataset\d+", name)):
         for name in sorted(dataset):
             if re.fullmatch(r"data\d+", name) and "data" in dataset[name]:

@@ -149,7 +149,7 @@ class Builder(VideoBuilder):
         training = {i for event in trains for i in range(event.first, event.first + event.frames)}
         maximum, missing, size = scale.floor, 0, None
         for index, place in enumerate(places):
-            values, unit = place.file.read(place.index)
+            values, unit = place.file.read(place.number)
             size = size or values.shape
             if values.shape != size:
                 raise ValueError(

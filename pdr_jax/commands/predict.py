@@ -25,6 +25,7 @@ def predict(
     target: tyro.conf.Positional[Path],
     horizon: int | None = None,
     batch_size: int = 16,
+    seed: int | None = None,
     key: str | None = None,
     levels: str | None = None,
     gif: Path | None = None,
@@ -40,6 +41,8 @@ def predict(
             of a video.
         horizon: Frames to predict; by default as many as in training.
         batch_size: Clips at a time.
+        seed: Of the future that a model with diffusion draws; another seed draws another. By
+            default its point prediction.
         key: The variable of a .nc and the like; by default as in training.
         levels: Its levels; by default as in training.
         gif: Also writes the first clip, observed and predicted, as a GIF.
@@ -63,7 +66,7 @@ def predict(
         frames, write = _read(kind, source, task, chosen)
     for remark in prediction.remarks(task, frames):
         print(remark)
-    options: dict[str, Any] = {"horizon": horizon, "batch_size": batch_size}
+    options: dict[str, Any] = {"horizon": horizon, "batch_size": batch_size, "seed": seed}
     with memory.told(batch_size), working(f"predicting {target}") as report:
         options["report"] = report
         if write is None or target.suffix == ".npy":

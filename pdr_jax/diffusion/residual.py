@@ -30,7 +30,7 @@ class Scale(nn.Module):
 
     @nn.compact
     def __call__(
-        self, residual: Float[Array, "B K H W C"], valid: Array | None = None, *, update: bool
+        self, residual: Float[AnyArray, "B K H W C"], valid: Array | None = None, *, update: bool
     ) -> Float[Array, "1 1 1 1 C"]:
         """The scale, after it has seen `residual` where `valid` if `update`; 1 before any."""
         shape = residual.shape[-1:]

@@ -13,7 +13,8 @@ import numpy as np
 import pdr_datasets
 from pdr_datasets.npy import open_npy
 from pdr_jax import processes
-from pdr_jax.evaluation import predictors
+from pdr_jax.evaluation import draws, predictors
+from pdr_jax.fields import LARGEST
 from pdr_jax.files import replacing
 from pdr_jax.sharding import make_mesh, on_host, shard_whole, traced_for
 from pdr_jax.task import Task
@@ -29,6 +30,7 @@ def predict_array(
     *,
     horizon: int | None = None,
     batch_size: int = 16,
+    seed: int | None = None,
     report: Report = lambda done, total: None,
 ) -> np.ndarray:
     """Predicts the frames that follow.
@@ -41,6 +43,7 @@ def predict_array(
         used. N may be 0.
       horizon: frames to predict; the recipe's by default.
       batch_size: clips at a time.
+      seed: of one future drawn for each clip; None takes the point prediction.
       report: called after each batch.
 
     Returns:
@@ -49,10 +52,10 @@ def predict_array(
 
     Raises:
       ValueError: `frames` has the wrong rank or size, too few time steps, a dtype that cannot hold
-        the predictions, or values that are not finite; the horizon or the batch size is below 1; or
-        a predicted value is not finite.
+        the predictions, or values that are not finite; the horizon or the batch size is below 1;
+        the model draws no futures, or the seed is none; or a predicted value is not finite.
     """
-    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, report)
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, report)
     future = np.concatenate([block for _, block in blocks])
     return future[0] if frames.ndim == 4 else future
 
@@ -65,6 +68,7 @@ def predict_file(
     *,
     horizon: int | None = None,
     batch_size: int = 16,
+    seed: int | None = None,
     report: Report = lambda done, total: None,
 ) -> np.ndarray:
     """Writes what `predict_array` returns to an .npy file, whole or not at all.
@@ -77,7 +81,7 @@ def predict_file(
     """
     clips = () if frames.ndim == 4 else (len(frames),)
     shape = (*clips, horizon or task.clip.horizon, *task.dataset.frame_shape)
-    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, report)
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, report)
     if not processes.first():
         for _ in blocks:  # this process's part of the work
             pass
@@ -100,6 +104,7 @@ def _predicted_blocks(
     frames: np.ndarray,
     horizon: int | None,
     batch_size: int,
+    seed: int | None,
     report: Report,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Batches of predicted clips, each with the index of its first; refuses bad input at once."""
@@ -110,7 +115,7 @@ def _predicted_blocks(
             raise ValueError(f"{name}={value}: expected 1 or more")
     _check_frames(task, frames)
     observed = (frames[None] if frames.ndim == 4 else frames)[:, -clip.in_length :]
-    predict = predictors.predictor(task.model, variables)
+    predict = _predictor(task, variables, seed)
     batch_size = min(batch_size, max(len(observed), 1))
     place: Any = jnp.asarray
     if jax.process_count() > 1:
@@ -125,7 +130,8 @@ def _predicted_blocks(
             if clip.fill is None:
                 _check_finite("frames", chosen, start)
             stored, valid = predictors.padded(chosen, batch_size)
-            model_units = predict(clip.filled(clip.units.normalise(place(stored))), horizon)
+            ids = place(draws.as_words(np.arange(start, start + batch_size)))
+            model_units = predict(clip.filled(clip.units.normalise(place(stored))), ids, horizon)
             future = on_host(clip.units.denormalise(model_units))[valid]
             _check_finite("prediction", future, start)
             if np.issubdtype(frames.dtype, np.integer):
@@ -135,6 +141,21 @@ def _predicted_blocks(
             report(start + len(chosen), len(observed))
 
     return blocks()
+
+
+def _predictor(
+    task: Task, variables: Mapping[str, Any], seed: int | None
+) -> Callable[[jax.Array, jax.Array, int], jax.Array]:
+    """A function of observed frames, numbers of the clips and a horizon."""
+    if seed is None:
+        point = predictors.predictor(task.model, variables)
+        return lambda observed, ids, horizon: point(observed, horizon)
+    if not draws.can_draw(task.model):
+        raise ValueError(f"seed={seed}: expected none; this model draws no futures")
+    if not 0 <= seed <= LARGEST:
+        raise ValueError(f"seed={seed}: expected 0 to {LARGEST}")
+    draw = draws.drawer(task.model, variables, samples=1, seed=seed)
+    return lambda observed, ids, horizon: draw(observed, ids, horizon)[0]
 
 
 def _check_frames(task: Task, frames: np.ndarray) -> None:

@@ -79,11 +79,15 @@ class Pretrained:
     metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def predict(
-        self, frames: np.ndarray, horizon: int | None = None, batch_size: int = 16
+        self,
+        frames: np.ndarray,
+        horizon: int | None = None,
+        batch_size: int = 16,
+        seed: int | None = None,
     ) -> np.ndarray:
         """Predicts the frames that follow, in stored units: `predict_array` has the details."""
         return predict_array(
-            self.task, self.variables, frames, horizon=horizon, batch_size=batch_size
+            self.task, self.variables, frames, horizon=horizon, batch_size=batch_size, seed=seed
         )
 
     def save_pretrained(

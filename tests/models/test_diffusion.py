@@ -231,6 +231,8 @@ def test_recipes():
         assert (recipe.renders, recipe.samples) == parts
         assert recipes.Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
         assert (recipe.ema_decay > 0) == recipe.samples
+        model = recipe.build((64, 64, 1))
+        assert (model.adapter is not None, model.probabilistic) == parts
     alone, plain = (recipes.create("kth", adapter=name) for name in ("diffusion", "none"))
     assert (alone.loss, alone.optimizer) == (plain.loss, plain.optimizer)
     both, paper = (recipes.create("kth", adapter=name) for name in ("paper+diffusion", "paper"))

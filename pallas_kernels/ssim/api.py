@@ -107,8 +107,8 @@ def ssim_map(
     frames = _check_arrays(x, y)
     shape = frames[0].shape
     measure = _check_measure(shape, windows, data_range, sample_covariance, padding, signed)
-    flat = [z.reshape(-1, *shape[-3:]) for z in frames]
-    similarities = jnp.moveaxis(xla.similarities(*flat, measure), 1, -1)
+    flat_x, flat_y = (z.reshape(-1, *shape[-3:]) for z in frames)
+    similarities = jnp.moveaxis(xla.similarities(flat_x, flat_y, measure), 1, -1)
     return similarities.reshape(*shape[:-3], *similarities.shape[1:])
 
 

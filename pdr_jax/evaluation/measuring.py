@@ -130,7 +130,7 @@ def measure(
     mesh = make_mesh(devices)
     place = functools.partial(shard_whole, mesh)
     variables = jax.device_put(variables, state_shardings(mesh, variables))
-    drawn_label = f"{label} ({samples} samples)"
+    drawn_label = f"{label} ({samples} sample{'s' * (samples != 1)})"
     point = predictors.predictor(task.model, variables)
     rows: dict[str, tuple[int, Draw]] = {label: (1, _once(point))}
     if samples and draws.can_draw(task.model):
@@ -175,6 +175,12 @@ def measure(
             samples=count,
         )
         measured[name] = row if keep_samples else dataclasses.replace(row, values={})
+    if drawn_label in measured:
+        measured[drawn_label].details["seed"] = seed
+    elif samples:
+        measured[label].details.setdefault("notes", []).append(
+            f"{label} draws no futures: its CRPS is the mean absolute error of its prediction."
+        )
     if speed:
         clip = np.asarray(source[0]["frames"])[None]
         observed, _ = task.clip.split(jnp.asarray(clip))

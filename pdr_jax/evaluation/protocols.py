@@ -98,14 +98,18 @@ def figures(
       options: further arguments of `evaluator`.
 
     Raises:
-      ValueError: a threshold is not finite, or the frames are not as the protocol needs them.
+      ValueError: a threshold is not finite or stands for missing values, or the frames are not as
+        the protocol needs them.
     """
     limits = {}
     for threshold in thresholds or dataset.scoring.thresholds:
-        if not np.isfinite(threshold):
-            raise ValueError(f"thresholds: {threshold} is not finite; expected stored units")
         stored = np.full((1, dataset.frame_shape[-1]), threshold, np.float32)
-        limits[f"{threshold:g}"] = dataset.units.normalise(stored)[0]
+        limit = dataset.units.normalise(stored)[0]
+        if not np.isfinite(limit).all():
+            raise ValueError(
+                f"thresholds: {threshold:g} is no value of the data; expected stored units"
+            )
+        limits[f"{threshold:g}"] = limit
     _, scale = _measured_units(dataset)
     by_mcvd = protocol == "mcvd"
     if by_mcvd:

@@ -157,7 +157,9 @@ def test_scores_of_events_and_of_samples(here, capsys):
     figures, events = written["rows"][label], written["details"][label]["events"]
     assert figures["crps"] == pytest.approx(figures["mae"] / 64, rel=1e-6)
     assert figures["csi"] == pytest.approx((events["100"]["csi"] + events["200"]["csi"]) / 2)
-    assert "events: 200 or more, in stored units" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "events: 200 or more, in stored units" in printed
+    assert f"note: {label} draws no futures: its CRPS is the mean absolute error" in printed
 
 
 def test_warping_errors_by_rafts_flow(here, monkeypatch):
@@ -209,7 +211,7 @@ def test_another_data_set(here):
         ("eval first --values values.txt", r"ends in \.csv or \.parquet"),
         ("eval first --batch-size 0", r"batch_size=0: expected 1 or more \(option --batch-size\)"),
         ("eval first --samples -1", r"samples=-1: expected 0 or more"),
-        ("eval first --thresholds nan", r"thresholds: nan is not finite"),
+        ("eval first --thresholds nan", r"thresholds: nan is no value of the data"),
         ("eval first --fvd absent.pt", r"absent.pt: no such file. FVD's I3D is"),
         ("eval first --raft absent.pth", r"absent.pth: no such file. RAFT's trained weights"),
         ("eval first --published", "--published needs --protocol openstl"),

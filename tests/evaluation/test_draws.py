@@ -9,6 +9,7 @@ import pytest
 from pdr_jax.evaluation import draws
 from pdr_jax.evaluation.figures import best_of
 from pdr_jax.evaluation.measuring import measure
+from pdr_jax.metrics import frechet_distance
 
 SAMPLES, SEED = 3, 5
 
@@ -27,6 +28,11 @@ class Walk(nn.Module):
         return future + 0.2 * jax.random.normal(self.make_rng("sample"), future.shape)
 
 
+def corners(clips):
+    """Features of frames, as a network's would be: two pixels."""
+    return clips[:, :, [2, 5], 3, 0]
+
+
 @pytest.fixture(scope="module")
 def task(finished):
     return finished[1]._replace(model=Walk())
@@ -43,12 +49,13 @@ def rows(task):
         samples=SAMPLES,
         seed=SEED,
         thresholds=(100.0, 200.0),
+        features={"corners": corners},
     )
 
 
 @pytest.fixture(scope="module")
 def drawn(task):
-    """Samples (n, clips, T', H, W, C) made one by one, and the truth."""
+    """Samples (n, clips, T', H, W, C) made one by one, the truth, and what was observed."""
     frames = jnp.stack([task.test[i]["frames"] for i in range(len(task.test))])
     observed, target = task.clip.split(frames)
     made = np.zeros((SAMPLES, *target.shape), np.float32)
@@ -57,7 +64,7 @@ def drawn(task):
         for number in range(SAMPLES):
             own = {"sample": jax.random.fold_in(key, number)}
             made[number, i] = Walk().apply({}, observed[i : i + 1], 2, rngs=own)[0]
-    return made, np.asarray(target)
+    return made, np.asarray(target), np.asarray(observed)
 
 
 def test_samples_have_a_row_of_their_own(rows):
@@ -71,7 +78,7 @@ def test_samples_have_a_row_of_their_own(rows):
 
 
 def test_figures_of_samples_by_hand(rows, drawn):
-    samples, target = map(np.float64, drawn)
+    samples, target, _ = map(np.float64, drawn)
     figures = rows["walk (3 samples)"].figures
     pairs = np.abs(samples[:, None] - samples[None]).sum((0, 1)) / (2 * SAMPLES * (SAMPLES - 1))
     crps = np.abs(samples - target).mean(0) - pairs
@@ -87,7 +94,7 @@ def test_figures_of_samples_by_hand(rows, drawn):
 
 
 def test_events_are_counted_over_all_samples_in_stored_units(rows, drawn):
-    samples, target = drawn
+    samples, target, _ = drawn
     details = rows["walk (3 samples)"].details
     for label, threshold in (("100", np.float32(100) / 255), ("200", np.float32(200) / 255)):
         forecast, observed = samples >= threshold, np.broadcast_to(target, samples.shape)
@@ -97,8 +104,24 @@ def test_events_are_counted_over_all_samples_in_stored_units(rows, drawn):
         pixels = details["reliability"][label]["pixels"]
         assert pixels == np.bincount(forecast.sum(0).ravel(), minlength=4).tolist()
     assert sum(details["ranks"]) == pytest.approx(1)
+    assert details["seed"] == SEED
     assert "csi_pool4" in rows["walk"].figures
     assert "csi_pool16" not in rows["walk"].figures  # frames have 8x8 pixels
+
+
+def test_distances_are_of_all_samples_with_what_was_observed(rows, drawn):
+    samples, target, observed = drawn
+
+    def features(*futures):
+        clips = np.concatenate([np.concatenate([observed, future], 1) for future in futures])
+        return np.clip(corners(clips), 0, 1).reshape(-1, 2)
+
+    expected = frechet_distance(features(*samples), features(target))
+    assert rows["walk (3 samples)"].figures["corners"] == pytest.approx(expected, rel=1e-4)
+    still = np.repeat(observed[:, -1:], 2, axis=1)
+    expected = frechet_distance(features(still), features(target))
+    assert rows["walk"].figures["corners"] == pytest.approx(expected, rel=1e-4)
+    assert rows["persistence"].figures["corners"] == rows["walk"].figures["corners"]
 
 
 def test_batches_and_devices_do_not_change_what_is_drawn(task, rows):

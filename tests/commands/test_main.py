@@ -190,7 +190,7 @@ def script(tmp_path_factory):
         ("eval runs/x --che", "--checkpoint"),
         ("train vid", "videos"),
         ("train videos --data-options.h", "--data-options.height"),
-        ("train kth --adapter predg", "predgs"),
+        ("train kth --adapter tracked+", "tracked+diffusion"),
         ("train kth --backbone simvp_m", "simvp_mlp simvp_moga"),
         ("train kth --loss l", "l1 l1_ssim"),
         ("train --res", "--resume"),

@@ -72,6 +72,20 @@ def _sevir(folder: Path) -> tuple[Options, Options]:
     return {"manual_dir": folder}, {}
 
 
+def _radar(folder: Path) -> tuple[Options, Options]:
+    """Three events of five hours, a map every five minutes."""
+    from PIL import Image
+
+    folder.mkdir()
+    (folder / "radar.json").write_text('{"unit": "dBZ", "gain": 0.5, "offset": -32}')
+    for day in ("2016-09-28", "2016-10-02", "2016-10-07"):
+        for time in np.datetime64(f"{day}T12:00") + np.arange(0, 300, 5):
+            coarse = _RNG.integers(0, 160, (16, 16)).astype(np.uint8)
+            pixels = coarse.repeat(8, axis=0).repeat(8, axis=1)
+            Image.fromarray(pixels).save(folder / f"{time.item():%Y%m%d_%H%M}.png")
+    return {"manual_dir": folder}, {}
+
+
 def _taxinyc(folder: Path) -> tuple[Options, Options]:
     """The last quarter of 2012 and the first of 2013."""
     folder.mkdir()
@@ -194,6 +208,7 @@ WRITERS: dict[str, Writer] = {
     "moving_fmnist": _moving_mnist,
     "moving_mnist": _moving_mnist,
     "moving_sprites": _moving_sprites,
+    "radar": _radar,
     "sevir": _sevir,
     "taxibj": _taxibj,
     "taxinyc": _taxinyc,

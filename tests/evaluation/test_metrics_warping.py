@@ -167,7 +167,7 @@ def test_frames_too_small_for_opencv_are_refused():
 
 def test_without_opencv_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[flow\]', or give .*flow="):
+    with pytest.raises(ImportError, match=r"pip install 'pdr-jax\[flow\]'; or give .*flow="):
         Evaluator(("warping_error",))
     Evaluator(("warping_error",), flow=uniform(1))
 

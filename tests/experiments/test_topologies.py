@@ -25,8 +25,7 @@ def test_operations_are_counted_as_often_as_they_run_with_the_bytes_of_their_res
             return jax.lax.psum(total, "data"), None
 
         total, _ = jax.lax.scan(more, x, length=5)
-        alone = jax.lax.psum(x, "model")  # an axis of one device
-        following = jax.lax.ppermute(alone, "data", [(i, (i + 1) % 8) for i in range(8)])
+        following = jax.lax.ppermute(x, "data", [(i, (i + 1) % 8) for i in range(8)])
         return jax.lax.all_gather(total, "data", tiled=True), following
 
     own = PartitionSpec("data")

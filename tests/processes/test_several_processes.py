@@ -9,7 +9,7 @@ from one_of_several import PARTS, train
 from experiments.launched import ROOT, run
 from pdr_jax.runs.saved import Saved
 
-OTHERS = [pytest.param(part, marks=pytest.mark.rest) for part in PARTS if part != "recurrent"]
+pytestmark = pytest.mark.rest
 
 
 def figures(run):
@@ -18,7 +18,7 @@ def figures(run):
     return [{k: v for k, v in line.items() if "second" not in k} for line in lines]
 
 
-@pytest.mark.parametrize("part", ["recurrent", *OTHERS])
+@pytest.mark.parametrize("part", PARTS)
 def test_two_processes_do_what_one_does(part, tmp_path):
     for place in ("one", "two"):
         (tmp_path / place).mkdir()

@@ -51,6 +51,27 @@ def check_range(
             raise ValueError(f"{prefix}{name}={value!r}: expected {expected}")
 
 
+def create_preset(
+    cls: type[T],
+    presets: Mapping[str, Mapping[str, Any]],
+    preset: str,
+    overrides: Mapping[str, Any],
+) -> T:
+    """The settings of a preset, a key of `presets`, with some fields overridden.
+
+    Raises:
+      ValueError: an unknown preset or field, or a value out of range.
+    """
+    check_one_of("preset", preset, presets)
+    known = [field.name for field in dataclasses.fields(typing.cast(Any, cls))]
+    for name in overrides:
+        if name not in known:
+            raise ValueError(
+                f"{name!r} is no field of {cls.__name__}; expected one of {', '.join(known)}"
+            )
+    return cls(**{**presets[preset], **overrides})
+
+
 def check_options(name: str, value: Any, largest: int = LARGEST) -> None:
     """Checks options whose types only the receiving code knows: names, and no endless numbers.
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 import tensorflow_datasets as tfds
@@ -62,6 +62,15 @@ class VideoConfig(tfds.core.BuilderConfig):
                     f"{high}."
                 )
 
+    def check_one_of(self, known: Mapping[str, Collection[str]]) -> None:
+        """Raises ValueError unless each of these options is one of its known values."""
+        for option, values in known.items():
+            if getattr(self, option) not in tuple(values):
+                raise ValueError(
+                    f"{self.DATA}: {option}={getattr(self, option)!r}: expected one of "
+                    f"{', '.join(values)}."
+                )
+
     @classmethod
     def parse(cls, name: str) -> Self:
         """The configuration of that name.
@@ -78,5 +87,9 @@ class VideoConfig(tfds.core.BuilderConfig):
 
     @classmethod
     def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """PATTERN's named groups -> the options they stand for; by default all whole numbers."""
-        return {option: int(text) for option, text in groups.items()}
+        """PATTERN's named groups -> the options they stand for, by default those of their names.
+
+        A group that is not there leaves the option at its default.
+        """
+        kinds: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(cls)}
+        return {name: kinds[name](text) for name, text in groups.items() if text is not None}

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from pdr_jax.fields import LARGEST_SIZE, check_fields, check_range
+from pdr_jax.fields import LARGEST_SIZE, check_fields, check_range, create_preset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,10 +194,4 @@ def create(preset: str, **overrides: object) -> PredGSConfig:
     Raises:
       ValueError: an unknown preset or field, or a value out of range.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset={preset!r}: expected one of {', '.join(PRESETS)}")
-    fields = [field.name for field in dataclasses.fields(PredGSConfig)]
-    for name in overrides:
-        if name not in fields:
-            raise ValueError(f"{name!r} is no field of PredGS; expected one of {', '.join(fields)}")
-    return PredGSConfig(**{**PRESETS[preset], **overrides})
+    return create_preset(PredGSConfig, PRESETS, preset, overrides)

@@ -262,7 +262,7 @@ def test_a_data_set_of_events(tmp_path):
         advecting_rain(folder, first, count)
     options = {"height": 8, "width": 8, "split": "last", "test_fraction": 0.4, "val_fraction": 0.0}
     pdr_datasets.prepare("radar", data_dir=tmp_path, manual_dir=folder, **options)
-    with pytest.raises(ValueError, match="no event of the test part has 8 maps without a gap"):
+    with pytest.raises(ValueError, match="no event of the test part has 8 frames"):
         pdr_datasets.load("radar", data_dir=tmp_path, **options, in_length=4, out_length=4)
     dataset = pdr_datasets.load("radar", data_dir=tmp_path, **options, in_length=2, out_length=1)
     train, test = dataset.splits["train"], dataset.splits["test"]

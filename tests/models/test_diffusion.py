@@ -210,7 +210,7 @@ def test_a_sample_depends_on_its_key_and_surrounds_the_prediction():
         ({"momentum": 0.0}, "diffusion.momentum=0.0"),
         ({"clip": -1.0}, "diffusion.clip=-1.0: expected 0 or more"),
         ({"freeze": True, "end_to_end": True}, "diffusion.freeze=True: expected False"),
-        ({"depth": 3}, "'depth' is no field of the diffusion"),
+        ({"depth": 3}, "'depth' is no field of DiffusionConfig"),
     ],
 )
 def test_refusals(options, message):

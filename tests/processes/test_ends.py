@@ -78,6 +78,15 @@ def test_a_process_that_refuses_its_input_ends_the_others(tmp_path):
     assert finds_it.seconds < 3 * SILENCE
 
 
+def test_processes_may_be_far_apart_once_they_have_joined(tmp_path):
+    """A CPU would wait for a new connection for 30 seconds only."""
+    code = (
+        "import os, time; from pdr_jax import processes; processes.join(); "
+        "time.sleep(33 * int(os.environ['JAX_PROCESS_ID'])); processes.wait_for_all('here')"
+    )
+    assert [each.status for each in finish(start(["-c", code], cwd=tmp_path, devices=2))] == [0, 0]
+
+
 def test_the_pages_two_terminals_train_together(tmp_path):
     page = (ROOT / "docs/several-processes.md").read_text()
     exported, command = re.search(r"```bash\nexport (.*)\npdr (train .*)\n```", page).groups()

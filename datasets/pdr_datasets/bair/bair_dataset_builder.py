@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,17 +44,8 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for option, known in (("camera", CAMERAS), ("protocol", PROTOCOLS)):
-            if getattr(self, option) not in known:
-                raise ValueError(
-                    f"bair: {option}={getattr(self, option)!r}: expected one of {', '.join(known)}."
-                )
+        self.check_one_of({"camera": CAMERAS, "protocol": PROTOCOLS})
         self.name = f"{SIZE}x{SIZE}_{self.camera}"
-
-    @classmethod
-    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """See `VideoConfig`."""
-        return dict(groups)
 
 
 class Builder(RecordingBuilder):

@@ -55,17 +55,8 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(
-                f"human36m: protocol={self.protocol!r}: expected one of {', '.join(PROTOCOLS)}."
-            )
+        self.check_one_of({"protocol": PROTOCOLS})
         self.name = f"{self.in_length}to{self.out_length}_{self.protocol}"
-
-    @classmethod
-    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """See `VideoConfig`."""
-        lengths = {option: int(groups[option]) for option in ("in_length", "out_length")}
-        return {**lengths, "protocol": groups["protocol"]}
 
 
 class Builder(VideoBuilder):

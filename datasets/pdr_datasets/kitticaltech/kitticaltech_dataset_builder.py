@@ -41,10 +41,7 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(
-                f"kitticaltech: protocol={self.protocol!r}: expected one of {', '.join(PROTOCOLS)}."
-            )
+        self.check_one_of({"protocol": PROTOCOLS})
         self.name = _NAME
 
 

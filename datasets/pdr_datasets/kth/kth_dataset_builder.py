@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,20 +45,10 @@ class Config(VideoConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_whole_numbers({"size": (8, 1024)})
-        if self.split not in RULES:
-            raise ValueError(f"kth: split={self.split!r}: expected one of {', '.join(RULES)}.")
+        self.check_one_of({"split": RULES})
         self.name = f"{self.size}x{self.size}_{self.in_length}to{self.out_length}"
         if self.split != "person":
             self.name += f"_{self.split}_split"
-
-    @classmethod
-    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """See `VideoConfig`."""
-        numbers = ("size", "in_length", "out_length")
-        return {
-            **{option: int(groups[option]) for option in numbers},
-            "split": groups["split"] or "person",
-        }
 
 
 class Builder(VideoBuilder):

@@ -2,8 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pdr_datasets.config import VideoConfig
 from pdr_datasets.radar.events import RULES
@@ -72,12 +71,7 @@ class Config(VideoConfig):
                 "stride": (1, 10**6),
             }
         )
-        for option, known in (("values", VALUES), ("split", RULES)):
-            if getattr(self, option) not in known:
-                raise ValueError(
-                    f"radar: {option}={getattr(self, option)!r}: expected one of "
-                    f"{', '.join(known)}."
-                )
+        self.check_one_of({"values": VALUES, "split": RULES})
         for option, low, high in (
             ("threshold", 1e-3, 100.0),
             ("zr_a", 1.0, 1e4),
@@ -117,13 +111,3 @@ class Config(VideoConfig):
             return None
         top, left, height, width = map(int, found.groups())
         return top, left, height, width
-
-    @classmethod
-    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """See `VideoConfig`."""
-        kinds = {"height": int, "width": int, "seed": int, "crop": str, "values": str, "split": str}
-        return {
-            option: kinds.get(option, float)(text)
-            for option, text in groups.items()
-            if text is not None
-        }

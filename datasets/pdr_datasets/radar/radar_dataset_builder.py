@@ -1,21 +1,19 @@
 """TFDS builder of weather radar maps: one record a map; clips are cut when reading."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pdr_datasets.builder import VideoBuilder
-from pdr_datasets.dataset import Scoring, Source
+from pdr_datasets.dataset import Scoring
 from pdr_datasets.originals import name_some
 from pdr_datasets.radar.config import Config
 from pdr_datasets.radar.events import PARTS, Event, find_events, split_events
 from pdr_datasets.radar.find import EXPECTED_FILES, Place, find_maps
 from pdr_datasets.radar.rain import average
-from pdr_datasets.records import Records
-from pdr_datasets.series import Windows
+from pdr_datasets.recordings import FrameBuilder
 from pdr_datasets.units import Units
 
 __all__ = ["Builder", "Config"]
@@ -24,7 +22,7 @@ EVENTS = (1.0, 2.0, 5.0)
 """Rain rates in mm/h from which on a pixel is an event in the metrics."""
 
 
-class Builder(VideoBuilder):
+class Builder(FrameBuilder):
     """Stores every map once; see README.md.
 
     The metadata hold `events`, a dict an event, in the order of time: its name, part, first map and
@@ -34,21 +32,26 @@ class Builder(VideoBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
-    BUILDER_CONFIGS: ClassVar[list[Config]] = []  # lengths and strides belong to no name
+    RECORDING = "event"
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
 
-    def sources(self) -> Mapping[str, Source]:
-        """Clips of each part; none runs from one event into the next."""
-        frames = Records(self, "maps")
-        length = self.builder_config.length
-        return {
-            part: Windows(frames, starts, range(length)) for part, starts in self._starts().items()
-        }
+    def parts(self) -> Sequence[str]:
+        """Parts without an event are left out."""
+        there = {event["part"] for event in self.info.metadata["events"]}
+        return [part for part in PARTS if part in there]
 
-    def overlap(self) -> int:
-        """Clips for training begin every `stride` maps."""
-        config = self.builder_config
-        return (config.length - 1) // config.stride
+    def runs(self, part: str) -> Sequence[Sequence[int]]:
+        """The part's events."""
+        events = self.info.metadata["events"]
+        return [(e["first"], e["frames"]) for e in events if e["part"] == part]
+
+    def records(self, part: str) -> str:
+        """All maps are stored in the order of time."""
+        return "maps"
+
+    def stride(self, part: str) -> int:
+        """Clips for validation and testing share no map."""
+        return self.builder_config.stride if part == "train" else self.builder_config.length
 
     def scaling(self) -> dict[str, Any]:
         """No rain is 0 and the training part's maximum 1; errors in stored units, over the map."""
@@ -66,8 +69,7 @@ class Builder(VideoBuilder):
         events, length = found["events"], config.length
         unit = {"dbz": "dBZ", "rate": "mm/h", "db": "dB of mm/h"}[config.values]
         counts = ", ".join(
-            f"{part} {sum(e['part'] == part for e in events)} with {len(starts)}"
-            for part, starts in self._starts().items()
+            f"{part} {len(self.runs(part))} with {len(self.starts(part))}" for part in self.parts()
         )
         short = [f"{e['name']} ({e['frames']})" for e in events if e["frames"] < length]
         note = f"Missing pixels: {found['missing']:.1%}." if found["missing"] else ""
@@ -86,31 +88,6 @@ class Builder(VideoBuilder):
         events = self.info.metadata["events"]
         event = max((e for e in events if e["first"] <= clip), key=lambda e: e["first"])
         return f"{event['name']} + {clip - event['first']} maps"
-
-    def _starts(self) -> dict[str, np.ndarray]:
-        """Positions at which the clips of each part begin; parts without an event are left out."""
-        config, events = self.builder_config, self.info.metadata["events"]
-        starts: dict[str, np.ndarray] = {}
-        for part in PARTS:
-            chosen = [event for event in events if event["part"] == part]
-            if not chosen:
-                continue
-            stride = config.stride if part == "train" else config.length
-            found = [
-                start
-                for event in chosen
-                for start in range(
-                    event["first"], event["first"] + event["frames"] - config.length + 1, stride
-                )
-            ]
-            if not found:
-                raise ValueError(
-                    f"in_length={config.in_length}, out_length={config.out_length}: no event of "
-                    f"the {part} part has {config.length} maps without a gap. Shorten the clips, "
-                    "or split otherwise."
-                )
-            starts[part] = np.asarray(found, np.int64)
-        return starts
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

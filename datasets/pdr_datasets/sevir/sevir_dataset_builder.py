@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -58,18 +58,8 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for option, known in (("variant", tuple(VARIANTS)), ("protocol", PROTOCOLS)):
-            if getattr(self, option) not in known:
-                raise ValueError(
-                    f"sevir: {option}={getattr(self, option)!r}: expected one of "
-                    f"{', '.join(known)}."
-                )
+        self.check_one_of({"variant": VARIANTS, "protocol": PROTOCOLS})
         self.name = f"vil_{self.variant}"
-
-    @classmethod
-    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """See `VideoConfig`."""
-        return dict(groups)
 
 
 class Builder(RecordingBuilder):
@@ -95,7 +85,7 @@ class Builder(RecordingBuilder):
         """As Earthformer's."""
         return self._variant.stride
 
-    def runs(self, part: str) -> list[list[int]]:
+    def runs(self, part: str) -> Sequence[Sequence[int]]:
         """See `Config.protocol`."""
         runs = super().runs(part)
         if self.builder_config.protocol == "standard":

@@ -64,10 +64,7 @@ class Config(VideoConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.source not in SOURCES:
-            raise ValueError(
-                f"taxibj: source={self.source!r}: expected one of {', '.join(SOURCES)}."
-            )
+        self.check_one_of({"source": SOURCES})
         if self.missing not in ("leave_out", "mask")[: 1 + (self.source == "deepst")]:
             raise ValueError(
                 f"taxibj: missing={self.missing!r}: expected 'leave_out' or, with source='deepst', "

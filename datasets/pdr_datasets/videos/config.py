@@ -2,8 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pdr_datasets.config import VideoConfig
 from pdr_datasets.videos.frames import CHANNELS
@@ -67,12 +66,7 @@ class Config(VideoConfig):
                 "stride": (1, 10**6),
             }
         )
-        for option, known in (("channels", CHANNELS), ("split", RULES)):
-            if getattr(self, option) not in known:
-                raise ValueError(
-                    f"videos: {option}={getattr(self, option)!r}: expected one of "
-                    f"{', '.join(known)}."
-                )
+        self.check_one_of({"channels": CHANNELS, "split": RULES})
         for option in ("test_fraction", "val_fraction"):
             share = getattr(self, option)
             if not isinstance(share, int | float) or not 0 <= share < 1:
@@ -84,13 +78,3 @@ class Config(VideoConfig):
         if self.split != "csv":
             test, val = float(self.test_fraction), float(self.val_fraction)
             self.name += f"_{test!r}test_{val!r}val_seed{self.seed}"
-
-    @classmethod
-    def read(cls, groups: Mapping[str, Any]) -> dict[str, Any]:
-        """See `VideoConfig`."""
-        kinds = {"channels": str, "split": str, "test_fraction": float, "val_fraction": float}
-        return {
-            option: kinds.get(option, int)(text)
-            for option, text in groups.items()
-            if text is not None
-        }

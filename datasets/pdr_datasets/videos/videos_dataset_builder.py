@@ -1,16 +1,13 @@
 """TFDS builder of a user's own videos: one record a frame; clips are cut when reading."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pdr_datasets.builder import VideoBuilder
-from pdr_datasets.dataset import Source
 from pdr_datasets.originals import compare, name_some
-from pdr_datasets.records import Records
-from pdr_datasets.series import Windows
+from pdr_datasets.recordings import FrameBuilder
 from pdr_datasets.videos.broken import BrokenVideoError
 from pdr_datasets.videos.config import Config
 from pdr_datasets.videos.describe import describe_videos, remark
@@ -21,7 +18,7 @@ from pdr_datasets.videos.split import check_names, split_videos
 __all__ = ["Builder", "Config"]
 
 
-class Builder(VideoBuilder):
+class Builder(FrameBuilder):
     """Stores every frame once; see README.md.
 
     The metadata hold `files`, a dict a usable video, in the order of their frames: its name, part,
@@ -31,27 +28,32 @@ class Builder(VideoBuilder):
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  (as TFDS declares it)
-    BUILDER_CONFIGS: ClassVar[list[Config]] = []  # lengths and strides belong to no name
+    RECORDING = "usable video"
     MANUAL_DOWNLOAD_INSTRUCTIONS = EXPECTED_FILES
     TAKES_PLACES = True
 
-    def sources(self) -> Mapping[str, Source]:
-        """Clips of each part; none runs from one video into the next."""
-        frames = Records(self, "frames")
-        length = self.builder_config.length
-        return {
-            part: Windows(frames, starts, range(length)) for part, starts in self._starts().items()
-        }
+    def parts(self) -> Sequence[str]:
+        """Parts without a video are left out."""
+        there = {file["part"] for file in self.info.metadata["files"]}
+        return [part for part in PARTS if part in there]
 
-    def overlap(self) -> int:
-        """Clips for training begin every `stride` frames."""
-        config = self.builder_config
-        return (config.length - 1) // config.stride
+    def runs(self, part: str) -> Sequence[Sequence[int]]:
+        """The part's videos."""
+        files = self.info.metadata["files"]
+        return [(f["start"], f["frames"]) for f in files if f["part"] == part]
+
+    def records(self, part: str) -> str:
+        """All frames are stored in the order of the files."""
+        return "frames"
+
+    def stride(self, part: str) -> int:
+        """Clips for validation and testing share no frame."""
+        return self.builder_config.stride if part == "train" else self.builder_config.length
 
     def remarks(self) -> dict[str, Any]:
         """What was read, which videos were not used, and where a clip begins."""
         config, found = self.builder_config, self.info.metadata
-        clips = {part: len(starts) for part, starts in self._starts().items()}
+        clips = {part: len(self.starts(part)) for part in self.parts()}
         stored = f"{config.height} x {config.width} {config.channels}"
         stored += f", one of {config.every} frames" if config.every > 1 else ""
         return {
@@ -78,24 +80,6 @@ class Builder(VideoBuilder):
         files = self.info.metadata["files"]
         file = max((f for f in files if f["start"] <= clip), key=lambda f: f["start"])
         return f"{file['name']}, frame {(clip - file['start']) * self.builder_config.every}"
-
-    def _starts(self) -> dict[str, np.ndarray]:
-        """Positions at which the clips of each part begin."""
-        config, files = self.builder_config, self.info.metadata["files"]
-        there = {file["part"] for file in files}
-        starts: dict[str, list[int]] = {part: [] for part in PARTS if part in there}
-        for file in files:
-            stride = config.stride if file["part"] == "train" else config.length
-            stop = file["start"] + file["frames"] - config.length + 1
-            starts[file["part"]].extend(range(file["start"], stop, stride))
-        for part, found in starts.items():
-            if not found:
-                raise ValueError(
-                    f"in_length={config.in_length}, out_length={config.out_length}: no usable "
-                    f"video of the {part} part has {config.length} frames. Shorten the clips, or "
-                    "split otherwise."
-                )
-        return {part: np.asarray(found, np.int64) for part, found in starts.items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config

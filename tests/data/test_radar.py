@@ -264,6 +264,8 @@ def test_a_data_set_of_events(tmp_path):
     pdr_datasets.prepare("radar", data_dir=tmp_path, manual_dir=folder, **options)
     with pytest.raises(ValueError, match="no event of the test part has 8 frames"):
         pdr_datasets.load("radar", data_dir=tmp_path, **options, in_length=4, out_length=4)
+    short = pdr_datasets.load("radar", data_dir=tmp_path, **options, in_length=1, out_length=1)
+    assert len(short.splits["test"]) == 1  # of three maps: clips for testing share none
     dataset = pdr_datasets.load("radar", data_dir=tmp_path, **options, in_length=2, out_length=1)
     train, test = dataset.splits["train"], dataset.splits["test"]
     assert (len(train), len(test)) == (4 + 6, 1)

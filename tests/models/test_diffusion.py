@@ -155,6 +155,21 @@ def test_missing_pixels_do_not_count(learnt):
     assert nothing == 0
 
 
+def test_what_is_drawn_has_the_scale():
+    model, frames, key = ResidualDiffusion(TINY), jnp.zeros((1, 1, 4, 4, 1)), jax.random.key(0)
+
+    @jax.jit
+    def drawn(square):
+        variables = model.init(key, frames, frames, frames, method="learn")
+        scale = {"square": jnp.full(1, square), "weight": jnp.ones(1)}
+        variables = {"params": variables["params"], "batch_stats": {"scale": scale}}
+        return model.apply(variables, frames, frames, method="sample", rngs={"sample": key})
+
+    once, thrice = drawn(1.0), drawn(9.0)
+    assert jnp.all(once != 0)
+    np.testing.assert_allclose(thrice, 3 * once, rtol=1e-5)
+
+
 @pytest.mark.rest
 @pytest.mark.parametrize("end_to_end", [False, True])
 def test_end_to_end_the_denoising_loss_reaches_the_predictor(end_to_end):

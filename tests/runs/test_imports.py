@@ -168,6 +168,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(place, monkeypa
         ("theirs.npz/x", "out='theirs.npz/x': no folder can be made in"),
         (".", "holds something already"),
         ("x[1]", "has '[' in it"),
+        ("gs://bucket/x", "gs:/bucket/x: expected a folder of a file system"),
     ):
         assert message in refused(f"import-openstl theirs.npz --out {out} {ARRAYS}", capsys)
 

@@ -101,4 +101,5 @@ def _enlarged_lpips(
 
 def eight_bit(clip: Frames) -> Array:
     """Frames in [0, 1] cut to 256 levels, after MCVD's way to [-1, 1] and back."""
-    return jnp.floor((2 * clip - 1 + 1) / 2 * 255) / 255
+    signed = jax.lax.optimization_barrier(2 * clip - 1)  # XLA may cancel 1 otherwise
+    return jnp.floor((signed + 1) / 2 * 255) / 255

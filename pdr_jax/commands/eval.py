@@ -16,6 +16,7 @@ from pdr_jax.commands.progress import working
 from pdr_jax.commands.report import write_beside
 from pdr_jax.evaluation import values as value_tables
 from pdr_jax.evaluation.explorer import Evaluated
+from pdr_jax.evaluation.extrapolation import extrapolator
 from pdr_jax.evaluation.figures import Measured
 from pdr_jax.evaluation.measuring import measure
 from pdr_jax.metrics import i3d, perceptual, raft
@@ -153,7 +154,7 @@ def evaluate(
     }
     scores.check_comparable(recipes, split)
     scores.check_writable(recipes)
-    others = _published(recipes[run_folders[0]]) if published else {}
+    from_papers = _published(recipes[run_folders[0]]) if published else {}
     extra, features, flow = weights.frame_metrics(), weights.features(), weights.flow()
     names = (metrics.WARPING if warping else ()) + (metrics.WARPING_RAFT if flow else ())
     if values is not None:
@@ -163,6 +164,7 @@ def evaluate(
     evaluated: dict[str, Evaluated] = {}
     for run, recipe in recipes.items():
         task, state = load(run, which=checkpoint, recipe=recipe, units=units)
+        others = {"extrapolation": extrapolator(task.dataset.data_range)} if extrapolation else {}
         with memory.told(batch_size), working(f"scoring {run}"):
             measured = measure(
                 task,
@@ -182,7 +184,7 @@ def evaluate(
                 thresholds=thresholds,
                 features=features,
                 speed=speed,
-                extrapolated=extrapolation,
+                others=others,
             )
         variables = own_copy(state.variables())
         if not processes.first():
@@ -207,7 +209,7 @@ def evaluate(
     notes += [note for row in rows.values() for note in row.details.get("notes", ())]
     for note in filter(None, dict.fromkeys(notes)):
         print(f"note: {note}")
-    figures = {name: row.figures for name, row in rows.items()} | others
+    figures = {name: row.figures for name, row in rows.items()} | from_papers
     report.print_table(figures, title=scores.title(described))
     for threshold, events in scores.by_threshold(rows).items():
         report.print_table(events, title=f"events: {threshold} or more, in stored units")

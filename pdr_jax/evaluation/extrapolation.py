@@ -24,7 +24,7 @@ PAIRS = 3
 """Of the last observed frames, the neighbours whose flows are averaged."""
 
 
-def extrapolation(data_range: tuple[float, float], flow: Flow | None = None) -> Predict:
+def extrapolator(data_range: tuple[float, float], flow: Flow | None = None) -> Predict:
     """Lagrangian persistence as a predictor.
 
     Nothing is known of what comes in from outside: there the border of the last frame is repeated.

@@ -13,7 +13,6 @@ import pdr_datasets
 from pdr_jax import metrics
 from pdr_jax.evaluation import draws, predictors, protocols
 from pdr_jax.evaluation.draws import Draw
-from pdr_jax.evaluation.extrapolation import extrapolation
 from pdr_jax.evaluation.figures import Figures, Measured
 from pdr_jax.evaluation.predictors import Batches, Predict
 from pdr_jax.evaluation.speed import frames_per_second
@@ -80,7 +79,7 @@ def measure(
     thresholds: tuple[float, ...] = (),
     features: Mapping[str, metrics.Features] | None = None,
     speed: bool = False,
-    extrapolated: bool = False,
+    others: Mapping[str, Predict] | None = None,
 ) -> dict[str, Measured]:
     """Figures of a task's model on a split and, with `controls`, of its controls.
 
@@ -108,14 +107,13 @@ def measure(
       features: networks whose Fréchet distances are measured, by the figure's name.
       speed: adds "fps" to the rows of the model, see `pdr_jax.evaluation.speed`; of its samples it
         is that of one.
-      extrapolated: adds "extrapolation", see `pdr_jax.evaluation.extrapolation`.
+      others: predictors to measure beside the model, by label.
 
     Returns:
       What was measured of each row, by label: the model first, its samples, then the controls.
 
     Raises:
       ValueError: there is no such split, or the devices cannot share the batch evenly.
-      ImportError: `extrapolated`, and OpenCV is not installed.
     """
     source = {"test": task.test, "holdout": task.holdout}.get(split)
     if source is None:
@@ -136,8 +134,7 @@ def measure(
     if samples and draws.can_draw(task.model):
         drawn = draws.drawer(task.model, variables, samples=samples, seed=seed)
         rows[drawn_label] = (samples, drawn)
-    if extrapolated:
-        rows["extrapolation"] = (1, _once(extrapolation(task.dataset.data_range)))
+    rows |= {name: (1, _once(predict)) for name, predict in (others or {}).items()}
     if controls:
         rows["persistence"] = (1, _once(predictors.persistence))
         ablated = predictors.ablations(

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdr_jax.evaluation.extrapolation import advect, extrapolation
+from pdr_jax.evaluation.extrapolation import advect, extrapolator
 from pdr_jax.evaluation.predictors import persistence
 
 
@@ -21,7 +21,7 @@ def moving(count, size=24):
 def test_what_moves_moves_on():
     clip = moving(10)
     observed, truth = clip[:, :5], clip[:, 5:]
-    error = abs(extrapolation((-1.0, 1.0))(observed, 5) - truth).mean()
+    error = abs(extrapolator((-1.0, 1.0))(observed, 5) - truth).mean()
     assert error < 0.2 * abs(persistence(observed, 5) - truth).mean()
 
 
@@ -46,7 +46,7 @@ def test_motion_is_that_of_the_given_flow_and_may_turn():
         return np.broadcast_to(np.float32([1, 0]), (*first.shape[:3], 2))
 
     clip = moving(6)
-    predicted = extrapolation((-1.0, 1.0), flow)(clip, 2)
+    predicted = extrapolator((-1.0, 1.0), flow)(clip, 2)
     assert seen[0][0] == (3, 24, 24, 1)
     assert 0 <= seen[0][1] <= seen[0][2] <= 1
     np.testing.assert_allclose(predicted[:, 1, :, 2:], clip[:, -1, :, :-2], atol=1e-6)
@@ -56,9 +56,9 @@ def test_motion_is_that_of_the_given_flow_and_may_turn():
 
 def test_one_frame_has_no_motion():
     clip = moving(1)
-    np.testing.assert_array_equal(extrapolation((-1.0, 1.0))(clip, 3), persistence(clip, 3))
+    np.testing.assert_array_equal(extrapolator((-1.0, 1.0))(clip, 3), persistence(clip, 3))
 
 
 def test_small_frames_are_refused():
     with pytest.raises(ValueError, match="at least 12x12 pixels"):
-        extrapolation((0.0, 1.0))(jnp.zeros((1, 2, 8, 8, 1)), 1)
+        extrapolator((0.0, 1.0))(jnp.zeros((1, 2, 8, 8, 1)), 1)

@@ -19,12 +19,15 @@ have the same loss, L1 + SSIM:
 * plain, conv and tracked behind a MetaFormer and a recurrent backbone (`--part backbones`);
 * plain, paper, conv and tracked with ten times the steps (`--part long --seeds 0`): does the
   paper's gain appear late?
+* plain and tracked with three times the steps, alone and with a diffusion that draws futures around
+  them (`--part futures`).
 
 `--full` runs the published sizes for 10,000 steps, for which a GPU is needed.
 """
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,7 +45,7 @@ from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.predgs import TrackingConfig
 from pdr_jax.recipes import Recipe
 
-Part = Literal["main", "ablations", "paper", "backbones", "long"]
+Part = Literal["main", "ablations", "paper", "backbones", "long", "futures"]
 Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5", "weizmann"]
 
 STILL = TrackingConfig(search=0, speed=0.0, drift=0.0, stretch=0.0, weighting=0.0, recolour=False)
@@ -59,6 +62,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 STARTS = ("none", "grid", "harris", "brightest", "random")
 """Patterns from which positions can start, beside the preset's own, grid_edges."""
 LONGER = 10
+DRAWN = {"samples": 8, "speed": True}
+"""How futures are measured."""
 BACKBONES: dict[str, dict[str, Any]] = {
     "simvp_poolformer": {"hid_S": 8, "hid_T": 32, "N_S": 2, "N_T": 2},
     "convlstm": {"num_hidden": (16, 16), "patch_size": 4},
@@ -161,13 +166,29 @@ def step_ratio(setting: Setting, full: bool, frame_shape: tuple[int, int, int]) 
 
 def long_arms(setting: Setting, full: bool) -> list[Arm]:
     """Plain and PDR with `LONGER` times the steps."""
+    arms = adapter_arms(setting, full, ("none", "paper", "conv", "tracked"), LONGER)
+    return [
+        dataclasses.replace(arm, label=f"{arm.label}, {arm.recipe.steps} steps") for arm in arms
+    ]
+
+
+def futures_arms(setting: Setting, full: bool) -> list[Arm]:
+    """Plain and tracked, alone and with a diffusion; three times the steps."""
+    return adapter_arms(setting, full, ("none", "tracked", "diffusion", "tracked+diffusion"), 3)
+
+
+def adapter_arms(
+    setting: Setting, full: bool, adapters: Sequence[str], longer: int = 1
+) -> list[Arm]:
+    """An arm for each adapter, with `longer` times the steps."""
     arms = []
-    for adapter in ("none", "paper", "conv", "tracked"):
+    for adapter in adapters:
         recipe = setting.recipe(full=full, adapter=adapter, loss="l1_ssim")
-        steps = LONGER * recipe.steps
-        recipe = dataclasses.replace(recipe, steps=steps, save_every=steps)
-        name = "plain" if adapter == "none" else f"PDR {adapter}"
-        arms.append(Arm(f"{name}, {steps} steps", recipe))
+        steps = longer * recipe.steps
+        first, _, rest = adapter.partition("+")
+        name = {"none": "plain", "diffusion": "plain + diffusion"}.get(first, f"PDR {first}")
+        name += f" + {rest}" if rest else ""
+        arms.append(Arm(name, dataclasses.replace(recipe, steps=steps, save_every=steps)))
     return arms
 
 
@@ -212,14 +233,22 @@ def main(
     elif part == "backbones":
         arms = backbone_arms(setting)
     else:
-        made_by = {"ablations": ablation_arms, "paper": paper_arms, "long": long_arms}
+        made_by = {
+            "ablations": ablation_arms,
+            "paper": paper_arms,
+            "long": long_arms,
+            "futures": futures_arms,
+        }
         arms = made_by[part](setting, full)
     if unknown := set(only) - {arm.label for arm in arms}:
         raise SystemExit(f"--only: no arm is called {', '.join(sorted(unknown))}")
     arms = [arm for arm in arms if not only or arm.label in only]
-    extra = {}
-    if st_lpips and setting.clip is not None:
-        extra["st_lpips_alex"] = load_st_lpips_alex(st_lpips)
+    if part == "futures":
+        measured: dict[str, Any] = DRAWN
+    else:
+        measured = {"names": setting.metrics(dataset.frame_shape)}
+        if st_lpips and setting.clip is not None:
+            measured["extra"] = {"st_lpips_alex": load_st_lpips_alex(st_lpips)}
     runs = run_study(
         arms,
         seeds,
@@ -227,8 +256,7 @@ def main(
         dataset=dataset,
         evaluate_on=datasets,
         folder=folder,
-        names=setting.metrics(dataset.frame_shape),
-        extra=extra,
+        **measured,
     )
     if shard == (0, 1):
         clips = {name: len(source) for name, source in dataset.splits.items()}

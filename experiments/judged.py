@@ -4,7 +4,7 @@ With `full`, a recipe has the published size and 10,000 steps, for which a GPU i
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Setting:
       every: test clips are every `every`-th.
       unit: of errors.
       clip: the test clip that is drawn, if frames can be looked at.
+      halved: whether frames of the small recipe have half the side of the benchmark's.
     """
 
     title: str
@@ -49,13 +50,14 @@ class Setting:
     every: int = 1
     unit: str = "the range [0, 1]"
     clip: int | None = None
+    halved: bool = False
 
     def recipe(self, *, full: bool, **fields: Any) -> Recipe:
         """The recipe of an arm, by fields of `pdr_jax.recipes.create`."""
         sizes = FULL if full else {**SMALL, **self.fields}
         made = recipes.create(self.benchmark, **{**OPTIMIZER, "holdout": 0.0, **sizes, **fields})
         made.data_options.update(self.split if full else {**self.split, **self.data_options})
-        if self.data_options.get("size") == 64 and not full:
+        if self.halved and not full:
             made = at_half_size(made)
         return dataclasses.replace(made, save_every=made.steps)
 
@@ -76,7 +78,8 @@ class Setting:
         return {f"{data.in_length} -> {data.out_length}": self._fewer(data) for data in opened}
 
     def _fewer(self, dataset: pdr_datasets.VideoDataset) -> pdr_datasets.VideoDataset:
-        test = _EveryNth(dataset.splits["test"], self.every)
+        test = dataset.splits["test"]
+        test = Chosen(test, range(0, len(test), self.every))
         return dataclasses.replace(dataset, splits={**dataset.splits, "test": test})
 
     def metrics(self, frame_shape: tuple[int, int, int]) -> tuple[str, ...]:
@@ -85,7 +88,7 @@ class Setting:
 
 
 def at_half_size(recipe: Recipe) -> Recipe:
-    """KTH's recipe for 64x64 frames: a window and a pooling of half the size.
+    """A recipe of 128x128 frames for 64x64: a window and a pooling of half the size.
 
     Those of tracked Gaussians are pixels, whatever the frame.
     """
@@ -94,17 +97,17 @@ def at_half_size(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, predgs=dataclasses.replace(recipe.predgs, window=25, pool=4))
 
 
-class _EveryNth:
-    """Every n-th clip of a source."""
+class Chosen:
+    """Some clips of a source, by their indices."""
 
-    def __init__(self, source: pdr_datasets.Source, step: int) -> None:
-        self._source, self._step = source, step
+    def __init__(self, source: pdr_datasets.Source, indices: Sequence[int]) -> None:
+        self._source, self._indices = source, indices
 
     def __len__(self) -> int:
-        return -(-len(self._source) // self._step)
+        return len(self._indices)
 
     def __getitem__(self, index: Any) -> Mapping[str, Any]:
-        return self._source[index * self._step]
+        return self._source[self._indices[index]]
 
 
 SETTINGS: dict[str, Setting] = {
@@ -123,6 +126,7 @@ SETTINGS: dict[str, Setting] = {
         longer=20,
         every=2,
         clip=10,
+        halved=True,
     ),
     "taxinyc": Setting(
         "TaxiNYC, 16x8x2, 4 -> 4",

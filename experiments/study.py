@@ -95,6 +95,7 @@ def run_arm(
     folder: Path,
     names: tuple[str, ...] = (),
     extra: Mapping[str, metrics.FrameMetric] | None = None,
+    **options: Any,
 ) -> dict:
     """Trains an arm with one seed and scores it: its best state if clips choose one, else its last.
 
@@ -107,6 +108,7 @@ def run_arm(
       names: metrics of the model and of persistence beside the protocol's, which the other
         controls have alone.
       extra: further metrics of these two, as in `pdr_jax.metrics.Evaluator`.
+      options: further arguments of `measure`, such as `samples`.
 
     Returns:
       {"label", "seed", "recipe", "data", "parameters", "steps", "commit", "train_seconds",
@@ -142,10 +144,11 @@ def run_arm(
     if arm.model is Recipe.build:
         draw(task, state.variables(), out)
     measured = {}
+    options |= {"batch_size": 8, "label": "model"}
     for horizon, other in evaluate_on.items():
         longer = dataclasses.replace(recipe, out_length=other.out_length)
         there = open_task(longer, other, model)
-        score = functools.partial(measure, there, state.variables(), batch_size=8, label="model")
+        score = functools.partial(measure, there, state.variables(), **options)
         rows = score()
         if names or extra:
             rows |= score(controls=False, names=names, extra=extra)

@@ -1,6 +1,6 @@
-"""Weather radar: PDR and futures against what nowcasters trust.
+r"""Weather radar: PDR and futures against what nowcasters trust.
 
-    pdr data prepare radar --manual-dir FOLDER --height 64 --width 64 --crop 64-99-512-512 \\
+    pdr data prepare radar --manual-dir FOLDER --height 64 --width 64 --crop 64-99-512-512 \
         --zr-a 316 --zr-b 1.5 --test-fraction 0 --val-fraction 0
     python -m experiments.nowcast
 
@@ -95,7 +95,12 @@ def main(
     tests = folds(whole)
     for seed, dataset in enumerate(tests.values()):
         horizon = f"{dataset.in_length} -> {dataset.out_length}"
-        call = {"dataset": dataset, "evaluate_on": {horizon: dataset}, "folder": folder, **DRAWN}
+        call: dict[str, Any] = {
+            "dataset": dataset,
+            "evaluate_on": {horizon: dataset},
+            "folder": folder,
+            **DRAWN,
+        }
         runs += run_study(arms[:1], (seed,), **call, others=baselines(dataset.data_range))
         runs += run_study(arms[1:], (seed,), **call)
     result = {

@@ -1,6 +1,7 @@
 """The adapters on several data sets, with every control that could explain a gain.
 
-    pdr data prepare kth --manual-dir FOLDER --config 64x64_10to10    (and 64x64_10to20)
+    pdr data prepare kth --manual-dir FOLDER --config 64x64_10to10    (and 64x64_10to20; for
+                             kth_mcvd 64x64_10to10_mcvd_split and 64x64_10to30_mcvd_split)
     pdr data prepare taxinyc --manual-dir FOLDER                      (and bikenyc)
     pdr data prepare videos --manual-dir FOLDER --split prefix --test-fraction 0.34 --val-fraction 0
     python -m experiments.judge kth --st-lpips WEIGHTS.npz
@@ -41,12 +42,11 @@ from experiments.step_cost import step_time
 from experiments.study import Arm, latest, once, plain_affine, plain_matched, run_study
 from pdr_jax import report
 from pdr_jax.files import write_json
-from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.predgs import TrackingConfig
 from pdr_jax.recipes import Recipe
 
 Part = Literal["main", "ablations", "paper", "backbones", "long", "futures"]
-Data = Literal["moving_sprites", "kth", "taxinyc", "bikenyc", "era5", "weizmann"]
+Data = Literal["moving_sprites", "kth", "kth_mcvd", "taxinyc", "bikenyc", "era5", "weizmann"]
 
 STILL = TrackingConfig(search=0, speed=0.0, drift=0.0, stretch=0.0, weighting=0.0, recolour=False)
 """The last frame, drawn exactly and never moved."""
@@ -243,12 +243,8 @@ def main(
     if unknown := set(only) - {arm.label for arm in arms}:
         raise SystemExit(f"--only: no arm is called {', '.join(sorted(unknown))}")
     arms = [arm for arm in arms if not only or arm.label in only]
-    if part == "futures":
-        measured: dict[str, Any] = DRAWN
-    else:
-        measured = {"names": setting.metrics(dataset.frame_shape)}
-        if st_lpips and setting.clip is not None:
-            measured["extra"] = {"st_lpips_alex": load_st_lpips_alex(st_lpips)}
+    drawn = part == "futures"
+    measured = DRAWN if drawn else setting.measured(dataset.frame_shape, st_lpips)
     runs = run_study(
         arms,
         seeds,

@@ -12,6 +12,7 @@ import pdr_datasets
 from experiments import era5
 from experiments.study import OPTIMIZER
 from pdr_jax import metrics, recipes
+from pdr_jax.metrics.perceptual import load_st_lpips_alex
 from pdr_jax.recipes import Recipe
 from pdr_jax.task import open_dataset
 
@@ -82,9 +83,15 @@ class Setting:
         test = Chosen(test, range(0, len(test), self.every))
         return dataclasses.replace(dataset, splits={**dataset.splits, "test": test})
 
-    def metrics(self, frame_shape: tuple[int, int, int]) -> tuple[str, ...]:
-        """Metrics beside the protocol's."""
-        return ("psnr_uint8", *(metrics.WARPING if min(frame_shape[:2]) >= 12 else ()))
+    def measured(self, frame_shape: tuple[int, int, int], st_lpips: Path | None) -> dict[str, Any]:
+        """What is measured beside the protocol's metrics, as arguments of `study.run_arm`."""
+        if "protocol" in self.fields:
+            return {"protocol": self.fields["protocol"]}
+        warping = metrics.WARPING if min(frame_shape[:2]) >= 12 else ()
+        extra: dict[str, metrics.FrameMetric] = {}
+        if st_lpips and self.clip is not None:
+            extra["st_lpips_alex"] = load_st_lpips_alex(st_lpips)
+        return {"names": ("psnr_uint8", *warping), "extra": extra}
 
 
 def at_half_size(recipe: Recipe) -> Recipe:
@@ -126,6 +133,15 @@ SETTINGS: dict[str, Setting] = {
         longer=20,
         every=2,
         clip=10,
+        halved=True,
+    ),
+    "kth_mcvd": Setting(
+        "KTH subset by MCVD's protocol, 64x64",
+        "kth",
+        {"out_length": 10, "batch_size": 4, "steps": 200, "protocol": "mcvd"},
+        {"size": 64, "split": "mcvd"},
+        longer=30,
+        every=4,
         halved=True,
     ),
     "taxinyc": Setting(

@@ -17,8 +17,10 @@ from pdr_jax.runs.folder import read_recipe, recorded_units
 def named_recipe(argv: list[str]) -> Recipe:
     """The published recipe for the data set, backbone, adapter and loss on the command line.
 
-    With --init-from, the backbone, its options and `in_length` are those of the source run. On the
-    same data set, so are the protocol and the other fields that decide which clips a run sees.
+    With --init-from, the backbone, its options and `in_length` are those of the source run, and so
+    are the settings of the parts of the adapter that both runs have. Without --adapter, the adapter
+    is the source run's too, unless that has none. On the same data set, so are the protocol and the
+    other fields that decide which clips a run sees.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in ("--backbone", "--adapter", "--loss"):
@@ -37,14 +39,29 @@ def named_recipe(argv: list[str]) -> Recipe:
                 f"backbone={chosen['backbone']!r}: the run to start from, {chosen['init_from']}, "
                 f"has {origin.backbone!r}; leave out --backbone"
             )
+        if origin.adapter != "none":
+            chosen.setdefault("adapter", origin.adapter)
         same = dataset == origin.dataset
         clips = (*recipes.CLIP_FIELDS, "protocol") if same else ("in_length",)
-        chosen |= {name: getattr(origin, name) for name in ("backbone_options", *clips)}
+        kept = ("backbone_options", *_adapter_fields(chosen.get("adapter", ""), origin), *clips)
+        chosen |= {name: getattr(origin, name) for name in kept}
         if same and dataset == "arrays":
             chosen["data_options"] |= _scaling_of(Path(chosen["init_from"]))
     if not argv:
         raise ValueError(f"dataset is missing: pdr train DATASET, one of {', '.join(BENCHMARKS)}")
     return recipes.create(dataset or "moving_sprites", **chosen)
+
+
+def _adapter_fields(adapter: str, origin: Recipe) -> tuple[str, ...]:
+    """The fields that build those parts of an adapter that the source run has too."""
+    parts = adapter.replace("predgs", recipes.DEFAULT_ADAPTER).split("+")
+    theirs = origin.adapter.replace("predgs", recipes.DEFAULT_ADAPTER).split("+")
+    found: tuple[str, ...] = ()
+    if origin.renders and parts[0] == theirs[0]:
+        found += ("predgs", "fusion", "fusion_init", "gate_start")
+    if origin.samples and parts[-1] == theirs[-1]:
+        found += ("diffusion",)
+    return found
 
 
 def _scaling_of(run: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def predict(
     horizon: int | None = None,
     batch_size: int = 16,
     seed: int | None = None,
+    samples: int | None = None,
     key: str | None = None,
     levels: str | None = None,
     gif: Path | None = None,
@@ -43,13 +44,16 @@ def predict(
         batch_size: Clips at a time.
         seed: Of the future that a model with diffusion draws; another seed draws another. By
             default its point prediction.
+        samples: Draws so many futures of each clip, under --seed or seed 0: the first axis of .npy,
+            the dimension member of .nc; of a video NAME-0.mp4, NAME-1.mp4 and so on.
         key: The variable of a .nc and the like; by default as in training.
         levels: Its levels; by default as in training.
-        gif: Also writes the first clip, observed and predicted, as a GIF.
+        gif: Also writes the first clip, observed and predicted (its first sample), as a GIF.
         distributed: Whether to join other processes: where the environment names them (auto),
             always, or never.
     """
     processes.join(distributed)
+    prediction.check_draws(seed, samples)
     kind = kinds.kind_of(source)
     for name, value in (("key", key), ("levels", levels)):
         if value is not None and kind != "series":
@@ -57,7 +61,7 @@ def predict(
     frames = prediction.read_frames(source) if kind == "array" else None
     if gif is not None and frames is not None and len(frames) == 0:
         raise ValueError(f"gif: {source} holds no clip to draw; leave the option out")
-    kinds.prepare_outputs(source, target, gif)
+    kinds.prepare_outputs(source, target, gif, samples=samples)
     pretrained = from_pretrained(run_folder)
     task, variables = pretrained.task, pretrained.variables
     write = None
@@ -66,7 +70,9 @@ def predict(
         frames, write = _read(kind, source, task, chosen)
     for remark in prediction.remarks(task, frames):
         print(remark)
-    options: dict[str, Any] = {"horizon": horizon, "batch_size": batch_size, "seed": seed}
+    options: dict[str, Any] = {"horizon": horizon, "batch_size": batch_size}
+    options |= {"seed": seed, "samples": samples}
+    outputs = kinds.outputs(target, samples)
     with memory.told(batch_size), working(f"predicting {target}") as report:
         options["report"] = report
         if write is None or target.suffix == ".npy":
@@ -74,10 +80,13 @@ def predict(
         else:
             future = prediction.predict_array(task, variables, frames, **options)
             if processes.first():
-                write(target, future)
-    print(f"{target}: {future.dtype} {future.shape}")
+                parts = [future] if outputs == [target] else future
+                for path, part in zip(outputs, parts, strict=True):
+                    write(path, part)
+    print(f"{', '.join(map(str, outputs))}: {future.dtype} {future.shape}")
     if gif is not None and processes.first():
-        pictures.draw_prediction(task, frames, future, gif)
+        shown = future if samples is None else future[0]
+        pictures.draw_prediction(task, frames, shown, gif)
         print(gif)
 
 

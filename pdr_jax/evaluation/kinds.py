@@ -45,18 +45,37 @@ def _videos(source: Path) -> int:
         return 0
 
 
-def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None:
+def outputs(target: Path, samples: int | None = None) -> list[Path]:
+    """What predictions are written to: `target`, but each sample of a video has a name of its own.
+
+    Args:
+      target: for the predicted frames.
+      samples: how many futures are drawn; None for one prediction.
+
+    Returns:
+      [target], or NAME-0.mp4, NAME-1.mp4, ... for NAME.mp4, a GIF and a folder of frames.
+    """
+    if samples is None or target.suffix not in (".mp4", ".gif", ""):
+        return [target]
+    names = (f"{target.stem}-{number}{target.suffix}" for number in range(samples))
+    return [target.parent / name for name in names]
+
+
+def prepare_outputs(
+    source: Path, target: Path, gif: Path | None = None, *, samples: int | None = None
+) -> None:
     """Makes the folders of the outputs; refuses outputs that could not be written afterwards.
 
     Args:
       source: the observed frames.
       target: for the predicted frames: .npy, or what `TARGETS` names for the kind of `source`.
       gif: the .gif file, if one is wanted.
+      samples: how many futures are drawn, see `outputs`.
 
     Raises:
       FileNotFoundError: `source` is not there.
-      FileExistsError: `target` is a folder that holds something.
-      ValueError: `source` is a folder of videos, a name has another ending, or `target` is
+      FileExistsError: an output is a folder that holds something.
+      ValueError: `source` is a folder of videos, a name has another ending, or an output is
         `source`.
       ImportError: the extra `report`, which a GIF needs, or `data` is not installed.
     """
@@ -67,15 +86,18 @@ def prepare_outputs(source: Path, target: Path, gif: Path | None = None) -> None
             f"source={str(source)!r} is a folder of {count} video{'s' * (count > 1)}: give one "
             "video, or one folder of frames"
         )
-    if target.resolve() == source.resolve():
-        raise ValueError(f"target={str(target)!r} would replace the frames that it is made from")
+    written = outputs(target, samples)
+    for path in written:
+        if path.resolve() == source.resolve():
+            raise ValueError(f"target={str(path)!r} would replace the frames that it is made from")
     suffixes = TARGETS[kind_of(source)]
     for field, path, valid in (("target", target, suffixes), ("gif", gif, (".gif",))):
         if path is not None and path.suffix not in valid:
             names = " or ".join(suffix or "nothing (a folder)" for suffix in valid)
             raise ValueError(f"{field}={str(path)!r}: expected a name that ends in {names}")
-    if target.suffix == "" and target.exists() and (target.is_file() or any(target.iterdir())):
-        raise FileExistsError(f"target={str(target)!r} is there already: expected a new folder")
+    for path in written:
+        if path.suffix == "" and path.exists() and (path.is_file() or any(path.iterdir())):
+            raise FileExistsError(f"target={str(path)!r} is there already: expected a new folder")
     for module in _NEEDS.get(target.suffix, ()):
         if importlib.util.find_spec(module) is None:
             raise ImportError(

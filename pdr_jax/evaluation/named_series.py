@@ -80,12 +80,13 @@ def write_series(series: NamedSeries, target: Path, future: np.ndarray) -> None:
 
     Name, attributes, order of the axes and coordinates are those of the source; times go on in the
     same step. Packed numbers are written as decoded. Rows and columns that padding added are left
-    out.
+    out. Samples are numbered from 0 along the first dimension, "member", whose standard name is
+    "realization"; where the source has a "member" already, it is "member_".
 
     Args:
       series: that `future` follows.
       target: the .nc or .nc4 file.
-      future: (T', H, W, C), stored units.
+      future: (T', H, W, C), or samples of it (n, T', H, W, C), stored units.
 
     Raises:
       ImportError: the package h5netcdf is not installed.
@@ -96,10 +97,10 @@ def write_series(series: NamedSeries, target: Path, future: np.ndarray) -> None:
     axes, source = last.axes, last.variable
     kept = {
         dim: slice(min(source.sizes[dim], size))
-        for dim, size in zip((axes.row, axes.column), future.shape[1:3], strict=True)
+        for dim, size in zip((axes.row, axes.column), future.shape[-3:-1], strict=True)
     }
     source = source.isel(kept)
-    values = future[:, *kept.values()]
+    values = future[..., *kept.values(), :]
     coordinates = {
         name: (each.dims, each.values, _attributes(each.attrs, _OTHERS))
         for name, each in source.coords.items()
@@ -107,18 +108,24 @@ def write_series(series: NamedSeries, target: Path, future: np.ndarray) -> None:
     }
     if times is not None:
         stored = source.coords[axes.time].variable
-        numbers = numbers_after(stored, times, len(future))
+        numbers = numbers_after(stored, times, future.shape[-4])
         coordinates[axes.time] = (axes.time, numbers, _attributes(stored.attrs, _OTHERS))
+    members: tuple[str, ...] = ()
+    if future.ndim == 5:
+        taken = {str(name) for name in (source.name, *source.dims, *source.coords)}
+        members = ("member" if "member" not in taken else "member_",)
+        named = {"standard_name": "realization"}
+        coordinates[members[0]] = (members, np.arange(len(future), dtype=np.int32), named)
     missing = [] if source.attrs.get("grid_mapping") in coordinates else ["grid_mapping"]
     array = xarray.DataArray(
         values if axes.level else values[..., 0],
         coordinates,
-        axes.frames,
+        (*members, *axes.frames),
         source.name,
         _attributes(source.attrs, (*_STORED, *_OTHERS, *missing)),
     )
     if axes.time in source.dims:
-        array = array.transpose(*source.dims)
+        array = array.transpose(*members, *source.dims)
     dataset = array.to_dataset().assign_attrs(Conventions="CF-1.8", source="predicted by pdr-jax")
     with replacing(target) as partial:
         dataset.to_netcdf(partial, engine="h5netcdf")

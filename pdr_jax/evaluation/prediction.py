@@ -14,7 +14,7 @@ import pdr_datasets
 from pdr_datasets.npy import open_npy
 from pdr_jax import processes
 from pdr_jax.evaluation import draws, predictors
-from pdr_jax.fields import LARGEST
+from pdr_jax.fields import LARGEST, LARGEST_SIZE
 from pdr_jax.files import replacing
 from pdr_jax.sharding import make_mesh, on_host, shard_whole, traced_for
 from pdr_jax.task import Task
@@ -31,6 +31,7 @@ def predict_array(
     horizon: int | None = None,
     batch_size: int = 16,
     seed: int | None = None,
+    samples: int | None = None,
     report: Report = lambda done, total: None,
 ) -> np.ndarray:
     """Predicts the frames that follow.
@@ -42,22 +43,26 @@ def predict_array(
         images, kelvin; NaN where the data set has missing values); the last `in_length` frames are
         used. N may be 0.
       horizon: frames to predict; the recipe's by default.
-      batch_size: clips at a time.
+      batch_size: clips at a time; all samples of these are in memory.
       seed: of one future drawn for each clip; None takes the point prediction.
+      samples: how many futures to draw of each clip, n, under `seed`, by default 0. They are those
+        of `pdr_jax.evaluation.draws` for clips numbered from 0; the first is that of `seed` alone.
       report: called after each batch.
 
     Returns:
       (N, horizon, H, W, C), or (horizon, H, W, C) for one clip, in the dtype and units of `frames`;
-      integers are rounded and clipped to their range.
+      integers are rounded and clipped to their range. With `samples` a first axis, n, numbers them.
 
     Raises:
       ValueError: `frames` has the wrong rank or size, too few time steps, a dtype that cannot hold
         the predictions, or values that are not finite; the horizon or the batch size is below 1;
-        the model draws no futures, or the seed is none; or a predicted value is not finite.
+        the model draws no futures, or the seed or the samples are none; or a predicted value is
+        not finite.
     """
-    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, report)
-    future = np.concatenate([block for _, block in blocks])
-    return future[0] if frames.ndim == 4 else future
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, samples, report)
+    future = np.concatenate([block for _, block in blocks], axis=1)
+    future = future[:, 0] if frames.ndim == 4 else future
+    return future[0] if samples is None else future
 
 
 def predict_file(
@@ -69,6 +74,7 @@ def predict_file(
     horizon: int | None = None,
     batch_size: int = 16,
     seed: int | None = None,
+    samples: int | None = None,
     report: Report = lambda done, total: None,
 ) -> np.ndarray:
     """Writes what `predict_array` returns to an .npy file, whole or not at all.
@@ -79,9 +85,10 @@ def predict_file(
       A memory map of the file; of several processes, the first alone writes it, and the others have
       zeros.
     """
-    clips = () if frames.ndim == 4 else (len(frames),)
-    shape = (*clips, horizon or task.clip.horizon, *task.dataset.frame_shape)
-    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, report)
+    leading = () if samples is None else (samples,)
+    leading += () if frames.ndim == 4 else (len(frames),)
+    shape = (*leading, horizon or task.clip.horizon, *task.dataset.frame_shape)
+    blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, samples, report)
     if not processes.first():
         for _ in blocks:  # this process's part of the work
             pass
@@ -91,9 +98,9 @@ def predict_file(
             np.save(partial, np.zeros(shape, frames.dtype))
         else:
             written = np.lib.format.open_memmap(partial, "w+", frames.dtype, shape)
-            stored = written[None] if frames.ndim == 4 else written
+            stored = written.reshape(samples or 1, -1, *shape[-4:])
             for start, block in blocks:
-                stored[start : start + len(block)] = block
+                stored[:, start : start + block.shape[1]] = block
             written.flush()
     return np.load(target, mmap_mode="r" if 0 not in shape else None)
 
@@ -105,9 +112,13 @@ def _predicted_blocks(
     horizon: int | None,
     batch_size: int,
     seed: int | None,
+    samples: int | None,
     report: Report,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Batches of predicted clips, each with the index of its first; refuses bad input at once."""
+    """Batches (n, B, T', H, W, C) of predicted clips, each with the index of its first clip.
+
+    One future is n = 1. Refuses bad input at once.
+    """
     clip = task.clip
     horizon = clip.horizon if horizon is None else horizon
     for name, value in (("horizon", horizon), ("batch_size", batch_size)):
@@ -115,7 +126,7 @@ def _predicted_blocks(
             raise ValueError(f"{name}={value}: expected 1 or more")
     _check_frames(task, frames)
     observed = (frames[None] if frames.ndim == 4 else frames)[:, -clip.in_length :]
-    predict = _predictor(task, variables, seed)
+    predict = _predictor(task, variables, seed, samples)
     batch_size = min(batch_size, max(len(observed), 1))
     place: Any = jnp.asarray
     if jax.process_count() > 1:
@@ -124,7 +135,7 @@ def _predicted_blocks(
         batch_size = -(-batch_size // mesh.size) * mesh.size
 
     def blocks() -> Iterator[tuple[int, np.ndarray]]:
-        yield 0, np.zeros((0, horizon, *task.dataset.frame_shape), frames.dtype)
+        yield 0, np.zeros((samples or 1, 0, horizon, *task.dataset.frame_shape), frames.dtype)
         for start in range(0, len(observed), batch_size):
             chosen = np.asarray(observed[start : start + batch_size])
             if clip.fill is None:
@@ -132,7 +143,7 @@ def _predicted_blocks(
             stored, valid = predictors.padded(chosen, batch_size)
             ids = place(draws.as_words(np.arange(start, start + batch_size)))
             model_units = predict(clip.filled(clip.units.normalise(place(stored))), ids, horizon)
-            future = on_host(clip.units.denormalise(model_units))[valid]
+            future = on_host(clip.units.denormalise(model_units))[:, valid]
             _check_finite("prediction", future, start)
             if np.issubdtype(frames.dtype, np.integer):
                 limits = np.iinfo(frames.dtype)
@@ -143,19 +154,27 @@ def _predicted_blocks(
     return blocks()
 
 
+def check_draws(seed: int | None, samples: int | None) -> None:
+    """Raises ValueError for a seed, or a number of samples, that is given and is none."""
+    for name, value, low, high in (
+        ("seed", seed, 0, LARGEST),
+        ("samples", samples, 1, LARGEST_SIZE),
+    ):
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name}={value}: expected {low} to {high}")
+
+
 def _predictor(
-    task: Task, variables: Mapping[str, Any], seed: int | None
-) -> Callable[[jax.Array, jax.Array, int], jax.Array]:
-    """A function of observed frames, numbers of the clips and a horizon."""
-    if seed is None:
+    task: Task, variables: Mapping[str, Any], seed: int | None, samples: int | None
+) -> draws.Draw:
+    check_draws(seed, samples)
+    if seed is None and samples is None:
         point = predictors.predictor(task.model, variables)
-        return lambda observed, ids, horizon: point(observed, horizon)
+        return lambda observed, ids, horizon: point(observed, horizon)[None]
     if not draws.can_draw(task.model):
-        raise ValueError(f"seed={seed}: expected none; this model draws no futures")
-    if not 0 <= seed <= LARGEST:
-        raise ValueError(f"seed={seed}: expected 0 to {LARGEST}")
-    draw = draws.drawer(task.model, variables, samples=1, seed=seed)
-    return lambda observed, ids, horizon: draw(observed, ids, horizon)[0]
+        given = f"seed={seed}" if samples is None else f"samples={samples}"
+        raise ValueError(f"{given}: expected none; {task.recipe.label} draws no futures")
+    return draws.drawer(task.model, variables, samples=samples or 1, seed=seed or 0)
 
 
 def _check_frames(task: Task, frames: np.ndarray) -> None:
@@ -183,7 +202,8 @@ def _check_frames(task: Task, frames: np.ndarray) -> None:
 
 
 def _check_finite(field: str, clips: np.ndarray, start: int) -> None:
-    finite = np.isfinite(clips).all(axis=(1, 2, 3, 4))
+    """Refuses clips (B, T, H, W, C), or samples of them (n, B, T, H, W, C), numbered from start."""
+    finite = np.atleast_2d(np.isfinite(clips).all(axis=(-4, -3, -2, -1))).all(axis=0)
     if not finite.all():
         raise ValueError(
             f"{field}: clip {start + int(np.argmin(finite))} has values that are not finite; "

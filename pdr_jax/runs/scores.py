@@ -16,6 +16,8 @@ from pdr_jax.runs.folder import read_data, read_recipe
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.task import Task
 
+_BASELINES = ("persistence", "extrapolation")  # rows that stand beside the runs'
+
 
 def row_labels(runs: Sequence[Path]) -> dict[Path, str]:
     """A label for each run: the last parts of its path, as few as distinguish the runs.
@@ -30,7 +32,7 @@ def row_labels(runs: Sequence[Path]) -> dict[Path, str]:
     paths = {run: run.resolve() for run in runs}
     for length in range(1, max(len(path.parts) for path in paths.values()) + 1):
         labels = {run: "/".join(path.parts[-length:]) for run, path in paths.items()}
-        if len({"persistence", *labels.values()}) == len(runs) + 1:
+        if len({*_BASELINES, *labels.values()}) == len(runs) + len(_BASELINES):
             break
     return labels
 

@@ -18,6 +18,7 @@ from pdr_jax.commands import main
 from pdr_jax.files import write_json
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import read_data, read_recipe
+from pdr_jax.runs.scores import row_labels
 from pdr_jax.runs.state import load
 from pdr_jax.task import open_task
 
@@ -120,6 +121,12 @@ def test_runs_of_the_same_name_are_told_apart(namesakes, tmp_path, capsys):
     rows = list(csv.DictReader(values.read_text().splitlines()))
     assert {row["predictor"] for row in rows} == {"a/seed0", "b/seed0"}
     assert len(rows) == 2 * 4 * 2
+
+
+@pytest.mark.parametrize("name", ["persistence", "extrapolation"])
+def test_the_names_of_baselines_are_not_those_of_runs(name):
+    labels = row_labels([Path("a", name), Path("a/other")])
+    assert list(labels.values()) == [f"a/{name}", "a/other"]
 
 
 def test_the_title_says_what_chose_each_checkpoint(namesakes, capsys):

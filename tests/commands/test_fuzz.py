@@ -153,6 +153,7 @@ OTHERS = [
     "predict run seen.npy future.npy --horizon=",
     "predict run seen.npy future.npy --batch-size=",
     "predict run seen.npy future.npy --gif=",
+    "predict run seen.npy future.npy --samples=",
     "predict run seen.npy =",
     "predict run = future.npy",
     "predict = seen.npy future.npy",

@@ -7,7 +7,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 READMES = pytest.mark.parametrize(
-    ("name", "count"), [("pallas_kernels/README.md", 4), ("pdr_jax/predgs/README.md", 1)]
+    ("name", "count"),
+    [
+        ("pallas_kernels/README.md", 4),
+        ("pdr_jax/predgs/README.md", 1),
+        pytest.param("pdr_jax/diffusion/README.md", 1, marks=pytest.mark.rest),
+    ],
 )
 
 

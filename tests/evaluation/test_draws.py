@@ -5,10 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_runs import moving_blobs
 
 from pdr_jax.evaluation import draws
 from pdr_jax.evaluation.figures import best_of
 from pdr_jax.evaluation.measuring import measure
+from pdr_jax.evaluation.prediction import predict_array, predict_file
 from pdr_jax.metrics import frechet_distance
 
 SAMPLES, SEED = 3, 5
@@ -53,17 +55,23 @@ def rows(task):
     )
 
 
-@pytest.fixture(scope="module")
-def drawn(task):
-    """Samples (n, clips, T', H, W, C) made one by one, the truth, and what was observed."""
-    frames = jnp.stack([task.test[i]["frames"] for i in range(len(task.test))])
-    observed, target = task.clip.split(frames)
-    made = np.zeros((SAMPLES, *target.shape), np.float32)
-    for i in range(len(task.test)):
-        key = jax.random.fold_in(jax.random.key(SEED), int(task.test[i]["id"]))
+def one_by_one(observed, ids):
+    """Samples (n, clips, 2, H, W, C) of clips with these ids."""
+    made = np.zeros((SAMPLES, len(ids), 2, *observed.shape[2:]), np.float32)
+    for i, clip in enumerate(ids):
+        key = jax.random.fold_in(jax.random.key(SEED), clip)
         for number in range(SAMPLES):
             own = {"sample": jax.random.fold_in(key, number)}
             made[number, i] = Walk().apply({}, observed[i : i + 1], 2, rngs=own)[0]
+    return made
+
+
+@pytest.fixture(scope="module")
+def drawn(task):
+    """Samples made one by one, the truth, and what was observed."""
+    clips = [task.test[i] for i in range(len(task.test))]
+    observed, target = task.clip.split(jnp.stack([clip["frames"] for clip in clips]))
+    made = one_by_one(observed, [int(clip["id"]) for clip in clips])
     return made, np.asarray(target), np.asarray(observed)
 
 
@@ -142,6 +150,25 @@ def test_batches_and_devices_do_not_change_what_is_drawn(task, rows):
     for name, value in again["walk (3 samples)"].figures.items():
         assert value == pytest.approx(rows["walk (3 samples)"].figures[name], rel=1e-5), name
     assert again["walk"].values == {}
+
+
+def test_predictions_are_the_draws_of_clips_numbered_from_0(task, tmp_path):
+    frames = moving_blobs(5, 2).astype(np.float32)
+    expected = 255 * one_by_one(jnp.asarray(frames / 255), range(5))
+    options = {"batch_size": 2, "seed": SEED}
+    future = predict_array(task, {}, frames, samples=SAMPLES, **options)
+    assert future.dtype == np.float32
+    np.testing.assert_allclose(future, expected, atol=1e-3)
+    one = predict_array(task, {}, frames, **options)
+    np.testing.assert_allclose(one, expected[0], atol=1e-3)
+    for clips, wanted in ((frames[:3], expected[:, :3]), (frames[0], expected[:, 0])):
+        written = predict_file(task, {}, clips, tmp_path / "f.npy", samples=SAMPLES, **options)
+        np.testing.assert_allclose(written, wanted, atol=1e-3)
+        assert np.load(tmp_path / "f.npy").shape == wanted.shape
+    frames[4] = np.nan
+    with pytest.raises(ValueError, match="frames: clip 4 has values that are not finite"):
+        predict_file(task, {}, frames, tmp_path / "g.npy", samples=SAMPLES, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
 
 
 def test_a_model_that_draws_nothing_has_one_row(finished):

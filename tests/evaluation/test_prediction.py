@@ -67,6 +67,20 @@ def test_less_than_one_is_refused(predict, name):
         predict(CLIPS, **{name: 0})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 2}, r"samples=2: expected none; .* \+ predgs draws no futures"),
+        ({"seed": 0}, r"seed=0: expected none; .* draws no futures"),
+        ({"samples": 0}, "samples=0: expected 1 to 10000"),
+        ({"samples": 2, "seed": -1}, "seed=-1: expected 0 to"),
+    ],
+)
+def test_futures_that_cannot_be_drawn_are_refused(predict, options, message):
+    with pytest.raises(ValueError, match=message):
+        predict(CLIPS, **options)
+
+
 def test_predictions_are_written_but_never_over_their_source(tmp_path):
     np.save(tmp_path / "clips.npy", CLIPS)
     np.testing.assert_array_equal(read_frames(tmp_path / "clips.npy"), CLIPS)

@@ -12,7 +12,7 @@ from small_runs import moving_blobs
 
 import pdr_datasets
 from pdr_datasets import Units
-from pdr_jax.evaluation.kinds import kind_of, prepare_outputs
+from pdr_jax.evaluation.kinds import kind_of, outputs, prepare_outputs
 from pdr_jax.evaluation.named_series import read_series, write_series
 from pdr_jax.evaluation.prediction import predict_array
 from pdr_jax.evaluation.video_files import read_video, write_video
@@ -88,6 +88,23 @@ def test_a_series_goes_on_with_its_times_names_and_units(kelvin, tmp_path, suffi
         if suffix == ".nc":
             assert written.crs.attrs["grid_mapping_name"] == "latitude_longitude"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "b.nc"])
+
+
+@pytest.mark.parametrize(("dim", "member"), [("number", "member"), ("member", "member_")])
+def test_samples_of_a_series_are_its_members(kelvin, tmp_path, dim, member):
+    field().rename(number=dim).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    series = read_series(tmp_path / "a.nc", kelvin, {"key": "t"})
+    future = np.random.default_rng(1).uniform(270, 300, (2, 3, 8, 8, 1)).astype(np.float32)
+    write_series(series, tmp_path / "b.nc", future)
+    with xr.open_dataset(tmp_path / "b.nc", engine="h5netcdf") as written:
+        assert written.t.dims == (member, "lat", "valid_time", "lon")
+        np.testing.assert_array_equal(
+            written.t.transpose(member, "valid_time", ...), future[..., 0]
+        )
+        assert written[member].values.tolist() == [0, 1]
+        assert written[member].attrs["standard_name"] == "realization"
+        assert written.valid_time.size == 3
+        assert written[dim].item() == 7
 
 
 def test_only_the_frames_that_are_needed_are_read(kelvin, tmp_path):
@@ -217,6 +234,14 @@ def test_a_folder_of_frames_has_no_rate(task, finished, tmp_path):
     assert (future.shape, future.dtype) == ((2, 8, 8, 1), np.uint8)
 
 
+def test_samples_of_a_video_have_names_of_their_own(tmp_path):
+    names = [path.name for path in outputs(tmp_path / "b.mp4", 2)]
+    assert names == ["b-0.mp4", "b-1.mp4"]
+    assert outputs(tmp_path / "b", 1) == [tmp_path / "b-0"]
+    for target, samples in (("b.npy", 2), ("b.nc", 2), ("b.mp4", None)):
+        assert outputs(tmp_path / target, samples) == [tmp_path / target]
+
+
 def test_videos_that_do_not_fit_or_are_damaged_are_refused(task, kelvin, tmp_path):
     path = video(tmp_path / "a.mp4", np.zeros((6, 32, 32, 3), np.uint8))
     for other in (kelvin, dressed(task, 8, 2)):
@@ -250,5 +275,12 @@ def test_outputs_are_of_the_kind_of_their_source(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(ValueError, match=r"source='.*clips' is a folder of 2 videos: give one"):
         prepare_outputs(tmp_path / "clips", tmp_path / "b.mp4")
-    prepare_outputs(tmp_path / "a.mp4", tmp_path / "new/folder")
+    (tmp_path / "a.mp4").rename(tmp_path / "a-1.mp4")
+    prepare_outputs(tmp_path / "a-1.mp4", tmp_path / "a.mp4", samples=1)
+    with pytest.raises(ValueError, match=r"target='.*a-1\.mp4' would replace the frames"):
+        prepare_outputs(tmp_path / "a-1.mp4", tmp_path / "a.mp4", samples=2)
+    (tmp_path / "frames").rename(tmp_path / "next-1")
+    with pytest.raises(FileExistsError, match="next-1' is there already: expected a new folder"):
+        prepare_outputs(tmp_path / "a-1.mp4", tmp_path / "next", samples=2)
+    prepare_outputs(tmp_path / "a-1.mp4", tmp_path / "new/folder")
     assert [path.name for path in (tmp_path / "new").iterdir()] == []

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 from small_runs import moving_blobs
 
+from pdr_jax.commands import main
 from pdr_jax.diffusion import DiffusionConfig
 from pdr_jax.evaluation.draws import drawer
 from pdr_jax.runs.fit import fit
@@ -83,6 +86,24 @@ def test_predictions_take_a_seed(frozen, finished, tmp_path):
     for model, seed, message in ((point, 1, "draws no futures"), (exported, -1, "expected 0 to")):
         with pytest.raises(ValueError, match=f"seed={seed}: .*{message}"):
             model.predict(clips, seed=seed)
+
+
+def test_futures_of_a_video_have_a_folder_each(frozen, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("seen").mkdir()
+    for number, frame in enumerate(moving_blobs(1, 3)[0]):
+        Image.fromarray(frame[..., 0]).save(f"seen/{number}.png")
+    main(["predict", str(frozen[0]), "seen", "next", "--samples", "2", "--gif", "next.gif"])
+    assert "next-0, next-1: uint8 (2, 2, 8, 8, 1)" in capsys.readouterr().out
+    main(["predict", str(frozen[0]), "seen", "one", "--seed", "0"])
+    for number in (3, 4):
+        names = [Path(folder, f"{number:06d}.png") for folder in ("next-0", "next-1", "one")]
+        first, second, alone = (name.read_bytes() for name in names)
+        assert first == alone
+        assert first != second
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("next-0", "next-1", "next.gif", "one", "seen")
+    ]
 
 
 def test_another_predictor_is_refused(frozen, small_dataset, tmp_path):

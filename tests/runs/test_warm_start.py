@@ -1,6 +1,7 @@
 """The parameters of one run as the start of another."""
 
 import contextlib
+import dataclasses
 import io
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from imported_runs import ARRAYS, assert_close, fill, pdr, refused
 
 from pdr_jax import recipes
 from pdr_jax.commands import train
+from pdr_jax.diffusion import DiffusionConfig
+from pdr_jax.files import write_json
 from pdr_jax.runs import scores
 from pdr_jax.runs.folder import read_data
 from pdr_jax.runs.state import load
@@ -69,6 +72,26 @@ def test_the_protocol_is_the_source_runs_and_another_one_is_noted(started, runs,
     task, _ = load(runs["ours"].folder)
     figures = scores.describe(runs["ours"].folder, task, split="test", checkpoint="best")
     assert NOTE in figures["note"]
+
+
+def test_the_settings_of_parts_that_both_runs_have_are_the_source_runs(runs):
+    ours = dataclasses.replace(runs["ours"].recipe, fusion="add", adapter="robust+diffusion")
+    ours = dataclasses.replace(ours, diffusion=DiffusionConfig(steps=3, freeze=True))
+    Path("runs/drawn").mkdir()
+    write_json(Path("runs/drawn/recipe.json"), dataclasses.replace(ours, init_from="x").to_json())
+    fields = {"predgs", "fusion", "diffusion"}
+    for options, adapter, kept in (
+        ("", "robust+diffusion", fields),
+        ("--adapter robust+diffusion", "robust+diffusion", fields),
+        ("--adapter robust", "robust", fields - {"diffusion"}),
+        ("--adapter tracked+diffusion", "tracked+diffusion", {"diffusion"}),
+        ("--adapter none", "none", set()),
+    ):
+        recipe = train.named_recipe(["--init-from", "runs/drawn", *options.split()])
+        assert recipe.adapter == adapter
+        same = {name for name in fields if getattr(recipe, name) == getattr(ours, name)}
+        assert same == kept, options
+    assert train.named_recipe(["--init-from", "runs/theirs"]).adapter == "predgs"
 
 
 def test_a_run_that_starts_from_ours_copies_all_three_parts(runs):

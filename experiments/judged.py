@@ -76,12 +76,9 @@ class Setting:
                 open_dataset(dataclasses.replace(recipe, data_dir=data_dir, out_length=length))
                 for length in horizons
             ]
-        return {f"{data.in_length} -> {data.out_length}": self._fewer(data) for data in opened}
-
-    def _fewer(self, dataset: pdr_datasets.VideoDataset) -> pdr_datasets.VideoDataset:
-        test = dataset.splits["test"]
-        test = Chosen(test, range(0, len(test), self.every))
-        return dataclasses.replace(dataset, splits={**dataset.splits, "test": test})
+        return {
+            f"{data.in_length} -> {data.out_length}": every_nth(data, self.every) for data in opened
+        }
 
     def measured(self, frame_shape: tuple[int, int, int], st_lpips: Path | None) -> dict[str, Any]:
         """What is measured beside the protocol's metrics, as arguments of `study.run_arm`."""
@@ -102,6 +99,13 @@ def at_half_size(recipe: Recipe) -> Recipe:
     if recipe.predgs.heads == "tracked":
         return recipe
     return dataclasses.replace(recipe, predgs=dataclasses.replace(recipe.predgs, window=25, pool=4))
+
+
+def every_nth(dataset: pdr_datasets.VideoDataset, step: int) -> pdr_datasets.VideoDataset:
+    """A data set with every `step`-th of its test clips."""
+    test = dataset.splits["test"]
+    test = Chosen(test, range(0, len(test), step))
+    return dataclasses.replace(dataset, splits={**dataset.splits, "test": test})
 
 
 class Chosen:

@@ -1,5 +1,6 @@
 """Everything that is measured of a predictor in one pass over a split."""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -71,14 +72,24 @@ class Figures:
     keep_samples: bool = False
     best: Callable[[Mapping[str, np.ndarray]], dict[str, float]] = best_of
 
-    def reset(self) -> None:
-        """Forgets all batches."""
-        for part in (self.evaluator, self.events, self.ensemble, *self.distances):
-            if part is not None:
-                part.reset()
+    def another(self) -> "Figures":
+        """The same of another predictor, without batches; it shares what is known of the truth."""
+        return dataclasses.replace(
+            self,
+            evaluator=_emptied(self.evaluator),
+            events=_emptied(self.events),
+            ensemble=_emptied(self.ensemble),
+            distances=tuple(map(_emptied, self.distances)),
+        )
 
     def update(
-        self, samples: AnyArray, observed: AnyArray, target: AnyArray, valid: np.ndarray
+        self,
+        samples: AnyArray,
+        observed: AnyArray,
+        target: AnyArray,
+        valid: np.ndarray,
+        *,
+        truth: bool = True,
     ) -> None:
         """Adds a batch.
 
@@ -87,6 +98,7 @@ class Figures:
           observed: (B, T, H, W, C).
           target: (B, T', H, W, C).
           valid: (B,), clips that count.
+          truth: whether the clips are new; False if `another` has had them.
         """
         if self.ensemble is not None:
             self.ensemble.update(samples, target, valid)
@@ -96,7 +108,7 @@ class Figures:
             if self.events is not None:
                 self.events.update(sample, target, valid)
             for distance in self.distances:
-                distance.update(sample, observed, target, valid, truth=number == 0)
+                distance.update(sample, observed, target, valid, truth=truth and number == 0)
 
     def measured(self, ids: np.ndarray, batches: np.ndarray, *, samples: int = 1) -> Measured:
         """What was measured of clips with these ids.
@@ -129,6 +141,14 @@ class Figures:
             frames = self.evaluator.per_sample_frame()
             values = {name: value[order].mean(1) for name, value in frames.items()}
         return Measured(figures, per_frame, values, ids, details)
+
+
+def _emptied(part: Any) -> Any:
+    """A copy of a metric, if it is one, that has had no batch; what is compiled is shared."""
+    copied = copy.copy(part)
+    if copied is not None:
+        copied.reset()
+    return copied
 
 
 def _sample_order(batches: np.ndarray, samples: int) -> np.ndarray:

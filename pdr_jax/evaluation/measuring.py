@@ -160,18 +160,16 @@ def measure(
         thresholds=thresholds,
         features=features,
     )
-    measured: dict[str, Measured] = {}
-    for name, (count, draw) in rows.items():
-        row = _pass(
-            traced_for(mesh, draw),
-            batches,
-            clip=task.clip,
-            batch_size=batch_size,
-            figures=figures,
-            place=place,
-            samples=count,
-        )
-        measured[name] = row if keep_samples else dataclasses.replace(row, values={})
+    measured = _pass(
+        {name: (count, traced_for(mesh, draw)) for name, (count, draw) in rows.items()},
+        batches,
+        clip=task.clip,
+        batch_size=batch_size,
+        figures=figures,
+        place=place,
+    )
+    if not keep_samples:
+        measured = {name: dataclasses.replace(row, values={}) for name, row in measured.items()}
     if drawn_label in measured:
         measured[drawn_label].details["seed"] = seed
     elif samples:
@@ -193,28 +191,36 @@ def measure(
 
 
 def _pass(
-    draw: Draw,
+    rows: Mapping[str, tuple[int, Draw]],
     batches: Batches,
     *,
     clip: ClipSpec,
     batch_size: int,
     figures: Figures,
     place: Callable[[np.ndarray], jax.Array],
-    samples: int,
-) -> Measured:
-    """What is measured of a predictor's frames of every clip; otherwise as `stream`."""
-    figures.reset()
+) -> dict[str, Measured]:
+    """What is measured of each row's samples of every clip; otherwise as `stream`.
+
+    All rows see a batch before the next one is read, so that what is measured of the truth, such as
+    its optical flow, is measured once.
+    """
+    found = {name: figures.another() for name in rows}
+    first = next(iter(rows))
     ids = []
     for batch in batches():
         frames, valid = predictors.padded(np.asarray(batch["frames"]), batch_size)
         words, _ = predictors.padded(draws.as_words(batch["id"]), batch_size)
         observed, target = clip.split(place(frames))
-        drawn = draw(observed, place(words), clip.horizon)
-        _check_finite(drawn, batch["id"])
-        figures.update(drawn, observed, target, valid)
+        for name, (_, draw) in rows.items():
+            drawn = draw(observed, place(words), clip.horizon)
+            _check_finite(drawn, batch["id"])
+            found[name].update(drawn, observed, target, valid, truth=name == first)
         ids.append(batch["id"])
     counts = np.array([len(part) for part in ids])
-    return figures.measured(np.concatenate(ids), counts, samples=samples)
+    return {
+        name: found[name].measured(np.concatenate(ids), counts, samples=samples)
+        for name, (samples, _) in rows.items()
+    }
 
 
 def _once(predict: Predict) -> Draw:

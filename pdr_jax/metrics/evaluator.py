@@ -117,11 +117,11 @@ class Evaluator:
         # A `Partial` passes a metric's weights as arguments of the jitted function, not constants.
         self._extra = {name: Partial(function) for name, function in extra.items()}
         needs = {need for metric in self.metrics.values() for need in metric.needs}
-        self._flows: dict[str, warping.Flow] = {}
+        self._flows: dict[str, warping.TruthFlows] = {}
         if "flow" in needs:
-            self._flows[""] = flow or warping.dis_flow()
+            self._flows[""] = warping.TruthFlows(flow or warping.dis_flow())
         if raft is not None and "raft" in needs:
-            self._flows["_raft"] = raft
+            self._flows["_raft"] = warping.TruthFlows(raft)
         self._keep_samples = keep_samples
         self.reset()
 
@@ -148,8 +148,8 @@ class Evaluator:
         """
         chosen = self._check(prediction, target, valid)
         values = _as_float64(self._frame_values(prediction, target, chosen, self._extra))
-        for suffix, flow in self._flows.items():
-            values |= self._warping_values(prediction, target, flow, suffix)
+        for suffix, flows in self._flows.items():
+            values |= self._warping_values(prediction, target, flows, suffix)
         kept = {
             name: value[chosen]
             for name, value in values.items()
@@ -224,12 +224,12 @@ class Evaluator:
         return chosen
 
     def _warping_values(
-        self, prediction: AnyArray, target: AnyArray, flow: warping.Flow, suffix: str
+        self, prediction: AnyArray, target: AnyArray, flows: warping.TruthFlows, suffix: str
     ) -> dict[str, np.ndarray]:
         unit, true_unit = on_host(self._unit_frames(prediction, target))
-        flows = warping.truth_flows(true_unit, flow)
-        error, steps = warping.warping_error(unit, *flows)
-        true_error, _ = warping.warping_error(true_unit, *flows)
+        there, back = flows(true_unit)
+        error, steps = warping.warping_error(unit, there, back)
+        true_error, _ = warping.warping_error(true_unit, there, back)
         values = {
             f"warping_prediction{suffix}": error,
             f"warping_target{suffix}": true_error,

@@ -84,6 +84,22 @@ def truth_flows(
     return there.reshape(shape), back.reshape(shape)
 
 
+class TruthFlows:
+    """`truth_flows`, which remembers those of the last clips: many predictions have one truth."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._last: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]] | None = None
+
+    def __call__(
+        self, target: Float[np.ndarray, "B T H W C"]
+    ) -> tuple[Float[np.ndarray, "B T-1 H W 2"], Float[np.ndarray, "B T-1 H W 2"]]:
+        """Flows from each frame to the next, and back."""
+        if self._last is None or not np.array_equal(self._last[0], target):
+            self._last = (target, truth_flows(target, self._flow))
+        return self._last[1]
+
+
 @jax.jit
 def occlusion_mask(
     there: Float[Array, "N H W 2"], back: Float[Array, "N H W 2"]

@@ -120,6 +120,21 @@ def test_rafts_flow_has_figures_of_its_own():
         Evaluator(metrics.WARPING_RAFT)
 
 
+def test_many_predictions_of_a_truth_need_its_flow_once():
+    seen = []
+
+    def counted(first, second):
+        seen.append(len(first))
+        return uniform(2)(first, second)
+
+    evaluator = Evaluator(NAMES, flow=counted)
+    for clips in (moving(2), moving(1), moving(1, seed=1)):
+        before = len(seen)
+        for prediction in (clips, clips[::-1].copy()):
+            evaluator.update(prediction, clips)
+        assert len(seen) == before + 2, "there and back"
+
+
 def test_batches_and_padding_do_not_change_the_figures():
     target = np.concatenate([moving(2, seed=seed) for seed in range(3)])
     prediction = target[::-1].copy()

@@ -87,17 +87,19 @@ def prepare_outputs(
             "video, or one folder of frames"
         )
     written = outputs(target, samples)
-    for path in written:
-        if path.resolve() == source.resolve():
-            raise ValueError(f"target={str(path)!r} would replace the frames that it is made from")
+    for output in written:
+        if output.resolve() == source.resolve():
+            raise ValueError(
+                f"target={str(output)!r} would replace the frames that it is made from"
+            )
     suffixes = TARGETS[kind_of(source)]
     for field, path, valid in (("target", target, suffixes), ("gif", gif, (".gif",))):
         if path is not None and path.suffix not in valid:
             names = " or ".join(suffix or "nothing (a folder)" for suffix in valid)
             raise ValueError(f"{field}={str(path)!r}: expected a name that ends in {names}")
-    for path in written:
-        if path.suffix == "" and path.exists() and (path.is_file() or any(path.iterdir())):
-            raise FileExistsError(f"target={str(path)!r} is there already: expected a new folder")
+    for output in written:
+        if output.suffix == "" and output.exists() and (output.is_file() or any(output.iterdir())):
+            raise FileExistsError(f"target={str(output)!r} is there already: expected a new folder")
     for module in _NEEDS.get(target.suffix, ()):
         if importlib.util.find_spec(module) is None:
             raise ImportError(

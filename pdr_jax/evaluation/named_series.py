@@ -100,7 +100,8 @@ def write_series(series: NamedSeries, target: Path, future: np.ndarray) -> None:
         for dim, size in zip((axes.row, axes.column), future.shape[-3:-1], strict=True)
     }
     source = source.isel(kept)
-    values = future[..., *kept.values(), :]
+    rows, columns = kept.values()
+    values = future[..., rows, columns, :]
     coordinates = {
         name: (each.dims, each.values, _attributes(each.attrs, _OTHERS))
         for name, each in source.coords.items()

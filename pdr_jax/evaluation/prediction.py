@@ -85,7 +85,7 @@ def predict_file(
       A memory map of the file; of several processes, the first alone writes it, and the others have
       zeros.
     """
-    leading = () if samples is None else (samples,)
+    leading: tuple[int, ...] = () if samples is None else (samples,)
     leading += () if frames.ndim == 4 else (len(frames),)
     shape = (*leading, horizon or task.clip.horizon, *task.dataset.frame_shape)
     blocks = _predicted_blocks(task, variables, frames, horizon, batch_size, seed, samples, report)

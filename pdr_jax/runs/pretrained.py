@@ -84,10 +84,17 @@ class Pretrained:
         horizon: int | None = None,
         batch_size: int = 16,
         seed: int | None = None,
+        samples: int | None = None,
     ) -> np.ndarray:
         """Predicts the frames that follow, in stored units: `predict_array` has the details."""
         return predict_array(
-            self.task, self.variables, frames, horizon=horizon, batch_size=batch_size, seed=seed
+            self.task,
+            self.variables,
+            frames,
+            horizon=horizon,
+            batch_size=batch_size,
+            seed=seed,
+            samples=samples,
         )
 
     def save_pretrained(

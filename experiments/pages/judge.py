@@ -211,13 +211,14 @@ def house(results: Mapping[str, Result]) -> str:
         [label, f"{by_label(runs)[label][0]['parameters']:,}", *spreads(runs, horizon, label, few)]
         for label in arms
     ]
-    steps = by_label(runs)["plain"][0]["steps"]
+    steps, longer = (by_label(runs)[arm][0]["steps"] for arm in (arms[0], arms[2]))
     return (
         "\n"
         + page(
             table(["", "parameters", *few], rows),
             paragraph(
-                f"{result['title']}; {steps} steps each with L1 + SSIM; mean over "
+                f"{result['title']}; {steps} steps each (as long as tracked: {longer}) with L1 + "
+                f"SSIM; mean over "
                 f"{len(by_label(runs)['plain'])} seeds, and their span; lower is better for mse "
                 "and st_lpips_alex, 1 for sharpness. With every seed:"
             ),

@@ -36,8 +36,9 @@ FOOT = """\
 lpips is published with AlexNet's weights, and ours is the shift-tolerant st_lpips_alex, another
 metric; psnr is per frame on uint8. "Recovered" is the part of the gap between TAU's ratio to the
 truth and 1 that is closed; below 0 it is wider. Errors on ERA5 are in
-kelvin, on TaxiNYC in taxis an hour and cell. TAU is narrowed, and trained as long as PDR. Seeds,
-commits and hardware stand on the pages that are linked.
+kelvin, on TaxiNYC in taxis an hour and cell. TAU is narrowed, and takes as many steps as PDR; where
+no loss is named it has its own, MSE + divergence. Seeds, commits and hardware stand on the pages
+that are linked.
 """
 
 
@@ -75,17 +76,21 @@ def ours(row: Row, results: Mapping[str, Result]) -> tuple[str, str]:
     name = JUDGED[row["data"]]
     result = results[name]
     runs = [run for part in ("main", "paper") for run in _runs(result, part)]
-    found = by_label(runs).get(row["arm"], [])
+    still = row["arm"] == "persistence"
+    found = runs[:1] if still else by_label(runs).get(row["arm"], [])
     if not found:
         return "", "not run yet"
     metric = METRICS.get(metric, metric)
-    if kind:
+    if still:
+        figures = [list(found[0]["scores"].values())[-1]["persistence"][metric]]
+    elif kind:
         figures = _recovered(found, by_label(runs)[TAU], metric)
     else:
         figures = [_model(run)[metric] for run in found]
     title = result["title"].partition(",")[0]
     horizon = list(found[0]["scores"])[-1]
-    return spread(figures), f"[{title}, {horizon}](results/{name}.md)"
+    remark = f" {metric}" if metric == METRICS["lpips"] else ""
+    return spread(figures) + remark, f"[{title}, {horizon}](results/{name}.md)"
 
 
 def _runs(result: Result, part: str) -> Sequence[dict[str, Any]]:

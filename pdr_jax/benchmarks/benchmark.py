@@ -39,6 +39,7 @@ class Benchmark:
       warmup_epochs: epochs of linear warm-up, for "cosine".
       data_options: options of the data set's loader.
       backbones: settings of each backbone that was published on it.
+      mcvd: fields of a recipe that protocol "mcvd" sets.
     """
 
     in_length: int
@@ -52,6 +53,7 @@ class Benchmark:
     warmup_epochs: int = 0
     data_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     backbones: Mapping[str, Settings]
+    mcvd: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def settings(self, backbone: str) -> Settings:
         """The settings of a backbone; `UNPUBLISHED` where there are none."""

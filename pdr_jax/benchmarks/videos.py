@@ -15,6 +15,7 @@ KTH = Benchmark(
     epochs=100,
     schedule="onecycle",
     data_options={"size": 128, "split": "person", **STORED},
+    mcvd={"out_length": 30, "data_options": {"size": 64, "split": "mcvd", **STORED}},
     backbones={
         **metaformers(
             # IncepU was published with N_T 6; its configuration file says 4.

@@ -15,7 +15,7 @@ from pdr_jax.runs.folder import read_recipe, recorded_units
 
 
 def named_recipe(argv: list[str]) -> Recipe:
-    """The published recipe for the data set, backbone, adapter and loss on the command line.
+    """The published recipe for what the command line chooses: data set, backbone, protocol, ...
 
     With --init-from, the backbone, its options and `in_length` are those of the source run, and so
     are the settings of the parts of the adapter that both runs have. Without --adapter, the adapter
@@ -23,7 +23,7 @@ def named_recipe(argv: list[str]) -> Recipe:
     other fields that decide which clips a run sees.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in ("--backbone", "--adapter", "--loss"):
+    for option in ("--backbone", "--adapter", "--loss", "--protocol"):
         parser.add_argument(option)
     parser.add_argument("--init-from", "--init_from")
     known, rest = parser.parse_known_args(argv)

@@ -233,4 +233,11 @@ def _published(recipe: Recipe) -> dict[str, dict[str, float]]:
     rows = published_figures(recipe.dataset, recipe.protocol)
     if not rows:
         raise ValueError(f"there are no published figures for {recipe.dataset}")
+    if recipe.protocol == "mcvd":
+        for name, value in BENCHMARKS[recipe.dataset].mcvd["data_options"].items():
+            if value and recipe.data_options.get(name) != value:
+                raise ValueError(
+                    f"--published with protocol mcvd: {name}={recipe.data_options.get(name)!r}; "
+                    f"its figures are of {name}={value!r} (--data-options {name} {value})"
+                )
     return rows

@@ -86,7 +86,8 @@ def create(
     known = {field.name for field in dataclasses.fields(Recipe)}
     for name in overrides:
         fields.check_one_of("recipe field", name, known)
-    return Recipe(**{**published, **overrides})
+    by_protocol = benchmark.mcvd if overrides.get("protocol") == "mcvd" else {}
+    return Recipe(**{**published, **by_protocol, **overrides})
 
 
 def published_backbone(name: str, dataset: str, **options: Any) -> backbones.Backbone:

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pdr_jax.evaluation.figures import Measured
 from pdr_jax.files import write_json
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.checkpoints import versions
-from pdr_jax.runs.folder import read_data, read_recipe
+from pdr_jax.runs.folder import read_data, read_recipe, recorded_units
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.task import Task
 
@@ -47,14 +49,14 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
     Raises:
       ValueError: data, lengths or protocols differ, or a run has no such split.
     """
-    (first_run, first), *others = recipes.items()
+    (first_run, first), *others = ((run, _compared(run, recipe)) for run, recipe in recipes.items())
     for run, other in others:
-        for field in ("dataset", "data_options", "protocol", "in_length", "out_length"):
-            if _told(getattr(other, field)) != _told(getattr(first, field)):
+        for field in sorted({*first, *other}):
+            here, there = other.get(field), first.get(field)
+            if here != there:
                 raise ValueError(
-                    f"{field}={getattr(other, field)!r} in {run}, {getattr(first, field)!r} in "
-                    f"{first_run}: such figures do not compare; expected the same {field} for all "
-                    "runs. Set it for all, or evaluate the runs one by one"
+                    f"{field}={here!r} in {run}, {there!r} in {first_run}: such figures do not "
+                    "compare. Set it for all runs, or evaluate them one by one"
                 )
     for run, recipe in recipes.items():
         if split == "holdout" and recipe.protocol == "openstl":
@@ -64,11 +66,16 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
             )
 
 
-def _told(value: Any) -> Any:
-    """A field's value, without options that are left to their loader."""
-    if isinstance(value, dict):
-        return {name: option for name, option in value.items() if option != ""}
-    return value
+def _compared(run: Path, recipe: Recipe) -> dict[str, Any]:
+    """What decides whether figures compare, without options that are left to their loader."""
+    fields = ("dataset", "protocol", "in_length", "out_length")
+    options = dict(recipe.data_options)
+    # However it was chosen, the scaling of an array is the one that the run was trained in.
+    if "scaling" in options and (recorded := recorded_units(run)):
+        units = recorded.units
+        options["scaling"] = [np.asarray(part).tolist() for part in (units.offset, units.scale)]
+    told = {f"data_options.{name}": value for name, value in options.items() if value != ""}
+    return {**{field: getattr(recipe, field) for field in fields}, **told}
 
 
 def check_writable(runs: Iterable[Path]) -> None:

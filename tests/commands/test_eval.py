@@ -18,7 +18,7 @@ from pdr_jax.commands import main
 from pdr_jax.files import write_json
 from pdr_jax.runs.fit import fit
 from pdr_jax.runs.folder import read_data, read_recipe
-from pdr_jax.runs.scores import row_labels
+from pdr_jax.runs.scores import check_comparable, row_labels
 from pdr_jax.runs.state import load
 from pdr_jax.task import open_task
 
@@ -244,3 +244,16 @@ def test_runs_of_other_protocols_are_refused_before_any_is_scored(here, monkeypa
     monkeypatch.setattr(command, "measure", None)  # would raise
     with pytest.raises(ValueError, match=r"protocol='openstl' in .*third, 'standard' in .*first"):
         command.evaluate((here / "first", here / "third"))
+
+
+def test_scalings_compare_as_the_runs_were_trained(folder, tmp_path):
+    first = folder / "first"
+    recipe = read_recipe(first)
+    given = {**recipe.data_options, "scaling": "0,2"}
+    second = dataclasses.replace(recipe, data_options=given)
+    shutil.copytree(first, tmp_path / "same")
+    check_comparable({first: recipe, tmp_path / "same": second}, "test")
+    shutil.copytree(first, tmp_path / "other")
+    write_json(tmp_path / "other/data.json", {**read_data(first), "scale": 2.0})
+    with pytest.raises(ValueError, match=r"^data_options\.scaling=\[0\.0, 2\.0\] in .*other"):
+        check_comparable({first: recipe, tmp_path / "other": second}, "test")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
+from pdr_jax import recipes
 from pdr_jax.benchmarks.figures import published_figures
 from pdr_jax.evaluation import mcvd, protocols
 from pdr_jax.metrics import BETTER
@@ -84,3 +85,10 @@ def test_published_rows_have_names_of_figures():
     rows = published_figures("kth", "mcvd")
     assert rows["PDR (published by PDR, 64x64)"]["psnr_mcvd"] == 26.69
     assert {name for row in rows.values() for name in row} <= BETTER.keys()
+
+
+def test_the_recipe_asks_for_mcvds_clips():
+    recipe = recipes.create("kth", protocol="mcvd")
+    options = recipe.data_options
+    assert (options["size"], options["split"], recipe.out_length) == (64, "mcvd", 30)
+    assert recipes.create("kth").data_options["size"] == 128

@@ -108,7 +108,8 @@ def main(
         "title": setting.title,
         "unit": setting.unit,
         "events": list(tests),
-        "data": " ".join(filter(None, (whole.reading, whole.note))),
+        "reading": whole.reading,
+        "note": whole.note,
         "runs": runs,
     }
     write_json(provenance.RESULTS / "nowcast.json", result)

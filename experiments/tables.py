@@ -16,6 +16,7 @@ from experiments.pages import (
     cpu,
     faults,
     front,
+    futures,
     judge,
     kernels,
     paper,
@@ -77,6 +78,7 @@ def pages(results: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         "step_cost_cpu": cpu.steps(results["step_cost_cpu"]),
         "faults": faults.document(results["faults"]),
         "several_processes": several_processes.document(results["several_processes"]),
+        "nowcast": futures.nowcast(results["nowcast"]),
         "topologies": topologies.document(results["topologies"]),
     }
 

@@ -15,6 +15,8 @@ CONTROLS = ("persistence", "coarse", "mean Y", "shuffled Y")
 
 IN_WORDS = {
     "persistence": "copying the last frame",
+    "extrapolation": "extrapolation by optical flow",
+    "pysteps": "pysteps' extrapolation",
     "mean Y": "itself with the mean of Y",
     "plain, as large as tracked": "plain with as many parameters",
     "plain, as long as tracked": "plain with as much time",

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments import backbones as backbones_study
-from experiments.pages import backbones, faults, judge, measured, several_processes, topologies
+from experiments.pages import (
+    backbones,
+    faults,
+    futures,
+    judge,
+    measured,
+    several_processes,
+    topologies,
+)
 from experiments.pages.markdown import page, paragraph, spread, table, words
 
 Result = Mapping[str, Any]
@@ -33,6 +41,7 @@ def document(results: Mapping[str, Result]) -> str:
     return page(
         HEAD,
         judge.summary(judge.of(results)),
+        futures.summary(results),
         _backbones(results["backbones_era5"]),
         measured.summary(results),
         faults.summary(results["faults"]),

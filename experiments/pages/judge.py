@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.judged import SETTINGS
+from experiments.pages import futures
 from experiments.pages.arms import CONTROLS, TIMES, Runs, ahead, by_label, spreads, standing
 from experiments.pages.markdown import bullets, origin, page, paragraph, spread, table, words
 from pdr_jax.recipes import DEFAULT_ADAPTER
@@ -93,6 +94,7 @@ def document(result: Result) -> str:
         "paper": "## The paper's studies, of PDR paper\n",
         "backbones": "## Behind other backbones\n",
         "long": "## Ten times as long\n",
+        "futures": "## Futures that a diffusion draws\n",
     }
     for name, title in titles.items():
         if name in result["parts"]:
@@ -103,6 +105,9 @@ def document(result: Result) -> str:
                     f'"As long as tracked" has {part["step_ratio"]} times the steps of the '
                     "others: as many times longer is a step of PDR tracked.\n"
                 )
+            if name == "futures":
+                parts.append(futures.tables(part["runs"]))
+                continue
             for horizon in part["runs"][0]["scores"]:
                 parts += [f"### {horizon}\n", _arms(part["runs"], horizon, shown(result))]
             if name == "main":

@@ -14,7 +14,7 @@ from pdr_jax.evaluation.figures import Measured
 from pdr_jax.files import write_json
 from pdr_jax.recipes import Recipe
 from pdr_jax.runs.checkpoints import versions
-from pdr_jax.runs.folder import read_data, read_recipe, recorded_units
+from pdr_jax.runs.folder import Recorded, read_data, read_recipe, recorded_units
 from pdr_jax.runs.lineage import protocol_note
 from pdr_jax.task import Task
 
@@ -49,9 +49,13 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
     Raises:
       ValueError: data, lengths or protocols differ, or a run has no such split.
     """
-    (first_run, first), *others = ((run, _compared(run, recipe)) for run, recipe in recipes.items())
+    recorded = {run: recorded_units(run) for run in recipes}
+    told = all(recorded.values())
+    (first_run, first), *others = (
+        (run, _compared(recipe, recorded[run] if told else None)) for run, recipe in recipes.items()
+    )
     for run, other in others:
-        for field in sorted({*first, *other}):
+        for field in dict.fromkeys([*first, *other]):
             here, there = other.get(field), first.get(field)
             if here != there:
                 raise ValueError(
@@ -66,12 +70,12 @@ def check_comparable(recipes: Mapping[Path, Recipe], split: str) -> None:
             )
 
 
-def _compared(run: Path, recipe: Recipe) -> dict[str, Any]:
+def _compared(recipe: Recipe, recorded: Recorded | None) -> dict[str, Any]:
     """What decides whether figures compare, without options that are left to their loader."""
     fields = ("dataset", "protocol", "in_length", "out_length")
     options = dict(recipe.data_options)
     # However it was chosen, the scaling of an array is the one that the run was trained in.
-    if "scaling" in options and (recorded := recorded_units(run)):
+    if "scaling" in options and recorded:
         units = recorded.units
         options["scaling"] = [np.asarray(part).tolist() for part in (units.offset, units.scale)]
     told = {f"data_options.{name}": value for name, value in options.items() if value != ""}

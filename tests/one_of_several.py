@@ -11,6 +11,7 @@ from small_runs import SMALL, moving_blobs
 
 import pdr_datasets
 from pdr_jax import processes, recipes
+from pdr_jax.diffusion import DiffusionConfig
 from pdr_jax.evaluation.measuring import measure
 from pdr_jax.evaluation.prediction import predict_file
 from pdr_jax.files import write_json
@@ -28,6 +29,7 @@ PARTS = {
     },
     "tracked": {"adapter": "tracked"},  # behind TAU, which has batch norms
     "resident": {"adapter": "none", "resident_mib": 10},
+    "diffusion": {"adapter": "diffusion", "diffusion": DiffusionConfig(widths=(8,), steps=2)},
 }
 """Fields of the recipe of each training."""
 
@@ -43,9 +45,8 @@ def train(part: str, folder: Path, devices: int = 0) -> None:
     out = folder / part
     fit(open_task(recipe, dataset), out)
     task, state = load(out, dataset=dataset)
-    measured = measure(
-        task, state.variables(), batch_size=2, devices=devices or 1, keep_samples=True
-    )
+    options = {"batch_size": 2, "devices": devices or 1, "keep_samples": True}
+    measured = measure(task, state.variables(), **options, samples=2 * recipe.samples)
     predict_file(task, state.variables(), moving_blobs(3)[:, :2], out / "future.npy", batch_size=2)
     if processes.first():
         first, *_ = measured.values()

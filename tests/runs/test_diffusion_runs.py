@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.export
 import numpy as np
 import pytest
 from PIL import Image
@@ -86,6 +87,16 @@ def test_predictions_take_a_seed(frozen, finished, tmp_path):
     for model, seed, message in ((point, 1, "draws no futures"), (exported, -1, "expected 0 to")):
         with pytest.raises(ValueError, match=f"seed={seed}: .*{message}"):
             model.predict(clips, seed=seed)
+
+
+def test_the_exported_program_gives_the_prediction(frozen, tmp_path):
+    trained = from_pretrained(frozen[0])
+    trained.save_pretrained(tmp_path / "exported", platforms=("cpu",))
+    stored = (tmp_path / "exported/predictor.stablehlo").read_bytes()
+    clips = moving_blobs(3, length=2).astype(np.float32)
+    future = jax.export.deserialize(bytearray(stored)).call(clips)
+    expected = np.asarray(trained.predict(clips), np.float32)
+    assert np.abs(np.asarray(future, np.float32) - expected).max() <= 1  # of 255: both are rounded
 
 
 def test_futures_of_a_video_have_a_folder_each(frozen, tmp_path, monkeypatch, capsys):

@@ -26,10 +26,15 @@ class Ensemble:
     ensemble.rank_histogram()  # (n + 1,)
     ```
 
+    A NaN of a sample where there is a truth makes the figures NaN.
+
     Args:
       std: what the normalisation divided by, a number or (C,): CRPS is in the data's units.
       thresholds: of the reliability curves, by label: a number or one for each channel, (C,), in
         model units.
+
+    Raises:
+      TypeError: thresholds without labels.
     """
 
     def __init__(
@@ -38,6 +43,8 @@ class Ensemble:
         std: float | np.ndarray = 1.0,
         thresholds: Mapping[str, float | np.ndarray] | None = None,
     ) -> None:
+        if thresholds is not None:
+            probabilistic.check_thresholds(thresholds)
         limits = {
             label: np.asarray(value, np.float32) for label, value in (thresholds or {}).items()
         }
@@ -61,12 +68,8 @@ class Ensemble:
         Raises:
           ValueError: the shapes do not fit, or n is not that of earlier batches.
         """
+        probabilistic.check_samples(samples, target, axes="B, T, H, W, C")
         n = len(samples)
-        if np.shape(samples)[1:] != np.shape(target):
-            raise ValueError(
-                f"samples has shape {np.shape(samples)}, target {np.shape(target)}; expected "
-                "(n, B, T, H, W, C) and (B, T, H, W, C)"
-            )
         if self._samples not in (0, n):
             raise ValueError(f"samples has {n} samples; expected {self._samples}, as before")
         self._samples = n
@@ -76,17 +79,21 @@ class Ensemble:
             self._sums[name] = self._sums.get(name, 0.0) + total
 
     def compute(self) -> dict[str, float]:
-        """Figures over all pixels; a spread/skill ratio needs two samples or more."""
-        totals = {name: value.sum(0) for name, value in self._sums.items()}
+        """Figures over all pixels; a spread/skill ratio needs two samples or more.
+
+        Raises:
+          ValueError: no batch was added.
+        """
+        totals = {name: value.sum(0) for name, value in self._totals().items()}
         return {name: float(value) for name, value in self._figures(totals).items()}
 
     def per_frame(self) -> dict[str, Float[np.ndarray, " T"]]:
         """The figures at each step of the horizon."""
-        return self._figures(self._sums)
+        return self._figures(self._totals())
 
     def rank_histogram(self) -> Float[np.ndarray, " ranks"]:
         """The share of pixels whose truth has each of the n + 1 ranks; flat is calibrated."""
-        ranks = self._sums["ranks"].sum(0)
+        ranks = self._totals()["ranks"].sum(0)
         return ranks / ranks.sum()
 
     def reliability(self) -> dict[str, dict[str, list[float]]]:
@@ -96,7 +103,9 @@ class Ensemble:
         """
         found = {}
         for label in self._labels:
-            pixels, events = (self._sums[f"{part}_{label}"].sum(0) for part in ("pixels", "events"))
+            pixels, events = (
+                self._totals()[f"{part}_{label}"].sum(0) for part in ("pixels", "events")
+            )
             with np.errstate(invalid="ignore"):
                 found[label] = {
                     "probability": np.linspace(0, 1, self._samples + 1).tolist(),
@@ -104,6 +113,11 @@ class Ensemble:
                     "pixels": pixels.tolist(),
                 }
         return found
+
+    def _totals(self) -> dict[str, np.ndarray]:
+        if not self._sums:
+            raise ValueError("no clips were evaluated: call update() first")
+        return self._sums
 
     def _figures(self, totals: Mapping[str, np.ndarray]) -> dict[str, Any]:
         with np.errstate(divide="ignore", invalid="ignore"):

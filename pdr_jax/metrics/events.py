@@ -6,6 +6,8 @@ another figure, and undefined for frames without an event. POD is hits / observe
 
 Pooled scores ask whether the event occurs anywhere in a cell of 4x4 or 16x16 pixels: both clips are
 max-pooled first, so that a storm which is a few pixels off still counts.
+
+A NaN in a prediction where the truth is known makes the counts of its frame NaN, and the figures.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +20,8 @@ import numpy as np
 from jax import Array
 from jaxtyping import Float
 
-from pdr_jax.arrays import AnyArray
+from pdr_jax.arrays import AnyArray, on_pairs
+from pdr_jax.metrics.probabilistic import by_channel, check_thresholds, nan_where_broken
 from pdr_jax.sharding import on_host
 
 SCORES = ("csi", "pod", "far", "hss", "bias")
@@ -26,6 +29,7 @@ POOLS = (1, 4, 16)
 """Sides of the cells that papers report; 1 is the pixel itself."""
 
 
+@on_pairs
 def event_counts(
     prediction: Float[AnyArray, "*B H W C"],
     target: Float[AnyArray, "*B H W C"],
@@ -41,10 +45,14 @@ def event_counts(
       threshold: in the same units, a number or one for each channel, (C,); an event is a value of
         the threshold or more.
       pool: side of the cells in pixels; cells at the lower and right edge may be smaller.
+
+    Raises:
+      ValueError: shapes that differ, or a threshold for other channels.
     """
     prediction, target = jnp.asarray(prediction), jnp.asarray(target)
     known = ~jnp.isnan(target)
-    limit = jnp.asarray(threshold).reshape(*(1,) * (target.ndim - 1), -1)
+    broken = jnp.isnan(prediction) & known
+    limit = by_channel(threshold, target)
     forecast, observed = (prediction >= limit) & known, (target >= limit) & known
     if pool > 1:
         forecast, observed, known = (_any(mask, pool) for mask in (forecast, observed, known))
@@ -54,7 +62,8 @@ def event_counts(
         forecast & ~observed,
         known & ~forecast & ~observed,
     )
-    return jnp.stack([part.sum((-3, -2, -1), dtype=jnp.float32) for part in parts], -1)
+    counts = jnp.stack([part.sum((-3, -2, -1), dtype=jnp.float32) for part in parts], -1)
+    return nan_where_broken(counts, broken)
 
 
 def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,11 +89,13 @@ class Events:
 
     Raises:
       ValueError: no thresholds.
+      TypeError: thresholds without labels.
     """
 
     def __init__(
         self, thresholds: Mapping[str, float | np.ndarray], *, pools: Sequence[int] = POOLS
     ) -> None:
+        check_thresholds(thresholds)
         if not thresholds:
             raise ValueError("thresholds is empty; expected at least one")
         self._labels = tuple(thresholds)
@@ -96,20 +107,29 @@ class Events:
     def reset(self) -> None:
         """Forgets all batches."""
         self._sums: dict[int, np.ndarray] = {}
+        self._updated = False
 
     def update(
         self, prediction: AnyArray, target: AnyArray, valid: np.ndarray | None = None
     ) -> None:
-        """Adds a batch of clips (B, T, H, W, C) in model units; `valid` as in `Evaluator`."""
+        """Adds a batch of clips (B, T, H, W, C) in model units; `valid` as in `Evaluator`.
+
+        Raises:
+          ValueError: shapes that differ.
+        """
         chosen = np.ones(len(target), bool) if valid is None else valid
         for pool, counts in on_host(self._counts(prediction, target)).items():
             total = counts.astype(np.float64)[chosen].sum(0)
             self._sums[pool] = self._sums.get(pool, 0.0) + total
+        self._updated = True
 
     def compute(self) -> dict[str, float]:
         """Means over the thresholds: "csi", "pod", "far", "hss", "bias"; "csi_pool4", "csi_pool16".
 
         A threshold for which a score is undefined is left out of its mean.
+
+        Raises:
+          ValueError: no batch was added.
         """
         table = self._table(time=False)
         return {name: _mean(values).item() for name, values in table.items()}
@@ -121,16 +141,21 @@ class Events:
     def by_threshold(self) -> dict[str, dict[str, float]]:
         """Every score at every threshold, by its label; pooled ones end in "_pool4" and so on."""
         found: dict[str, dict[str, float]] = {label: {} for label in self._labels}
-        for pool, total in self._sums.items():
+        for pool, total in self._totals().items():
             for name, values in scores(total.sum(0)).items():
                 for label, value in zip(self._labels, values, strict=True):
                     found[label][name + _suffix(pool)] = float(value)
         return found
 
+    def _totals(self) -> dict[int, np.ndarray]:
+        if not self._updated:
+            raise ValueError("no clips were evaluated: call update() first")
+        return self._sums
+
     def _table(self, *, time: bool) -> dict[str, np.ndarray]:
         """Scores by name, (thresholds,) or (T, thresholds)."""
         found: dict[str, np.ndarray] = {}
-        for pool, total in self._sums.items():
+        for pool, total in self._totals().items():
             values = scores(total if time else total.sum(0))
             shown = SCORES if pool == 1 else ("csi",)
             found |= {name + _suffix(pool): values[name] for name in shown}

@@ -29,12 +29,15 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
       second: (m, D).
 
     Raises:
-      ValueError: fewer than two vectors, or lengths that differ.
+      ValueError: fewer than two vectors, lengths that differ, or values that are not finite.
     """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise ValueError(f"features have shapes {first.shape} and {second.shape}; expected (n, D)")
     if min(len(first), len(second)) < 2:
         raise ValueError("features: expected two vectors or more on each side")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("features hold NaN or infinity; expected finite numbers")
     (m1, a1), (m2, a2) = _moments(first), _moments(second)
     cross = np.linalg.svd(a1 @ a2.T, compute_uv=False).sum()
     return float(((m1 - m2) ** 2).sum() + (a1**2).sum() + (a2**2).sum() - 2 * cross)
@@ -42,9 +45,8 @@ def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean, and A with A^T A the covariance: (D,) and (min(n, D), D), float64."""
-    x = np.asarray(features, np.float64)
-    mean = x.mean(0)
-    root = np.linalg.qr((x - mean) / np.sqrt(len(x) - 1), mode="r")
+    mean = features.mean(0)
+    root = np.linalg.qr((features - mean) / np.sqrt(len(features) - 1), mode="r")
     return mean, root
 
 
@@ -111,9 +113,17 @@ class Frechet:
             kept.append(vectors.reshape(-1, vectors.shape[-1]))
 
     def compute(self) -> dict[str, float]:
-        """The distance, by its name; NaN for a single vector, which has no covariance."""
+        """The distance, by its name.
+
+        NaN for a single vector, which has no covariance, and for predictions that hold NaN.
+
+        Raises:
+          ValueError: no batch was added.
+        """
+        if not self._predicted:
+            raise ValueError("no clips were evaluated: call update() first")
         predicted, true = np.concatenate(self._predicted), np.concatenate(self._true)
-        if min(len(predicted), len(true)) < 2:
+        if min(len(predicted), len(true)) < 2 or np.isnan(predicted).any() or np.isnan(true).any():
             return {self.name: float("nan")}
         return {self.name: frechet_distance(predicted, true)}
 

@@ -1,10 +1,15 @@
 """Scores of an ensemble: n samples of the same future, beside the one that happened.
 
-A pixel without truth (NaN in the target) gets NaN, or counts nowhere.
+A pixel without truth (NaN in the target) gets NaN, or counts nowhere. A NaN of a sample where there
+is a truth makes the pixel's score NaN, or all counts of its frame. Integers and lower precisions
+are computed in float32. Shapes that do not fit raise ValueError.
 """
+
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jaxtyping import Float
 
@@ -13,9 +18,49 @@ from pdr_jax.arrays import AnyArray
 _FRAME = (-3, -2, -1)
 
 
+def check_samples(
+    samples: AnyArray, target: AnyArray, *, axes: str = "*B, H, W, C", least: int = 1
+) -> None:
+    """Raises ValueError unless there are `least` samples or more, each of the target's shape."""
+    shapes = np.shape(samples), np.shape(target)
+    if shapes[0][1:] != shapes[1] or len(shapes[1]) < 3 or shapes[0][0] < least:
+        raise ValueError(
+            f"samples has shape {shapes[0]}, target {shapes[1]}; expected (n, {axes}) and "
+            f"({axes}), n of {least} or more"
+        )
+
+
+def check_thresholds(thresholds: object) -> None:
+    """Raises TypeError unless thresholds have labels."""
+    if not isinstance(thresholds, Mapping):
+        raise TypeError(
+            f"thresholds is a {type(thresholds).__name__}; expected a mapping from labels to "
+            'numbers, as {"20": 20.0}'
+        )
+
+
+def by_channel(threshold: AnyArray | np.floating, target: Array) -> Array:
+    """A threshold in a shape that broadcasts to the target's, (*B, H, W, C)."""
+    if np.size(threshold) not in (1, target.shape[-1]):
+        raise ValueError(
+            f"threshold has shape {np.shape(threshold)}, target {target.shape}; expected a number "
+            "or one for each channel, (C,)"
+        )
+    return jnp.asarray(threshold).reshape(*(1,) * (target.ndim - 1), -1)
+
+
+def nan_where_broken(counts: Array, broken: Array) -> Array:
+    """Counts of frames (*B, k), NaN for those that have a pixel in `broken`, (*B, H, W, C)."""
+    return jnp.where(broken.any(_FRAME)[..., None], jnp.nan, counts)
+
+
+def _floats(array: AnyArray) -> AnyArray:
+    return array if array.dtype in (np.float32, np.float64) else array.astype(jnp.float32)
+
+
 def crps(
-    samples: Float[AnyArray, "n *B H W C"],
-    target: Float[AnyArray, "*B H W C"],
+    samples: AnyArray,
+    target: AnyArray,
     *,
     fair: bool = True,
 ) -> Float[Array, "*B H W C"]:
@@ -30,13 +75,14 @@ def crps(
     own step function, as most code of nowcasting papers does, and falls as n grows.
 
     Args:
-      samples: the ensemble.
-      target: what happened.
+      samples: the ensemble, (n, *B, H, W, C).
+      target: what happened, (*B, H, W, C).
       fair: see above.
     """
+    check_samples(samples, target)
     n = len(samples)
     # Without the target: differences keep their digits where values are large (kelvin).
-    x = jnp.sort(jnp.asarray(samples - target[None]), axis=0)
+    x = jnp.sort(jnp.asarray(_floats(samples) - _floats(target)[None]), axis=0)
     error = jnp.abs(x).mean(0)
     if n == 1:
         return error
@@ -46,7 +92,7 @@ def crps(
 
 
 def spread_and_error(
-    samples: Float[AnyArray, "n *B H W C"], target: Float[AnyArray, "*B H W C"]
+    samples: AnyArray, target: AnyArray
 ) -> tuple[Float[Array, "*B H W C"], Float[Array, "*B H W C"]]:
     """Variance of the samples about their mean, and the squared error of the mean, at each pixel.
 
@@ -54,22 +100,26 @@ def spread_and_error(
     ratio n / (n + 1) (Fortin et al. 2014); `spread_skill` takes this into account.
 
     Args:
-      samples: the ensemble; n of 2 or more.
-      target: what happened.
+      samples: the ensemble, (n, *B, H, W, C); n of 2 or more.
+      target: what happened, (*B, H, W, C).
     """
-    anomalies = jnp.asarray(samples - target[None])
+    check_samples(samples, target, least=2)
+    anomalies = jnp.asarray(_floats(samples) - _floats(target)[None])
     return anomalies.var(0, ddof=1), anomalies.mean(0) ** 2
 
 
-def rank_histogram(
-    samples: Float[AnyArray, "n *B H W C"], target: Float[AnyArray, "*B H W C"]
-) -> Float[Array, "*B ranks"]:
+def rank_histogram(samples: AnyArray, target: AnyArray) -> Float[Array, "*B ranks"]:
     """Pixels of a frame by the truth's rank among the samples, n + 1 ranks from below all to above.
 
     A calibrated ensemble has a flat histogram; a U tells of too little spread. The weight of a
     pixel with ties is shared evenly by the ranks that are possible.
+
+    Args:
+      samples: the ensemble, (n, *B, H, W, C).
+      target: what happened, (*B, H, W, C).
     """
-    samples, target = jnp.asarray(samples), jnp.asarray(target)
+    check_samples(samples, target)
+    samples, target = jnp.asarray(_floats(samples)), jnp.asarray(_floats(target))
     below = (samples < target[None]).sum(0)
     equal = (samples == target[None]).sum(0)
     weight = jnp.where(jnp.isnan(target), 0.0, 1.0 / (equal + 1))
@@ -79,11 +129,12 @@ def rank_histogram(
         return jnp.where(inside, weight, 0.0).sum(_FRAME)
 
     ranks = jax.lax.map(pixels, jnp.arange(len(samples) + 1))
-    return jnp.moveaxis(ranks, 0, -1)
+    broken = jnp.isnan(samples).any(0) & ~jnp.isnan(target)
+    return nan_where_broken(jnp.moveaxis(ranks, 0, -1), broken)
 
 
 def reliability_counts(
-    samples: Float[AnyArray, "n *B H W C"], target: Float[AnyArray, "*B H W C"], threshold: AnyArray
+    samples: AnyArray, target: AnyArray, threshold: AnyArray
 ) -> tuple[Float[Array, "*B levels"], Float[Array, "*B levels"]]:
     """Pixels of a frame for which k of n samples reach a threshold, and those that do reach it.
 
@@ -91,16 +142,18 @@ def reliability_counts(
     reliability curve.
 
     Args:
-      samples: the ensemble.
-      target: what happened.
+      samples: the ensemble, (n, *B, H, W, C).
+      target: what happened, (*B, H, W, C).
       threshold: a number, or one for each channel, (C,); reached from the value itself on.
 
     Returns:
       (pixels, events).
     """
-    samples, target = jnp.asarray(samples), jnp.asarray(target)
+    check_samples(samples, target)
+    samples, target = jnp.asarray(_floats(samples)), jnp.asarray(_floats(target))
     known = ~jnp.isnan(target)
-    limit = jnp.asarray(threshold).reshape(*(1,) * (target.ndim - 1), -1)
+    limit = by_channel(threshold, target)
+    broken = jnp.isnan(samples).any(0) & known
     forecast = (samples >= limit[None]).sum(0)
     event = target >= limit
 
@@ -109,4 +162,7 @@ def reliability_counts(
         return here.sum(_FRAME, dtype=jnp.float32), (here & event).sum(_FRAME, dtype=jnp.float32)
 
     pixels, events = jax.lax.map(counts, jnp.arange(len(samples) + 1))
-    return jnp.moveaxis(pixels, 0, -1), jnp.moveaxis(events, 0, -1)
+    return (
+        nan_where_broken(jnp.moveaxis(pixels, 0, -1), broken),
+        nan_where_broken(jnp.moveaxis(events, 0, -1), broken),
+    )

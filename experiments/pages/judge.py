@@ -14,8 +14,9 @@ Result = Mapping[str, Any]
 DEFAULT = f"PDR {DEFAULT_ADAPTER}"
 PICTURES = (
     "mse", "mae", "psnr", "psnr_uint8", "ssim", "ssim_range1", "st_lpips_alex", "sharpness",
-    "spectral_energy", "warping_error", "warping_ratio",
+    "spectral_energy", "warping_error", "warping_ratio", "psnr_mcvd", "ssim_mcvd",
 )  # fmt: skip
+FEW = ("mse", "ssim_range1", "st_lpips_alex", "sharpness", "psnr_mcvd", "ssim_mcvd")
 FIELDS = ("rmse", "mae", "psnr", "ssim_range1", "sharpness", "spectral_energy")
 
 
@@ -23,7 +24,7 @@ def shown(result: Result, few: bool = False) -> list[str]:
     """The metrics of a data set's tables, as far as they were measured; `few` for the front's."""
     names: Sequence[str]
     if result["unit"] == "the range [0, 1]":
-        names = ("mse", "ssim_range1", "st_lpips_alex", "sharpness") if few else PICTURES
+        names = FEW if few else PICTURES
     else:
         names = ("rmse", "mae", "ssim_range1", "sharpness") if few else FIELDS
     scores = next(iter(main_runs(result)[0]["scores"].values()))
@@ -236,7 +237,7 @@ def house(results: Mapping[str, Result]) -> str:
 
 def _in_a_line(result: Result) -> str:
     """What a data set says of the default and of the paper's adapter."""
-    others = ("plain", "plain, as long as tracked", "PDR paper")
+    others = ("persistence", "plain", "plain, as long as tracked", "PDR paper")
     name = result["title"].partition(",")[0]
     return f"{name}: {DEFAULT} (the default) is {_against(result, DEFAULT, *others)}."
 

@@ -98,10 +98,10 @@ def survey(
         fills = getattr(data, "fills", {})
         marks = "".join(f" or its {name} {value}" for name, value in fills.items())
         what = "infinite" if masked else f"NaN or infinite{marks}"
-        remedy = "" if masked else "; or, where they are missing values, set the data option missing='mask'"
+        remedy = "; or, where they are missing values, set the data option missing='mask'"
         raise ValueError(
             f"{label} holds {count} values that are {what}, the first at {first} (channels last). "
-            f"Fill these, or leave these frames out{remedy}."
+            f"Fill these, or leave these frames out{'' if masked else remedy}."
         )
     return train, everything, missing
 

@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from pdr_jax import interop
 
@@ -14,6 +15,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.rest
 def test_weights_go_out_and_come_back(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope = {}

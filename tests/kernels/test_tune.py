@@ -130,6 +130,7 @@ def test_candidates_compile_or_say_why_not(monkeypatch):
     ]
 
 
+@pytest.mark.rest
 def test_tune_keeps_what_it_did_not_search(monkeypatch, tmp_path, capsys):
     """End to end in the interpreter, with one candidate; a second run goes on with the table."""
     monkeypatch.setenv("PALLAS_KERNELS_INTERPRET", "1")

@@ -68,7 +68,8 @@ def test_the_protocol_is_the_source_runs_and_another_one_is_noted(started, runs,
     assert train.named_recipe(["--init-from", "runs/theirs"]).protocol == "openstl"
     assert train.named_recipe(["--init_from=runs/theirs"]).protocol == "openstl"
     assert f"note: Parameters were trained under protocol {NOTE}" in started[1]
-    assert "expected the same protocol" in refused("eval runs/theirs runs/ours", capsys)
+    told = refused("eval runs/theirs runs/ours", capsys)
+    assert "protocol='standard' in runs/ours, 'openstl' in runs/theirs: such figures" in told
     task, _ = load(runs["ours"].folder)
     figures = scores.describe(runs["ours"].folder, task, split="test", checkpoint="best")
     assert NOTE in figures["note"]

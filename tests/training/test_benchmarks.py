@@ -48,7 +48,7 @@ def test_only_sizes_of_predformer_have_other_options_than_the_recipes():
 @pytest.mark.parametrize(
     "dataset",
     [
-        "human36m",
+        pytest.param("human36m", marks=pytest.mark.rest),
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in ("kitticaltech", "kth", "moving_mnist", "taxibj", "weatherbench")

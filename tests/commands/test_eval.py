@@ -257,3 +257,11 @@ def test_scalings_compare_as_the_runs_were_trained(folder, tmp_path):
     write_json(tmp_path / "other/data.json", {**read_data(first), "scale": 2.0})
     with pytest.raises(ValueError, match=r"^data_options\.scaling=\[0\.0, 2\.0\] in .*other"):
         check_comparable({first: recipe, tmp_path / "other": second}, "test")
+
+
+def test_figures_of_mcvd_are_beside_those_of_its_clips_alone(tmp_path):
+    recipe = recipes.create("kth", protocol="mcvd")
+    recipe.data_options["split"] = "person"
+    write_json(tmp_path / "recipe.json", recipe.to_json())
+    with pytest.raises(ValueError, match=r"split='person'; its figures are of split='mcvd'"):
+        command.evaluate((tmp_path,), published=True)

@@ -1,5 +1,6 @@
 """Each benchmark's published settings."""
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -86,7 +87,7 @@ def create(
     known = {field.name for field in dataclasses.fields(Recipe)}
     for name in overrides:
         fields.check_one_of("recipe field", name, known)
-    by_protocol = benchmark.mcvd if overrides.get("protocol") == "mcvd" else {}
+    by_protocol = copy.deepcopy(benchmark.mcvd) if overrides.get("protocol") == "mcvd" else {}
     return Recipe(**{**published, **by_protocol, **overrides})
 
 

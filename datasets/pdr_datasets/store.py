@@ -128,6 +128,8 @@ def open_build(builder: Any, in_length: int | None, out_length: int | None) -> V
       ValueError: in_length + out_length is longer than the stored clips.
       OSError: a file of the build is missing or damaged.
     """
+    if not builder.info.initialized:  # another process built it after this builder was made
+        builder.info.read_from_directory(builder.data_dir)
     config = builder.builder_config
     in_length = config.in_length if in_length is None else in_length
     out_length = config.out_length if out_length is None else out_length

@@ -11,7 +11,7 @@ from jax import Array
 from jaxtyping import Float
 
 from pdr_jax.arrays import AnyArray
-from pdr_jax.metrics import probabilistic
+from pdr_jax.metrics import checks, probabilistic
 from pdr_jax.sharding import on_host
 
 
@@ -44,7 +44,7 @@ class Ensemble:
         thresholds: Mapping[str, float | np.ndarray] | None = None,
     ) -> None:
         if thresholds is not None:
-            probabilistic.check_thresholds(thresholds)
+            checks.check_thresholds(thresholds)
         limits = {
             label: np.asarray(value, np.float32) for label, value in (thresholds or {}).items()
         }
@@ -68,7 +68,7 @@ class Ensemble:
         Raises:
           ValueError: the shapes do not fit, or n is not that of earlier batches.
         """
-        probabilistic.check_samples(samples, target, axes="B, T, H, W, C")
+        checks.check_samples(samples, target, axes="B, T, H, W, C")
         n = len(samples)
         if self._samples not in (0, n):
             raise ValueError(f"samples has {n} samples; expected {self._samples}, as before")

@@ -21,7 +21,7 @@ from jax import Array
 from jaxtyping import Float
 
 from pdr_jax.arrays import AnyArray, on_pairs
-from pdr_jax.metrics.probabilistic import by_channel, check_thresholds, nan_where_broken
+from pdr_jax.metrics.checks import by_channel, check_thresholds, nan_where_broken
 from pdr_jax.sharding import on_host
 
 SCORES = ("csi", "pod", "far", "hss", "bias")

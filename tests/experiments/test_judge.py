@@ -1,5 +1,6 @@
 """The judge: its arms differ in what they are named for, and its controls move pixels."""
 
+import dataclasses
 import functools
 
 import jax
@@ -7,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import carried, judge
+import pdr_datasets
+from experiments import carried, judge, judged
 from experiments.judged import SETTINGS
 from pdr_jax import predgs
 from pdr_jax.predgs import TrackingConfig
@@ -108,3 +110,12 @@ def test_without_motion_the_last_frame_stays(how, observed):
     last = jnp.repeat(observed[:, -1:], SHAPE[1], axis=1)
     np.testing.assert_allclose(drawn.frames, last, atol=1e-5)
     np.testing.assert_allclose(drawn.coverage, 1.0, atol=1e-5)
+
+
+def test_test_clips_are_thinned():
+    array = np.zeros((20, 2, 8, 8, 1), np.uint8)
+    dataset = pdr_datasets.load("arrays", array=array, in_length=1, out_length=1)
+    dataset = dataclasses.replace(dataset, splits={name: range(7) for name in ("train", "test")})
+    thinned = judged.every_nth(dataset, 3).splits
+    assert thinned["train"] == range(7)
+    assert [thinned["test"][i] for i in range(len(thinned["test"]))] == [0, 3, 6]

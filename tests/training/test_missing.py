@@ -5,13 +5,15 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from pallas_kernels.ssim import ssim_map, uniform_window, whole_windows
 from pdr_datasets import Units
-from pdr_jax import losses
+from pdr_jax import backbones, losses
+from pdr_jax.pdr import PDR
 from pdr_jax.sharding import averaged_over_devices, make_mesh, shard_batch, traced_for
-from pdr_jax.train import ClipSpec
+from pdr_jax.train import ClipSpec, init_state, train_step
 
 RNG = np.random.default_rng(0)
 PREDICTION, TARGET = RNG.random((2, 8, 3, 12, 12, 1), np.float32)
@@ -93,3 +95,18 @@ def test_the_model_sees_a_fill():
     frames = jnp.ones((1, 4, 1, 1, 1))
     assert "isnan" not in str(jax.make_jaxpr(ClipSpec(3, 1, Units()).split)(frames))
     assert "ne" in str(jax.make_jaxpr(ClipSpec(3, 1, Units(), 0.0).split)(frames))
+
+
+def test_observed_frames_that_are_predicted_keep_what_is_missing():
+    """A recurrent backbone's own frames are compared with the truth, not with the fill."""
+    backbone = backbones.create("convlstm", (3, 4, 4, 1), num_hidden=(2,), patch_size=2)
+    clip, tx = ClipSpec(3, 1, Units(), 0.0), optax.sgd(1.0)
+    frames = np.zeros((1, 4, 4, 4, 1), np.float32)
+    frames[0, 0, 0] = frames[0, 2, :2] = frames[0, 3, 3] = np.nan  # 4, 8 and 4 pixels
+
+    def counted(prediction, target):
+        return jnp.isnan(target).sum() + 0 * prediction.sum()
+
+    state = init_state(PDR(backbone), tx, frames, clip=clip, seed=0)
+    step = functools.partial(train_step, model=PDR(backbone), loss=counted, tx=tx, clip=clip)
+    assert jax.jit(step)(state, frames)[1]["loss"] == 12
